@@ -1,0 +1,25 @@
+"""The one way into numba: a decorator for serial kernels that release the GIL; it holds no kernel itself.
+
+Kernels are serial because numba's thread layer aborts the process when two threads enter it, and compiled on first
+call, so that importing a room of kernels compiles nothing.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+import numba
+
+__all__ = ["jit"]
+
+Kernel = TypeVar("Kernel", bound=Callable[..., object])
+
+
+def jit(function: Kernel) -> Kernel:
+    """Compile `function` on its first call, and keep the machine code on disk where some cache folder is writable."""
+    try:
+        compiled: Kernel = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    except RuntimeError:  # numba found no folder for its cache: a read-only install with a read-only home
+        logging.getLogger("aeinfer").info("no writable cache folder for compiled kernels: compiling in this process")
+        compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    return compiled

@@ -1,1 +1,1 @@
-"""Training in PyTorch: data, models, the fitting loop, checkpoints. Model files for use are written by export, not here."""
+"""Training in PyTorch: data, models, the fitting loop, checkpoints; model files for use are written by export."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from aeinfer.errors import InputError
 
-__all__ = ["KNOWN_SHA256", "find_idx", "name_known_set", "read_digits", "unpack"]
+__all__ = ["KNOWN_SHA256", "find_idx", "name_known_set", "read_digits", "read_unpacked", "unpack"]
 
 # sha256 of the unpacked content: gzip stores a time and a name, so packed files of one content differ.
 KNOWN_SHA256: Final[dict[str, dict[str, str]]] = {
@@ -68,7 +68,7 @@ def read_digits(
         raise InputError(f"split must be 'train' or 'test', not {split!r}")
     image_name, label_name = f"{_PREFIX[split]}-images-idx3-ubyte", f"{_PREFIX[split]}-labels-idx1-ubyte"
     image_path, label_path = _require(Path(folder), image_name), _require(Path(folder), label_name)
-    image_bytes, label_bytes = unpack(image_path), unpack(label_path)
+    image_bytes, label_bytes = read_unpacked(image_path), read_unpacked(label_path)
     images, labels = _parse(image_bytes, image_path, ndim=3), _parse(label_bytes, label_path, ndim=1)
     if images.shape[1:] != (28, 28):
         raise InputError(f"{image_path}: expected images of 28x28 pixels, found {images.shape[1]}x{images.shape[2]}")
@@ -90,8 +90,8 @@ def find_idx(folder: Path, name: str) -> Path | None:
     return None
 
 
-def unpack(path: Path) -> bytes:
-    """Return the content of a plain or gzip file; the first bytes decide, not the name.
+def read_unpacked(path: Path) -> bytes:
+    """Return the content of a plain or gzip file.
 
     Raises
     ------
@@ -99,12 +99,25 @@ def unpack(path: Path) -> bytes:
         The gzip data is damaged or cut short, or the file cannot be read.
     """
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise InputError(f"{path}: the gzip data is damaged or cut short ({error}); fetch the file again") from error
+        return unpack(path.read_bytes(), str(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def unpack(content: bytes, origin: str) -> bytes:
+    """Return gzip content unpacked and any other as it is; the first bytes decide, not the name.
+
+    Raises
+    ------
+    InputError
+        The gzip data is damaged or cut short; the message begins with `origin`.
+    """
+    if not content.startswith(b"\x1f\x8b"):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(f"{origin}: the gzip data is damaged or cut short ({error}); fetch the file again") from error
 
 
 def name_known_set(name: str, content: bytes) -> str | None:

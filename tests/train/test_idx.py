@@ -10,7 +10,7 @@ import pytest
 
 from aeinfer.errors import InputError
 from train import idx
-from train.idx import KNOWN_SHA256, find_idx, name_known_set, read_digits, unpack
+from train.idx import KNOWN_SHA256, find_idx, name_known_set, read_digits, read_unpacked
 
 RNG = np.random.default_rng(7)
 IMAGES = RNG.integers(0, 256, (5, 28, 28), dtype=np.uint8)
@@ -125,7 +125,7 @@ def test_images_of_one_set_beside_labels_of_another(tmp_path: Path, monkeypatch:
 
 def test_unreadable_file_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        unpack(tmp_path / "absent")
+        read_unpacked(tmp_path / "absent")
 
 
 def test_table_of_known_sets_is_whole() -> None:

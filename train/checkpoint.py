@@ -1,0 +1,81 @@
+"""Checkpoints (.pt): everything a run needs to go on exactly, and what export needs to know; no loop is here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from aeinfer.errors import InputError
+from train.models import MODELS
+
+if TYPE_CHECKING:
+    from train.fit import Recipe
+
+
+def save_checkpoint(
+    path: Path,
+    recipe: Recipe,
+    model: nn.Module,
+    averaged: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: dict[str, Any],
+) -> None:
+    """Write a checkpoint; the file of that name is the old one or the new one at every moment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    torch.save(
+        {
+            "recipe": asdict(recipe),
+            "state": dict(state),
+            "weights": averaged.state_dict(),
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+        },
+        temporary,
+    )
+    temporary.replace(path)
+
+
+def load_checkpoint(
+    path: Path, recipe: Recipe, model: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Fill the model, the average and the optimizer from `path`, and return the state of the loop.
+
+    Raises
+    ------
+    InputError
+        The checkpoint was made with another recipe: going on would give neither run's result.
+    """
+    saved = read_checkpoint(path)
+    if saved["recipe"] != asdict(recipe):
+        changed = [
+            f"{k}: {saved['recipe'].get(k)} then, {v} now"
+            for k, v in asdict(recipe).items()
+            if saved["recipe"].get(k) != v
+        ]
+        raise InputError(
+            f"{path} was trained with another recipe ({'; '.join(changed)}); give the same or another --out"
+        )
+    model.load_state_dict(saved["model"])
+    averaged.load_state_dict(saved["weights"])
+    optimizer.load_state_dict(saved["optimizer"])
+    return saved["state"]
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return what `save_checkpoint` wrote, on the CPU, without running any code in the file."""
+    if not path.is_file():
+        raise InputError(f"expected a checkpoint, but there is no file {path}; train one with python -m train.fit")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def trained_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Return the network of a checkpoint with its averaged weights, ready to evaluate, and the recipe."""
+    saved = read_checkpoint(path)
+    model = MODELS[saved["recipe"]["model"]]()
+    model.load_state_dict(saved["weights"])
+    return model.eval(), saved["recipe"]

@@ -1,0 +1,126 @@
+"""Training data as pure functions of the step: (noisy, clean) batches of digits and of photographs, and their held-out part.
+
+A batch follows from (seed, step) alone, so a resumed run sees what an unbroken one would have seen. No torch here.
+"""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer import kernels, noise
+from aeinfer.errors import InputError
+from train.idx import read_digits
+
+Tensor = NDArray[np.float32]
+Pair = tuple[Tensor, Tensor]
+
+HELD_OUT_DIGITS = 5000  # of the 60,000: early stopping looks at these, never at the test digits
+HELD_OUT_PHOTOS = 20  # every 20th photograph, in sorted order
+VALIDATION_SEED = 2**32  # apart from every seed of an epoch or a step
+
+
+class Data(Protocol):
+    """What the loop needs: float32 (N, C, H, W) pairs; an epoch of photographs is a fixed number of steps."""
+
+    steps_per_epoch: int
+    validation: list[Pair]
+
+    def batch(self, step: int) -> Pair: ...
+
+
+class Digits:
+    """MNIST and its like: `batch` digits with fresh noise each epoch, half of them clipped and rounded to 8 bits."""
+
+    def __init__(self, folder: Path, batch: int, sigma: float, seed: int, verify: bool = True) -> None:
+        images, _labels = read_digits(folder, "train", verify=verify)
+        clean = kernels.to_float(images[:, None])
+        held_out = min(HELD_OUT_DIGITS, len(clean) // 4)
+        self.clean, self.sigma, self.seed, self.size = clean[held_out:], sigma, seed, batch
+        self.steps_per_epoch = len(self.clean) // batch
+        if not self.steps_per_epoch:
+            raise InputError(f"{folder} holds {len(images)} digits: too few for a batch of {batch} and a held-out part")
+        kept = clean[:held_out]
+        self.validation = [
+            (self._noisy(part, VALIDATION_SEED, np.arange(len(part)) + start), part)
+            for start in range(0, held_out, 500)
+            for part in [kept[start : start + 500]]
+        ]
+
+    def batch(self, step: int) -> Pair:
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.clean))
+        chosen = order[position * self.size : (position + 1) * self.size]
+        clean = self.clean[chosen]
+        return self._noisy(clean, self.seed + 1 + epoch, chosen), clean
+
+    def _noisy(self, clean: Tensor, seed: int, index: NDArray[np.int64]) -> Tensor:
+        if self.sigma == 0:
+            return clean
+        noisy = noise.add_gaussian(clean, self.sigma, seed=seed, index=index)
+        return _quantize_some(noisy, (index + seed) % 2 == 0)
+
+
+class Photos:
+    """Random crops of photographs, shrunk by a random factor, flipped and turned, with sigma drawn from 0 to `sigma`.
+
+    Shrinking shows the network more detail per pixel, as small test photographs have it, and averages JPEG's traces away.
+    """
+
+    steps_per_epoch = 500
+
+    def __init__(self, folder: Path, batch: int, crop: int, sigma: float, seed: int) -> None:
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
+        if len(paths) < 2:
+            raise InputError(
+                f"expected a folder with at least 2 photographs (.jpg, .png), found {len(paths)} in {folder}"
+            )
+        kept, paths = paths[::HELD_OUT_PHOTOS], [p for i, p in enumerate(paths) if i % HELD_OUT_PHOTOS]
+        self.photos = [_read_rgb(path) for path in paths]
+        self.size, self.crop, self.sigma, self.seed = batch, crop, sigma, seed
+        self.validation = [
+            (_quantize_some(noise.add_gaussian(clean, sigma, seed=VALIDATION_SEED, index=i), np.array([True])), clean)
+            for i, path in enumerate(kept)
+            for clean in [kernels.to_float(_middle(_read_rgb(path), 256)).transpose(2, 0, 1)[None].copy()]
+            for sigma in (15.0, 25.0, 50.0)
+        ]
+
+    def batch(self, step: int) -> Pair:
+        rng = np.random.default_rng([self.seed, step])
+        crops = [self._crop(rng) for _ in range(self.size)]
+        clean = kernels.to_float(np.stack(crops)).transpose(0, 3, 1, 2).copy()
+        sigma = rng.uniform(0, self.sigma, self.size)
+        noisy = noise.add_gaussian(clean, sigma, seed=self.seed + 1 + step, index=np.arange(self.size))
+        return _quantize_some(noisy, rng.random(self.size) < 0.5), clean
+
+    def _crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        photo = self.photos[rng.integers(len(self.photos))]
+        shrink = 1.0 if rng.random() < 0.3 else rng.uniform(1.0, 2.5)
+        side = min(int(self.crop * shrink), *photo.shape[:2])
+        top, left = rng.integers(photo.shape[0] - side + 1), rng.integers(photo.shape[1] - side + 1)
+        crop = photo[top : top + side, left : left + side]
+        if side != self.crop:
+            crop = cv2.resize(crop, (self.crop, self.crop), interpolation=cv2.INTER_AREA)
+        crop = np.rot90(crop, rng.integers(4))
+        return crop[:, ::-1] if rng.random() < 0.5 else crop
+
+
+def _quantize_some(noisy: Tensor, chosen: NDArray[np.bool_]) -> Tensor:
+    """Clip and round the chosen images to 8 bits, as files hold them."""
+    noisy[chosen] = kernels.to_float(kernels.from_float(noisy[chosen], np.uint8))
+    return noisy
+
+
+def _read_rgb(path: Path) -> NDArray[np.uint8]:
+    image: Any = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise InputError(f"expected a photograph, but OpenCV cannot read {path}")
+    return image
+
+
+def _middle(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    height, width = (min(side, length) // 16 * 16 for length in image.shape[:2])
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return image[top : top + height, left : left + width]

@@ -1,0 +1,192 @@
+"""Folder jobs: every result has one place, nothing is overwritten unasked, order and shards are fixed."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aeinfer.errors import InputError
+from aeinfer.folder import Entry, Report, list_images, parse_shard, plan
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with in/ (img2, img10, inner/img1, text, hidden) and one.png."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("in/img10.png", "in/img2.PNG", "in/inner/img1.jpg", "in/notes.txt", "in/.hidden.png", "one.png"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"")
+    return tmp_path
+
+
+def targets(*arguments: object, **options: object) -> list[str]:
+    return [job.target.as_posix() for job in plan(*arguments, **options).jobs]
+
+
+@pytest.mark.usefixtures("tree")
+def test_results_stand_beside_their_inputs() -> None:
+    assert targets(["in/"]) == ["in-denoised/img2.PNG", "in-denoised/img10.png"]
+    assert targets(["in"], recursive=True)[-1] == "in-denoised/inner/img1.jpg"
+    assert targets(["one.png"]) == ["one-denoised.png"]
+    assert targets(["one.png"], label="noisy") == ["one-noisy.png"]
+    assert targets(["one.png"], suffix=".webp") == ["one-denoised.webp"]
+
+
+@pytest.mark.usefixtures("tree")
+def test_results_go_where_they_are_told() -> None:
+    assert targets(["one.png"], "out/new.png") == ["out/new.png"]
+    assert targets(["one.png"], "out") == ["out/one.png"]
+    assert targets(["one.png", "in/img2.PNG"], "out") == ["out/img2.PNG", "out/one.png"]
+    assert targets(["in"], "out", recursive=True, suffix=".jpg") == [
+        "out/img2.jpg",
+        "out/img10.jpg",
+        "out/inner/img1.jpg",
+    ]
+    with pytest.raises(InputError, match="name a folder"):
+        plan(["one.png", "in/img2.PNG"], "out.png")
+    with pytest.raises(InputError, match="does not end in"):
+        plan(["one.png"], "out.png", suffix=".webp")
+    with pytest.raises(InputError, match="is a file"):
+        plan(["in"], "one.png")
+
+
+def test_the_folder_one_stands_in_has_a_name(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tree / "in" / "inner")
+    assert targets(["."]) == [(tree / "in" / "inner-denoised" / "img1.jpg").as_posix()]
+    assert targets([".."])[0] == (tree / "in-denoised" / "img2.PNG").as_posix()
+    with pytest.raises(InputError, match="-o"):
+        plan([os.sep])
+
+
+@pytest.mark.usefixtures("tree")
+def test_patterns_named_files_and_missing_inputs() -> None:
+    found = plan(["in/*.png", "in/**/*.jpg", "in/notes.txt", "gone.png", "no*.png"])
+    assert [job.relative for job in found.jobs] == ["img1.jpg", "img10.png", "notes.txt"]
+    assert found.missing == ("gone.png", "no*.png")
+    Path("a[1].png").touch()
+    assert targets(["a[1].png"]) == ["a[1]-denoised.png"]  # a file of that very name comes before the pattern
+
+
+def test_one_file_named_twice_is_one_job(tree: Path) -> None:
+    assert targets(["one.png", "./one.png", tree / "one.png"], "out") == ["out/one.png"]
+
+
+@pytest.mark.usefixtures("tree")
+def test_only_images_that_are_not_hidden_in_natural_order() -> None:
+    assert [path.name for path in list_images(Path("in"), recursive=True)] == ["img2.PNG", "img10.png", "img1.jpg"]
+
+
+@pytest.mark.usefixtures("tree")
+def test_collisions_are_all_listed_and_nothing_is_planned() -> None:
+    for name in ("in/a.png", "in/a.jpg", "in/b.png", "in/b.webp"):
+        Path(name).touch()
+    with pytest.raises(InputError) as caught:
+        plan(["in"], suffix=".png")
+    message = str(caught.value)
+    assert "a.jpg" in message
+    assert "b.webp" in message
+    assert "img2" not in message
+
+
+@pytest.mark.usefixtures("tree")
+def test_unsafe_places_are_refused() -> None:
+    with pytest.raises(InputError, match="inside the input folder"):
+        plan(["in"], "in/out")
+    with pytest.raises(InputError, match="would replace it"):
+        plan(["in"], "in")
+    with pytest.raises(InputError, match="would replace it"):
+        plan(["one.png"], "one.png", on_exist="overwrite")
+    with pytest.raises(InputError, match="would replace it"):
+        plan(["one.png"], ".")
+    Path("link").symlink_to("in", target_is_directory=True)
+    with pytest.raises(InputError, match="would replace it"):
+        plan(["in"], "link")
+    Path("one-denoised.png").touch()
+    with pytest.raises(InputError, match="another input"):
+        plan(["one.png", "one-denoised.png"], on_exist="overwrite")
+    assert [job.action for job in plan(["one.png", "one-denoised.png"]).jobs] == ["write", "skip"]
+
+
+@pytest.mark.usefixtures("tree")
+def test_existing_results() -> None:
+    Path("in-denoised").mkdir()
+    Path("in-denoised/img10.png").touch()
+    assert [job.action for job in plan(["in"]).jobs] == ["write", "skip"]
+    assert plan(["in"]).pending == 1
+    assert [job.action for job in plan(["in"], on_exist="overwrite").jobs] == ["write", "overwrite"]
+    with pytest.raises(InputError, match=r"img10\.png exists"):
+        plan(["in"], on_exist="error")
+
+
+def test_where_names_the_file_or_the_common_folder(tree: Path) -> None:
+    assert plan(["one.png"]).where == Path("one-denoised.png")
+    assert plan(["in"], recursive=True).where == Path("in-denoised")
+    assert plan(["in", tree / "one.png"]).where == tree
+
+
+@pytest.mark.parametrize("text", ["", "1", "0/3", "4/3", "1/0", "a/b", "-1/2", "1/2/3", "1 / 2"])
+def test_wrong_shards(text: str) -> None:
+    with pytest.raises(InputError, match="shard"):
+        parse_shard(text)
+
+
+NAMES = st.text(st.sampled_from("ab01é"), min_size=1, max_size=3)
+FILES = st.sets(
+    st.builds(
+        lambda folders, stem, suffix: "/".join([*folders, stem + suffix]),
+        st.lists(NAMES.map(lambda name: "d" + name), max_size=2),
+        NAMES,
+        st.sampled_from([".png", ".PNG", ".jpg", ".txt"]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(files=FILES, suffix=st.sampled_from([None, ".png"]), recursive=st.booleans(), shards=st.integers(1, 4))
+def test_no_two_sources_share_a_target_and_shards_add_up(
+    tmp_path_factory: pytest.TempPathFactory, files: set[str], suffix: str | None, recursive: bool, shards: int
+) -> None:
+    root = tmp_path_factory.mktemp("tree") / "in"
+    root.mkdir()
+    for name in files:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    expected = {name for name in files if not name.endswith(".txt") and (recursive or "/" not in name)}
+    try:
+        whole = plan([root], recursive=recursive, suffix=suffix)
+    except InputError:
+        stems = [Path(name).with_suffix("") for name in expected]
+        assert suffix is not None
+        assert len(set(stems)) < len(stems)
+        return
+    assert {job.relative for job in whole.jobs} == expected
+    assert len({job.target for job in whole.jobs}) == len(whole.jobs)
+    assert all(root not in job.target.parents for job in whole.jobs)
+    parts = [plan([root], recursive=recursive, suffix=suffix, shard=(i, shards)) for i in range(1, shards + 1)]
+    joined = [job for part in parts for job in part.jobs]
+    assert sorted(joined, key=lambda job: job.index) == list(whole.jobs)
+
+
+def test_report_is_one_json_object_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "report.jsonl"
+    entry = Entry("ä.png", "b.png", "failed", None, "damaged", "CPUExecutionProvider", "12ab")
+    with Report(path) as report:
+        report.write(entry)
+        first = json.loads(path.read_text("utf-8"))  # on the disk already
+        report.write(Entry("c.png", "d.png", "written", 2.5))
+    assert first == {
+        "source": "ä.png",
+        "target": "b.png",
+        "status": "failed",
+        "milliseconds": None,
+        "error": "damaged",
+        "provider": "CPUExecutionProvider",
+        "model": "12ab",
+    }
+    assert len(path.read_text("utf-8").splitlines()) == 2
+    with pytest.raises(InputError, match="report"):
+        Report(tmp_path / "none" / "report.jsonl")

@@ -1,12 +1,12 @@
-"""The errors of aeinfer, each also Python's own kind; raising them is every room's job, catching them the command line's.
+"""The errors of aeinfer, each also Python's own kind; any room raises them, the command line alone catches them.
 
-    AEInferError
-    |-- BackendMissingError        (ImportError)   onnxruntime, cv2 or numba is not installed
-    |-- ProviderUnavailableError   (RuntimeError)  the device asked for does not start
-    |-- ModelError                 (ValueError)    the model file is damaged or of the wrong kind
-    |-- InputError                 (ValueError)    an array or an option has the wrong shape, type or value
-    |-- ImageReadError             (OSError)       a file is not an image that can be read
-    `-- ImageWriteError            (OSError)       a file cannot be written
+AEInferError
+|-- BackendMissingError        (ImportError)   onnxruntime, cv2 or numba is not installed
+|-- ProviderUnavailableError   (RuntimeError)  the device asked for does not start
+|-- ModelError                 (ValueError)    the model file is damaged or of the wrong kind
+|-- InputError                 (ValueError)    an array or an option has the wrong shape, type or value
+|-- ImageReadError             (OSError)       a file is not an image that can be read
+`-- ImageWriteError            (OSError)       a file cannot be written
 """
 
 __all__ = [

@@ -60,7 +60,8 @@ def from_float(values: Tensor, dtype: DTypeLike) -> Image:
     scale = np.float32(full_scale(dtype))
     if np.dtype(dtype).kind == "f":
         return values.astype(dtype)
-    return np.rint(np.clip(values * scale, 0, scale)).astype(dtype)
+    image: Image = np.rint(np.clip(values * scale, 0, scale)).astype(dtype)
+    return image
 
 
 @jit

@@ -98,7 +98,7 @@ def add_poisson_gaussian(
     planes, keys = _planes_and_keys(images, seed, index)
     peaks = _per_image("peak", peak, len(keys))
     if not np.all(peaks > 0):
-        raise InputError(f"peak (photons at value 1) must be above 0, got {peak}")
+        raise InputError(f"peak (photons at value 1) must be above 0, got {peak!r}")
     shot = np.empty_like(planes)
     _poisson(planes, peaks, keys, shot)
     out = np.empty_like(planes)
@@ -137,7 +137,7 @@ def add_salt_and_pepper(
     planes, keys = _planes_and_keys(images, seed, index)
     amounts = _per_image("amount", amount, len(keys))
     if not np.all(amounts <= 1):
-        raise InputError(f"amount is the share of values hit, 0 to 1, got {amount}")
+        raise InputError(f"amount is the share of values hit, 0 to 1, got {amount!r}")
     out = np.empty_like(planes)
     _salt_and_pepper(planes, amounts, keys, out)
     return out.reshape(images.shape)
@@ -159,7 +159,7 @@ def _per_image(name: str, values: ArrayLike, count: int) -> NDArray[np.float32]:
     if array.shape not in ((), (count,)):
         raise InputError(f"{name} is one number or one for each of the {count} images, got shape {array.shape}")
     if not np.all(np.isfinite(array) & (array >= 0)):
-        raise InputError(f"{name} must be finite and not negative, got {values}")
+        raise InputError(f"{name} must be finite and not negative, got {values!r}")
     return np.broadcast_to(array, (count,)).copy()
 
 

@@ -44,7 +44,7 @@ RECIPES = {
     ("dense", "seed"): SEED,
     ("conv", "seed"): replace(SEED, model="conv", sigma=127.5),
     ("dense", "default"): Recipe("dense", epochs=60, ema=0.999),
-    ("conv", "default"): Recipe("conv", sigma=127.5, epochs=40, learning_rate=2e-3, ema=0.999),
+    ("conv", "default"): Recipe("conv", sigma=127.5, epochs=14, learning_rate=2e-3, ema=0.999),
     ("photo", "default"): Recipe(
         "photo", loss="l1", sigma=55.0, batch=12, crop=96, epochs=70, learning_rate=1.5e-3, ema=0.999
     ),

@@ -24,7 +24,7 @@ class DenseAutoencoder(nn.Module):
 
 def conv(channels_in: int, channels_out: int, padding: int = 1) -> nn.Sequential:
     """3x3 convolution and relu."""
-    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 3, padding=padding), nn.ReLU())
+    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 3, padding=padding), nn.ReLU(inplace=True))
 
 
 def halve() -> nn.MaxPool2d:

@@ -1,0 +1,50 @@
+"""Autoencoders that remove noise from images, on any device that runs ONNX Runtime.
+
+Importing this costs numpy and nothing else: onnxruntime, numba and cv2 are imported on first use.
+"""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from aeinfer.errors import (
+    AEInferError,
+    BackendMissingError,
+    ImageReadError,
+    ImageWriteError,
+    InputError,
+    ModelError,
+    ProviderUnavailableError,
+)
+from aeinfer.version import __version__
+
+if TYPE_CHECKING:
+    from aeinfer.denoiser import AEInfer
+    from aeinfer.model_info import ModelInfo
+
+__all__ = [
+    "AEInfer",
+    "AEInferError",
+    "BackendMissingError",
+    "ImageReadError",
+    "ImageWriteError",
+    "InputError",
+    "ModelError",
+    "ModelInfo",
+    "ProviderUnavailableError",
+    "__version__",
+]
+
+# onnxruntime writes a device id and looks up a telemetry host when it is imported, unless it finds this set
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "AEInfer":
+        from aeinfer.denoiser import AEInfer
+
+        return AEInfer
+    if name == "ModelInfo":
+        from aeinfer.model_info import ModelInfo
+
+        return ModelInfo
+    raise AttributeError(f"module 'aeinfer' has no attribute {name!r}")

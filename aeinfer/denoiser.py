@@ -1,0 +1,482 @@
+"""AEInfer: the hall where one image or batch goes plan -> gather -> run -> place, each of them another room's work."""
+
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer import kernels
+from aeinfer.errors import InputError, ModelError
+from aeinfer.model_info import ModelInfo
+from aeinfer.models import packaged_models
+from aeinfer.session import Session, read_model
+from aeinfer.stream import Stats, process
+from aeinfer.tiling import DEFAULT_TILE, TilePlan, blend_weights, plan_tiles, plan_windows, tile_for_memory
+
+__all__ = ["AEInfer"]
+
+Image = NDArray[Any]
+Tensor = NDArray[np.float32]
+
+BATCH_PIXELS = 256 * 256  # small tiles share a batch up to this many pixels; beyond it a batch gains nothing
+PRECISIONS = ("auto", "fp32", "int8", "fp16")
+
+
+@dataclass
+class _Job:
+    """One image, or one channel of it for a grey model: (H, W, C) views of input and output, and how it is tiled."""
+
+    image: Image
+    out: Image
+    plan: TilePlan
+    total: Tensor | None = None  # (C, H, W): the blended sum, where windows overlap
+
+
+@dataclass
+class _Part:
+    """A run of tiles of one job inside a batch."""
+
+    job: _Job
+    first: int
+    last: int
+
+
+class AEInfer:
+    """A loaded denoiser; call it with an image.
+
+    Safe to use from many threads, and picklable: the session is rebuilt in the new process. Use `AEInfer.load`.
+
+    Attributes
+    ----------
+    info : ModelInfo
+    provider : str
+        What really runs, in onnxruntime's words: "CPUExecutionProvider", "CUDAExecutionProvider" ...
+    stats : Stats
+        Images, pixels and seconds so far, and the counters of streams.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with AEInfer.load("photo") as ae:
+    ...     clean = ae(np.zeros((48, 64, 3), np.uint8))
+    >>> clean.shape, clean.dtype
+    ((48, 64, 3), dtype('uint8'))
+    """
+
+    def __init__(self, content: bytes, name: str, path: Path | None, settings: dict[str, Any]) -> None:
+        self._content, self._name, self._path, self._settings = content, name, path, settings
+        self._lock = threading.Lock()
+        self._halves: dict[str, Session] = {}
+        self._session: Session | None = Session(
+            content, name, settings["device"], settings["threads"], settings["session_options"]
+        )
+        self.info: ModelInfo = self._session.info()
+        self.provider: str = self._session.provider
+        self.stats = Stats()
+        self._tile = self._choose_tile(settings["tile"], settings["max_memory_mb"])
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path | bytes,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+        tile: int | None = None,
+        batch: int | None = None,
+        max_memory_mb: float | None = None,
+        color: str = "rgb",
+        session_options: Any = None,
+    ) -> Self:
+        """Load a model.
+
+        Parameters
+        ----------
+        model : str, Path or bytes
+            The name of a packaged model ("photo"), the path of an .onnx file, or its content.
+        device : str
+            "auto", "cpu", "cuda", "cuda:N" or "tensorrt". What is named must start; "auto" takes what does.
+        precision : str
+            "fp32", "int8" or "fp16" takes that sibling of the file (NAME.int8.onnx); "auto" the file itself.
+        threads : int, optional
+            Threads of the network; by default what affinity, cgroup and environment allow.
+        tile : int, optional
+            Kept side of a tile in pixels; the halo comes on top.
+        batch : int, optional
+            Tiles in one run of the network.
+        max_memory_mb : float, optional
+            Bound on what the runtime adds to the caller's own arrays; tiles shrink to fit.
+        color : str
+            "rgb" or "bgr": the order of the channels of three- and four-channel images.
+        session_options : onnxruntime.SessionOptions, optional
+            Used instead of aeinfer's own. Such an instance cannot be pickled.
+
+        Raises
+        ------
+        ModelError
+            No such model, or the file is not a model of images.
+        ProviderUnavailableError
+            The device asked for by name does not start.
+        BackendMissingError
+            onnxruntime is not installed.
+        InputError
+            An option has an impossible value.
+        """
+        if precision not in PRECISIONS:
+            raise InputError(f"precision is one of {', '.join(PRECISIONS)}, got {precision!r}")
+        if color not in ("rgb", "bgr"):
+            raise InputError(f"color is 'rgb' or 'bgr', got {color!r}")
+        for option, value in {"threads": threads, "tile": tile, "batch": batch}.items():
+            if value is not None and value < 1:
+                raise InputError(f"{option} is at least 1, got {value}")
+        settings = {
+            "device": device,
+            "threads": threads,
+            "tile": tile,
+            "batch": batch,
+            "max_memory_mb": max_memory_mb,
+            "color": color,
+            "session_options": session_options,
+        }
+        if isinstance(model, bytes):
+            return cls(model, "the model given as bytes", None, settings)
+        path = _with_precision(_model_path(model), precision)
+        return cls(read_model(path), str(path), path, settings)
+
+    def denoise(self, image: Image, *, strength: float = 1.0, out: Image | None = None) -> Image:
+        """Denoise one image.
+
+        Parameters
+        ----------
+        image : (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4) array
+            uint8, uint16, or float32 with [0, 1] nominal. Two channels are grey and alpha, four colour and alpha;
+            alpha is passed through untouched.
+        strength : float
+            0 gives the input, 1 the full result, between them a blend.
+        out : array, optional
+            Takes the result: of the same shape and dtype; may be `image` itself.
+
+        Returns
+        -------
+        array of the same shape and dtype.
+
+        Raises
+        ------
+        InputError
+            The array has another shape or dtype, is empty or not finite, or does not fit `out`; or strength is not
+            between 0 and 1.
+        """
+        return self._denoise_all([image], strength, None if out is None else [out])[0]
+
+    __call__ = denoise
+
+    def denoise_batch(
+        self, images: Sequence[Image] | Image, *, strength: float = 1.0, out: Sequence[Image] | Image | None = None
+    ) -> list[Image] | Image:
+        """Denoise many images, of any sizes; small ones and the tiles of large ones share the network's batches.
+
+        Parameters
+        ----------
+        images : sequence of arrays, or one (N, H, W) or (N, H, W, C) array
+            See `denoise`. A three-dimensional array is N grey images.
+        strength, out
+            As in `denoise`.
+
+        Returns
+        -------
+        list of arrays, or one array where one came; shapes and dtypes as they came.
+
+        Raises
+        ------
+        InputError
+            As in `denoise`.
+        """
+        if not isinstance(images, np.ndarray):
+            return self._denoise_all(images, strength, out)
+        if images.ndim not in (3, 4):
+            raise InputError(f"expected (N, H, W) or (N, H, W, C), got an array of shape {images.shape}")
+        result: Image = np.empty_like(images, order="C") if out is None else np.asarray(out)
+        if result.shape != images.shape:
+            raise InputError(f"out has the shape {result.shape}, the images {images.shape}: they must be equal")
+        self._denoise_all(images, strength, result)
+        return result
+
+    def stream(self, frames: Iterable[Image], policy: str = "all", *, strength: float = 1.0) -> Generator[Image]:
+        """Denoise frames as they come, in order, while a thread reads ahead.
+
+        Parameters
+        ----------
+        frames : iterable of arrays
+            See `denoise`.
+        policy : str
+            "all" delivers every frame; "latest" drops what is late and counts it in `stats`.
+        strength : float
+            As in `denoise`.
+
+        Yields
+        ------
+        array of the same shape and dtype as its frame.
+
+        Raises
+        ------
+        InputError
+            As in `denoise`, or another policy.
+        """
+        return process(frames, lambda frame: self.denoise(frame, strength=strength), self.stats, policy)
+
+    def encode(self, images: Sequence[Image] | Image) -> Tensor:
+        """Return the codes of images of the model's window size.
+
+        Parameters
+        ----------
+        images : sequence of (H, W) arrays, or one (N, H, W) array
+            uint8, uint16 or float32.
+
+        Returns
+        -------
+        (N, ...) float32: the bottleneck's values, as many axes as the model has there.
+
+        Raises
+        ------
+        ModelError
+            The model has no encoder file beside it.
+        InputError
+            An image has another size than the window.
+        """
+        encoder, side = self._half("encoder"), self.info.tile or 0
+        views = [_as_hwc(image) for image in images]
+        wrong = {view.shape for view in views if view.shape != (side, side, self.info.channels)}
+        if wrong or not views:
+            got = f"one of shape {min(wrong)}" if wrong else "no image"
+            raise InputError(f"expected images of {side}x{side} with {self.info.channels} channel(s), got {got}")
+        batch = np.empty((len(views), self.info.channels, side, side), np.float32)
+        for n, view in enumerate(views):
+            kernels.gather_tiles(view, np.zeros((1, 2), np.int64), kernels.full_scale(view.dtype), batch[n : n + 1])
+        return encoder.run(batch)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Return the images of codes that `encode` gave: (N, H, W) float32 in [0, 1], (N, H, W, 3) for colour models.
+
+        Raises
+        ------
+        ModelError
+            The model has no decoder file beside it.
+        InputError
+            The codes have another shape or dtype than this model's.
+        """
+        decoder = self._half("decoder")
+        expected = tuple(decoder.input_shape[1:])
+        if codes.dtype != np.float32 or codes.shape[1:] != expected:
+            raise InputError(f"expected float32 codes (N, {expected}), got {codes.dtype} of shape {codes.shape}")
+        images = decoder.run(np.ascontiguousarray(codes))
+        return images[:, 0] if self.info.channels == 1 else images.transpose(0, 2, 3, 1)
+
+    def warmup(self, shape: tuple[int, ...] = (64, 64, 3), dtype: str = "uint8") -> None:
+        """Run once on zeros of that shape and dtype, so that the first real image pays for no compilation."""
+        before = (self.stats.images, self.stats.pixels, self.stats.seconds)
+        self.denoise(np.zeros(shape, dtype))
+        with self._lock:
+            self.stats.images, self.stats.pixels, self.stats.seconds = before
+
+    def close(self) -> None:
+        """Free the session; a later call raises InputError. Closing twice is harmless."""
+        self._session = None
+        self._halves.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._settings["session_options"] is not None:
+            raise InputError("an AEInfer with session_options of its own cannot be pickled: onnxruntime's cannot")
+        return (type(self), (self._content, self._name, self._path, self._settings))
+
+    def __repr__(self) -> str:
+        return f"<AEInfer {self.info.name} {self.info.precision} on {self.provider}>"
+
+    # The way of the images: plan -> gather -> run -> place.
+
+    def _denoise_all(self, images: Iterable[Image], strength: float, outs: Iterable[Image] | None) -> list[Image]:
+        if not 0 <= strength <= 1:
+            raise InputError(f"strength is between 0 (the input) and 1 (the full result), got {strength}")
+        begin = time.perf_counter()
+        images = list(images)
+        targets = [None] * len(images) if outs is None else list(outs)
+        if len(targets) != len(images):
+            raise InputError(f"{len(targets)} outputs for {len(images)} images: give one for each")
+        results = [_output(image, target) for image, target in zip(images, targets, strict=True)]
+        jobs = (job for image, out in zip(images, results, strict=True) for job in self._jobs(image, out))
+        for batch in self._batches(jobs):
+            self._run(batch, strength)
+        with self._lock:
+            self.stats.images += len(images)
+            self.stats.pixels += sum(image.shape[0] * image.shape[1] for image in images)
+            self.stats.seconds += time.perf_counter() - begin
+        return results
+
+    def _jobs(self, image: Image, out: Image) -> Iterator[_Job]:
+        """Split an image into what the model takes: its colours together, or channel by channel for a grey model."""
+        source, target = _as_hwc(image), _as_hwc(out)
+        colors = 3 if source.shape[2] >= 3 else 1
+        target[..., colors:] = source[..., colors:]
+        plan = self._plan(*source.shape[:2])
+        if len(plan.positions) > 1 and np.may_share_memory(source, target):
+            source = source.copy()  # a tile's halo is read after its neighbour was written
+        if colors == 3 and self.info.channels == 3:
+            order = slice(2, None, -1) if self._settings["color"] == "bgr" else slice(0, 3)
+            yield _Job(source[..., order], target[..., order], plan)
+            return
+        for c in range(colors):
+            yield _Job(source[..., c : c + 1], target[..., c : c + 1], plan)
+
+    def _plan(self, height: int, width: int) -> TilePlan:
+        if self.info.tile is not None:
+            return plan_windows(height, width, window=self.info.tile)
+        return plan_tiles(height, width, tile=self._tile, halo=self.info.halo, stride=self.info.stride)
+
+    def _batches(self, jobs: Iterable[_Job]) -> Iterator[list[_Part]]:
+        """Fill batches with tiles of one size, of one image or of several."""
+        parts: list[_Part] = []
+        free = 0
+        for job in jobs:
+            if parts and (parts[0].job.plan.height, parts[0].job.plan.width) != (job.plan.height, job.plan.width):
+                yield parts
+                parts = []
+            if not parts:
+                free = self._capacity(job.plan)
+            first, count = 0, len(job.plan.positions)
+            while first < count:
+                last = min(count, first + free)
+                parts.append(_Part(job, first, last))
+                free -= last - first
+                first = last
+                if free == 0:
+                    yield parts
+                    parts, free = [], self._capacity(job.plan)
+        if parts:
+            yield parts
+
+    def _capacity(self, plan: TilePlan) -> int:
+        return self._settings["batch"] or max(1, BATCH_PIXELS // (plan.height * plan.width))
+
+    def _run(self, parts: list[_Part], strength: float) -> None:
+        """One run of the network: the hot path."""
+        if (session := self._session) is None:
+            raise InputError("this AEInfer is closed: load the model again")
+        plan = parts[0].job.plan
+        count = sum(part.last - part.first for part in parts)
+        batch = np.empty((count, self.info.channels, plan.height, plan.width), np.float32)
+        slots, end = [], 0
+        for part in parts:
+            slots.append(slice(end, end := end + part.last - part.first))
+            job, positions = part.job, part.job.plan.positions[part.first : part.last]
+            kernels.gather_tiles(job.image, positions, kernels.full_scale(job.image.dtype), batch[slots[-1]])
+        result = session.run(batch)
+        if result.shape != batch.shape:
+            raise ModelError(f"expected an output of the input's shape {batch.shape}, got {result.shape}")
+        for part, slot in zip(parts, slots, strict=True):
+            place = _blend if part.job.plan.blended else _place
+            place(part, result[slot], strength)
+
+    def _choose_tile(self, tile: int | None, max_memory_mb: float | None) -> int:
+        chosen = tile or DEFAULT_TILE
+        if max_memory_mb is None or self.info.tile is not None:
+            return chosen
+        facts = {"halo": self.info.halo, "stride": self.info.stride, "bytes_per_pixel": self.info.bytes_per_pixel}
+        return min(chosen, tile_for_memory(max_memory_mb, **facts))
+
+    def _half(self, half: str) -> Session:
+        with self._lock:
+            if half not in self._halves:
+                sibling = self._path and self._path.with_name(f"{self._path.name.split('.')[0]}.{half}.onnx")
+                if sibling is None or not sibling.is_file():
+                    raise ModelError(
+                        f"{self._name} has no {half}: expected {sibling or 'a file'} beside it; "
+                        "dense and conv models are exported with their halves"
+                    )
+                self._halves[half] = Session(
+                    read_model(sibling), str(sibling), self._settings["device"], self._settings["threads"]
+                )
+            return self._halves[half]
+
+
+def _place(part: _Part, tiles: Tensor, strength: float) -> None:
+    job, plan = part.job, part.job.plan
+    rows = slice(part.first, part.last)
+    scale = kernels.full_scale(job.out.dtype)
+    kernels.place_tiles(tiles, plan.positions[rows], plan.keep[rows], job.image, strength, scale, job.out)
+
+
+def _blend(part: _Part, tiles: Tensor, strength: float) -> None:
+    """Add windows to the job's total, and place the total once it is complete."""
+    job, plan = part.job, part.job.plan
+    height, width = job.image.shape[:2]
+    padded = (max(height, plan.height), max(width, plan.width))
+    if job.total is None:
+        job.total = np.zeros((tiles.shape[1], *padded), np.float32)
+    weights = blend_weights(plan.height)
+    rows, columns = (np.zeros(length, np.float32) for length in padded)
+    for axis, sums in enumerate((rows, columns)):
+        for start in np.unique(plan.positions[:, axis]):
+            sums[start : start + plan.height] += weights
+    kernels.blend_tiles(tiles, plan.positions[part.first : part.last], weights, rows, columns, job.total)
+    if part.last == len(plan.positions):
+        whole = np.array([[0, height, 0, width]], np.int64)
+        scale = kernels.full_scale(job.out.dtype)
+        kernels.place_tiles(job.total[None], whole[:, ::2] * 0, whole, job.image, strength, scale, job.out)
+
+
+def _model_path(model: str | Path) -> Path:
+    if isinstance(model, Path) or model.endswith(".onnx"):
+        return Path(model)
+    packaged = packaged_models()
+    if model not in packaged:
+        raise ModelError(f"no packaged model {model!r}: there are {', '.join(packaged)}; a file's path ends in .onnx")
+    return packaged[model]
+
+
+def _with_precision(path: Path, precision: str) -> Path:
+    if precision in ("auto", "fp32") or path.stem.endswith(f".{precision}"):
+        return path
+    sibling = path.with_name(f"{path.stem}.{precision}.onnx")
+    if not sibling.is_file():
+        raise ModelError(f"precision {precision!r} needs {sibling}, which does not exist; export it, or ask for 'fp32'")
+    return sibling
+
+
+def _as_hwc(image: Image) -> Image:
+    """Validate an image, and return it as (H, W, C) without a copy."""
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"expected a numpy array, got {type(image).__name__}")
+    if not (image.ndim == 2 or (image.ndim == 3 and 1 <= image.shape[2] <= 4)):
+        raise InputError(f"expected (H, W) or (H, W, 1 to 4), got an array of shape {image.shape}")
+    if image.size == 0:
+        raise InputError(f"expected at least one pixel, got an array of shape {image.shape}")
+    kernels.full_scale(image.dtype)
+    if not image.dtype.isnative:
+        raise InputError(f"expected {image.dtype.name} in this machine's byte order: convert with image.astype")
+    return image if image.ndim == 3 else image[:, :, None]
+
+
+def _output(image: Image, out: Image | None) -> Image:
+    """Return the array that takes the result, after a look at both; nothing is computed before every image passed."""
+    view = _as_hwc(image)
+    if view.dtype.kind == "f" and not np.isfinite(view).all():
+        raise InputError("the image holds NaN or infinity: replace them, with numpy.nan_to_num for example")
+    if out is None:
+        return np.empty_like(image, order="C", subok=False)
+    if not isinstance(out, np.ndarray) or out.shape != image.shape or out.dtype != image.dtype:
+        got = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise InputError(f"out must be like the image, {image.dtype} of shape {image.shape}, got {got}")
+    if not out.flags.writeable:
+        raise InputError("out is read-only: give an array that can be written")
+    return out

@@ -1,0 +1,147 @@
+"""ModelInfo: the facts about a model, and their form in an ONNX file's metadata; no file is opened here."""
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from aeinfer.errors import ModelError
+
+__all__ = ["SCHEMA", "ModelInfo", "info_from_metadata", "metadata_from_info"]
+
+SCHEMA = 1
+PREFIX = "aeinfer."
+ASSUMED_STRIDE = 16
+ASSUMED_HALO = 64
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What the runtime and its users need to know about one model file.
+
+    Attributes
+    ----------
+    name, architecture : str
+    channels : int
+        1 (grey) or 3 (RGB).
+    tile : int or None
+        Side of the fixed window in pixels; None where height and width are free.
+    stride : int
+        Height and width are multiples of it.
+    halo : int
+        Context in pixels that a kept pixel needs on each side; 0 for a fixed window.
+    halo_error : float
+        Measured largest change, in 8-bit levels, when only `halo` pixels of context are given.
+    precision : str
+        "fp32", "int8" or "fp16".
+    noise : str
+        The noise it was trained on, sigma in 8-bit levels.
+    bytes_per_pixel : int
+        Measured growth of memory per pixel of a tile, network included.
+    torch_error : float
+        Largest difference from PyTorch found at export, in [0, 1] units.
+    psnr : dict
+        PSNR in dB per input, on data held out from training.
+    calibration, training_data, training_license, commit, author, license : str
+    fingerprint : str
+        First 16 hex digits of the file's sha256; not part of the file itself.
+    """
+
+    name: str = "unnamed"
+    architecture: str = "unknown"
+    channels: int = 3
+    tile: int | None = None
+    stride: int = 1
+    halo: int = 0
+    halo_error: float = 0.0
+    precision: str = "fp32"
+    noise: str = "unknown"
+    bytes_per_pixel: int = 400
+    torch_error: float = 0.0
+    psnr: dict[str, float] = field(default_factory=dict)
+    calibration: str = ""
+    training_data: str = ""
+    training_license: str = ""
+    commit: str = ""
+    author: str = ""
+    license: str = ""
+    fingerprint: str = ""
+
+
+OUTSIDE_PREFIX = {"author": "model_author", "license": "model_license"}
+
+
+def metadata_from_info(info: ModelInfo) -> dict[str, str]:
+    """Return the facts as ONNX metadata: JSON values under `aeinfer.`, and ONNX's own keys.
+
+    Examples
+    --------
+    >>> metadata_from_info(ModelInfo(name="conv", channels=1))["aeinfer.channels"]
+    '1'
+    """
+    facts = asdict(info)
+    del facts["fingerprint"]
+    metadata = {key: facts.pop(name) for name, key in OUTSIDE_PREFIX.items()}
+    metadata |= {
+        "Image.BitmapPixelFormat": "Rgb8" if info.channels == 3 else "Gray8",
+        "Image.ColorSpaceGamma": "SRGB",
+        "Image.NominalPixelRange": "Normalized_0_1",
+    }
+    return metadata | {PREFIX + name: json.dumps(value) for name, value in {"schema": SCHEMA, **facts}.items()}
+
+
+def info_from_metadata(
+    metadata: Mapping[str, str], shape: Sequence[int | str | None], *, name: str, fingerprint: str
+) -> ModelInfo:
+    """Return the facts that a file states; what it does not state is inferred from its input's shape, with one warning.
+
+    Parameters
+    ----------
+    metadata : mapping
+        The file's own key-value pairs.
+    shape : sequence of four
+        The shape of the model's input, (N, C, H, W); free sides are names or None.
+    name, fingerprint : str
+        Name for a file that states none; the file's fingerprint.
+
+    Raises
+    ------
+    ModelError
+        The input is not (N, C, H, W) with 1 or 3 channels, or the facts are damaged or of a newer schema.
+    """
+    if len(shape) != 4 or shape[1] not in (1, 3):
+        raise ModelError(
+            f"expected a model of images, input (N, 1 or 3, H, W), but its input has the shape {list(shape)}"
+        )
+    try:
+        facts = {key[len(PREFIX) :]: json.loads(value) for key, value in metadata.items() if key.startswith(PREFIX)}
+    except json.JSONDecodeError as error:
+        raise ModelError(f"the model's aeinfer facts are damaged ({error}); export it again") from error
+    if facts.pop("schema", SCHEMA) > SCHEMA:
+        raise ModelError(f"the model's facts are of a newer schema than {SCHEMA}: update aeinfer to read them")
+    known = {f.name for f in fields(ModelInfo)}
+    given: dict[str, Any] = {key: value for key, value in facts.items() if key in known}
+    given |= {name: metadata[key] for name, key in OUTSIDE_PREFIX.items() if key in metadata}
+    if not {"channels", "stride", "halo"} <= given.keys():
+        given = {"name": name} | _inferred(shape) | given
+    if given["channels"] != shape[1]:
+        raise ModelError(
+            f"the model's facts say {given['channels']} channels, its input has {shape[1]}; export it again"
+        )
+    return ModelInfo(**given | {"fingerprint": fingerprint})
+
+
+def _inferred(shape: Sequence[int | str | None]) -> dict[str, Any]:
+    height, width = shape[2], shape[3]
+    if isinstance(height, int) and isinstance(width, int) and height > 0:
+        if height != width:
+            raise ModelError(f"expected free sides or a square window, but the model's input is {height}x{width}")
+        facts = {"channels": shape[1], "tile": height, "stride": 1, "halo": 0}
+    else:
+        facts = {"channels": shape[1], "tile": None, "stride": ASSUMED_STRIDE, "halo": ASSUMED_HALO}
+    assumed = ", ".join(f"{key}={value}" for key, value in facts.items())
+    warnings.warn(
+        f"the model file states no aeinfer facts; assumed from its input: {assumed}", UserWarning, stacklevel=4
+    )
+    return facts

@@ -1,0 +1,212 @@
+"""The only room that knows onnxruntime: reading a model file, choosing the provider and threads, running a batch.
+
+What is asked for and cannot be had is an error; what really runs is what `provider` says.
+"""
+
+import hashlib
+import math
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer.errors import BackendMissingError, InputError, ModelError, ProviderUnavailableError
+from aeinfer.model_info import ModelInfo, info_from_metadata
+
+__all__ = ["Session", "read_model", "thread_count"]
+
+Tensor = NDArray[np.float32]
+
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+
+
+class Session:
+    """One loaded network.
+
+    Parameters
+    ----------
+    content : bytes
+        The ONNX file.
+    name : str
+        Its name in messages, and the model's where the file states none.
+    device : str
+        "auto", "cpu", "cuda", "cuda:N" or "tensorrt". "auto" takes CUDA where it starts and the CPU otherwise.
+    threads : int or None
+        Threads inside an operator; None takes `thread_count()`.
+    options : onnxruntime.SessionOptions or None
+        Used as they are instead of aeinfer's own.
+
+    Raises
+    ------
+    BackendMissingError
+        onnxruntime is not installed.
+    ModelError
+        The content is not a model of images.
+    ProviderUnavailableError
+        The device asked for by name does not start.
+    """
+
+    def __init__(
+        self, content: bytes, name: str, device: str = "auto", threads: int | None = None, options: Any = None
+    ) -> None:
+        ort = _onnxruntime()
+        self._errors = _onnxruntime_errors(ort)
+        try:
+            self._session = ort.InferenceSession(
+                content, options or _session_options(ort, threads), providers=_providers(ort, device)
+            )
+        except self._errors as error:
+            raise _explained(content, name, error) from error
+        self.provider: str = self._session.get_providers()[0]
+        wanted = PROVIDERS.get(device.partition(":")[0])
+        if wanted and self.provider != wanted:
+            raise ProviderUnavailableError(
+                f"device {device!r} did not start: onnxruntime fell back to {self.provider}. "
+                "Check the driver and the CUDA libraries, or ask for device='auto'"
+            )
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(float)":
+            kinds = ", ".join(f"{i.name}: {i.type}" for i in inputs)
+            raise ModelError(
+                f"{name}: expected one float32 input and one output, got {len(outputs)} outputs and {kinds}"
+            )
+        self._input = inputs[0].name
+        self.input_shape: list[int | str | None] = inputs[0].shape
+        self._metadata = self._session.get_modelmeta().custom_metadata_map
+        self._name, self._fingerprint = name, hashlib.sha256(content).hexdigest()[:16]
+
+    def info(self) -> ModelInfo:
+        """Return the facts about the model; a file that states none causes one warning."""
+        return info_from_metadata(
+            self._metadata, self.input_shape, name=Path(self._name).stem, fingerprint=self._fingerprint
+        )
+
+    def run(self, batch: Tensor) -> Tensor:
+        """Return the network's output for a float32 batch.
+
+        Raises
+        ------
+        ModelError
+            The network cannot take this batch: its file is inconsistent.
+        """
+        try:
+            output: Tensor = self._session.run(None, {self._input: batch})[0]
+        except self._errors as error:
+            raise ModelError(f"{self._name} failed on a batch of shape {batch.shape}: {error}") from error
+        return output
+
+
+def read_model(path: Path) -> bytes:
+    """Return the bytes of a model file.
+
+    Raises
+    ------
+    ModelError
+        There is no such file, or it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read the model file {path}: {error.strerror}") from error
+
+
+def thread_count() -> int:
+    """Return how many threads this process may use: the least of CPU affinity, cgroup quota and environment.
+
+    AEINFER_NUM_THREADS is looked at first, then OMP_NUM_THREADS. onnxruntime itself looks at none of them.
+
+    Raises
+    ------
+    InputError
+        The environment variable is not a positive number.
+    """
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    available = min(available, _cgroup_cpus())
+    for name in ("AEINFER_NUM_THREADS", "OMP_NUM_THREADS"):
+        if value := os.environ.get(name):
+            if not value.isdecimal() or int(value) < 1:
+                raise InputError(f"{name} must be a positive number, got {value!r}")
+            return min(available, int(value))
+    return available
+
+
+def _cgroup_cpus() -> int:
+    """CPUs that the cgroup's quota allows, rounded up; a large number where there is no quota."""
+    unlimited = 1 << 16
+    v2, v1 = Path("/sys/fs/cgroup/cpu.max"), Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+    try:
+        if v2.exists():
+            quota, period = v2.read_text().split()
+        else:
+            quota, period = v1.read_text(), v1.with_name("cpu.cfs_period_us").read_text()
+        return max(1, math.ceil(int(quota) / int(period))) if int(quota) > 0 else unlimited
+    except (OSError, ValueError):  # no cgroup, or "max": no quota
+        return unlimited
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BackendMissingError(
+            "onnxruntime is not installed: pip install 'aeinfer[cpu]', or 'aeinfer[gpu]' for CUDA"
+        ) from error
+    return onnxruntime
+
+
+def _onnxruntime_errors(ort: Any) -> tuple[type[Exception], ...]:
+    """onnxruntime's own exceptions: separate subclasses of Exception without a common base of their own."""
+    state = ort.capi.onnxruntime_pybind11_state
+    return tuple(v for v in vars(state).values() if isinstance(v, type) and issubclass(v, Exception))
+
+
+def _session_options(ort: Any, threads: int | None) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or thread_count()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.enable_mem_pattern = False  # a plan per input size: it only grows where sizes vary
+    # u8 x s8 products saturate on AVX2 otherwise: this makes int8 the same bits there as on ARM
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    if platform.machine() in ("aarch64", "armv7l"):
+        options.add_session_config_entry(
+            "session.intra_op.allow_spinning", "0"
+        )  # small boards: the heat and the battery
+    return options
+
+
+def _providers(ort: Any, device: str) -> list[Any]:
+    kind, _, number = device.partition(":")
+    if (kind != "auto" and kind not in PROVIDERS) or (number and (kind != "cuda" or not number.isdecimal())):
+        raise InputError(f"device is 'auto', 'cpu', 'cuda', 'cuda:N' or 'tensorrt', got {device!r}")
+    available = ort.get_available_providers()
+    cpu = PROVIDERS["cpu"]
+    wanted = PROVIDERS["cuda"] if kind == "auto" else PROVIDERS[kind]
+    if wanted == cpu or (kind == "auto" and wanted not in available):
+        return [cpu]
+    if wanted not in available:
+        raise ProviderUnavailableError(
+            f"device {device!r} needs {wanted}, but this onnxruntime has {', '.join(available)}: "
+            "pip install 'aeinfer[gpu]'"
+        )
+    if hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()  # finds CUDA and cuDNN in the wheels that the extra brings
+    return [(wanted, {"device_id": int(number or 0)}), cpu]
+
+
+def _explained(content: bytes, name: str, error: Exception) -> ModelError:
+    """Say what the file is instead of a model."""
+    if not content:
+        return ModelError(f"{name} is an empty file: expected an ONNX model")
+    if content.startswith(b"version https://git-lfs"):
+        return ModelError(f"{name} is a Git LFS pointer, not the model itself: run 'git lfs pull'")
+    head = content[:512]
+    if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head):
+        return ModelError(f"{name} is a text file (it begins with {head[:20].decode()!r}): expected an ONNX model")
+    reason = str(error).splitlines()[0]
+    if "rotobuf" in reason:
+        return ModelError(f"{name} is damaged, truncated or no ONNX file at all: get it again ({reason})")
+    return ModelError(f"{name} cannot be used by onnxruntime: {reason}")

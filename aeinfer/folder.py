@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import IO, Literal
 
 from aeinfer.errors import InputError
-from aeinfer.image import SUFFIXES
+from aeinfer.image import SUFFIXES, format_of
 
 __all__ = ["Entry", "Job", "Plan", "Report", "list_images", "parse_shard", "plan"]
 
@@ -31,9 +31,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do, in order; `missing` are the inputs that name nothing."""
+    """What a run will do, in order: its share of `total` files; `missing` are the inputs that name nothing."""
 
     jobs: tuple[Job, ...]
+    total: int
     missing: tuple[str, ...] = ()
 
     @property
@@ -43,13 +44,13 @@ class Plan:
 
     @property
     def where(self) -> Path:
-        """The one file, or the innermost folder that holds every result."""
+        """The one file, or the innermost folder that holds every result; the current one where there is none."""
         if len(self.jobs) == 1:
             return self.jobs[0].target
         parents = [job.target.parent for job in self.jobs]
         if len({parent.is_absolute() for parent in parents}) > 1:
             parents = [parent.resolve() for parent in parents]
-        return Path(os.path.commonpath(parents))
+        return Path(os.path.commonpath(parents)) if parents else Path()
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def plan(
     if shard is not None:
         number, count = shard
         jobs = jobs[number - 1 :: count]
-    return Plan(tuple(jobs), tuple(missing))
+    return Plan(tuple(jobs), len(pairs), tuple(missing))
 
 
 def _expand(inputs: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], list[Path], list[str]]:
@@ -178,7 +179,7 @@ def _file_pair(file: Path, output: str | os.PathLike[str] | None, suffix: str | 
         return _Pair(file, Path(output, file.stem + kept), file.name)
     if not alone:
         raise InputError(f"the output {output} is named like a file, but the inputs are several; name a folder")
-    if suffix is not None and Path(output).suffix.lower() != suffix:
+    if suffix is not None and format_of(output) != format_of("any" + suffix):
         raise InputError(f"the output {output} does not end in the format asked for, {suffix}")
     return _Pair(file, Path(output), file.name)
 

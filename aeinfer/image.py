@@ -23,6 +23,7 @@ __all__ = [
     "SUFFIXES",
     "Picture",
     "caption_strip",
+    "carried_metadata",
     "format_of",
     "quiet_opencv",
     "read_image",
@@ -188,6 +189,25 @@ def format_of(path: str | os.PathLike[str]) -> str:
     )
 
 
+def carried_metadata(path: str | os.PathLike[str], format: str | None = None) -> frozenset[str]:
+    """Name the kinds of metadata that a file of this name or format gets when this OpenCV writes it.
+
+    Raises
+    ------
+    ImageWriteError
+        No format has this suffix.
+    BackendMissingError
+        OpenCV is not installed.
+
+    Examples
+    --------
+    >>> carried_metadata("scan.tiff")
+    frozenset()
+    """
+    name = format_of(path) if format is None else format
+    return FORMATS[name].metadata if hasattr(_cv2(), "imencodeWithMetadata") else frozenset()
+
+
 def write_image(
     path: str | os.PathLike[str],
     pixels: Pixels,
@@ -234,7 +254,7 @@ def write_image(
     target = Path(path)
     name = format_of(target) if format is None else format
     _check(target, pixels, name, quality)
-    carried = FORMATS[name].metadata if hasattr(cv2, "imencodeWithMetadata") else frozenset()
+    carried = carried_metadata(target, name)
     picture = Picture(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels, name, metadata or {})
     if "exif" not in carried:
         picture = upright(picture)

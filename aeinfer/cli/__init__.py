@@ -1,0 +1,125 @@
+"""The command `aeinfer`: picks one command's file, runs it, and turns errors into exit codes; does no work itself.
+
+Commands are imported when they are called, so that help and version cost nothing.
+"""
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+from aeinfer.cli.console import ExitCode, complain
+from aeinfer.errors import AEInferError, BackendMissingError, InputError, ModelError, ProviderUnavailableError
+from aeinfer.version import __version__
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "denoise": "remove the noise from images, folders and trees of them",
+    "noise": "add a known noise to images, to measure with",
+    "compare": "measure images against clean ones: PSNR, SSIM and a picture side by side",
+    "models": "list the models that come with aeinfer",
+    "info": "show what a model file says of itself",
+}
+
+EXIT_CODES: tuple[tuple[type[Exception], ExitCode], ...] = (
+    (BackendMissingError, ExitCode.UNAVAILABLE),
+    (ProviderUnavailableError, ExitCode.UNAVAILABLE),
+    (ModelError, ExitCode.BAD_MODEL),
+    (InputError, ExitCode.USAGE),
+    (AEInferError, ExitCode.FAILED),
+    (OSError, ExitCode.FAILED),
+    (MemoryError, ExitCode.FAILED),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        Without the program's name; None takes the process's own.
+
+    Returns
+    -------
+    0 all good, 1 some files failed, 2 wrong usage or unsafe, 3 a backend or device is missing, 4 a bad model,
+    5 nothing found, 130 interrupted.
+
+    Examples
+    --------
+    >>> main(["--version"]) == 0  # doctest: +ELLIPSIS
+    aeinfer ...
+    True
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        args = _parser(arguments).parse_args(arguments)
+    except SystemExit as stop:  # argparse has printed help or what is wrong
+        return stop.code if isinstance(stop.code, int) else ExitCode.DONE
+    try:
+        with _voices(getattr(args, "verbose", False)):
+            code: int = args.run(args)
+            sys.stdout.flush()
+            return code
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except tuple(kind for kind, _ in EXIT_CODES) as error:
+        complain(str(error) or type(error).__name__)
+        return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aeinfer",
+        description="Remove noise from images with small autoencoders.",
+        epilog="exit codes: 0 all good, 1 some files failed, 2 wrong usage or unsafe, 3 backend or device missing, "
+        "4 bad model, 5 nothing found, 130 interrupted",
+    )
+    parser.add_argument("--version", action="version", version=f"aeinfer {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if arguments and arguments[0] == name:
+            module = importlib.import_module(f"aeinfer.cli.{name}")
+            module.add_options(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+@contextmanager
+def _voices(verbose: bool) -> Iterator[None]:
+    """Let the library's log and Python's warnings speak as this program does, for one command."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("aeinfer: %(message)s"))
+    logger = logging.getLogger("aeinfer")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO if verbose else logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],  # noqa: ARG001 (the signature is Python's)
+    filename: str,  # noqa: ARG001
+    lineno: int,  # noqa: ARG001
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    complain(str(message))

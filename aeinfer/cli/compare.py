@@ -1,0 +1,179 @@
+"""`aeinfer compare`: measures images against clean ones of the same name, in numbers and in a picture."""
+
+import argparse
+import itertools
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer.cli.console import ExitCode, complain, say, say_json
+from aeinfer.errors import ImageReadError, InputError
+from aeinfer.folder import list_images
+from aeinfer.image import caption_strip, quiet_opencv, read_image, write_image
+from aeinfer.picture import Pixels, split_alpha
+
+__all__ = ["add_options", "run"]
+
+SMALLEST_SSIM = 11
+"""Side of SSIM's window: smaller images have a PSNR only."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of one image: PSNR in dB, and SSIM, which is nan where the image is smaller than its window."""
+
+    psnr: float
+    ssim: float
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("inputs", nargs="+", metavar="IMAGES", help="folders, or images, such as: noisy denoised")
+    parser.add_argument("--clean", required=True, metavar="CLEAN", help="the folder, or image, to measure against")
+    parser.add_argument("-r", "--recursive", action="store_true", help="folders within folders too")
+    parser.add_argument("--picture", metavar="OUT.png", help="write all of them side by side, one row an image")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure what the arguments name."""
+    gone = [name for name in [*args.inputs, args.clean] if not Path(name).exists()]
+    if gone:
+        complain(f"nothing found: {', '.join(gone)} does not exist")
+        return ExitCode.NOTHING_FOUND
+    columns = [_by_stem(name, args.recursive) for name in [*args.inputs, args.clean]]
+    if all(Path(name).is_file() for name in [*args.inputs, args.clean]):  # these belong together, however called
+        stem = next(iter(columns[0]))
+        columns = [{stem: next(iter(column.values()))} for column in columns]
+    stems = list(dict.fromkeys(itertools.chain.from_iterable(columns[:-1])))
+    if not stems:
+        complain(f"nothing found: {', '.join(args.inputs)} holds no images")
+        return ExitCode.NOTHING_FOUND
+    quiet_opencv()
+    rows: list[NDArray[np.uint8]] = []
+    scores: dict[str, list[Scores]] = {}
+    labels = [Path(name).resolve().stem if Path(name).is_file() else Path(name).resolve().name for name in args.inputs]
+    for stem in stems:
+        try:
+            images = _read_row(stem, [*args.inputs, args.clean], columns)
+        except (ImageReadError, InputError) as error:
+            complain(str(error))
+            continue
+        scores[stem] = [_measure(image, images[-1]) for image in images[:-1]]
+        if args.picture:
+            captions = [f"{label} {score.psnr:.2f} dB" for label, score in zip(labels, scores[stem], strict=True)]
+            rows.append(_row(images, [*captions, "clean"]))
+    if args.picture and rows:
+        write_image(args.picture, _stack(rows))
+    _tell(args, labels, scores, failed=len(stems) - len(scores))
+    return ExitCode.DONE if len(scores) == len(stems) else ExitCode.FAILED
+
+
+def _by_stem(name: str, recursive: bool) -> dict[str, Path]:
+    """Map what a file is called, relative and without suffix, to the file."""
+    place = Path(name)
+    if place.is_file():
+        return {place.stem: place}
+    found: dict[str, Path] = {}
+    for path in list_images(place, recursive=recursive):
+        stem = path.relative_to(place).with_suffix("").as_posix()
+        if stem in found:
+            raise InputError(f"{found[stem]} and {path} have one name; which of them to compare is not clear")
+        found[stem] = path
+    return found
+
+
+def _read_row(stem: str, names: Sequence[str], columns: Sequence[dict[str, Path]]) -> list[Pixels]:
+    """Read one image of each column, without alpha, the clean one last; all agree in shape and dtype."""
+    missing = [name for name, column in zip(names, columns, strict=True) if stem not in column]
+    if missing:
+        raise InputError(f"{stem}: has no partner in {', '.join(missing)}")
+    paths = [column[stem] for column in columns]
+    images = [split_alpha(read_image(path).pixels)[0] for path in paths]
+    clean = images[-1]
+    for path, image in zip(paths, images, strict=True):
+        if image.shape != clean.shape or image.dtype != clean.dtype:
+            found, expected = f"{image.shape} {image.dtype}", f"{clean.shape} {clean.dtype}"
+            raise InputError(f"{path}: is {found}, but its clean partner {paths[-1]} is {expected}")
+    return images
+
+
+def _measure(image: Pixels, clean: Pixels) -> Scores:
+    from aeinfer.kernels import full_scale
+    from aeinfer.metrics import psnr, ssim
+
+    data_range = float(full_scale(clean.dtype))
+    large = min(clean.shape[:2]) >= SMALLEST_SSIM
+    return Scores(
+        psnr(image, clean, data_range=data_range), ssim(image, clean, data_range=data_range) if large else math.nan
+    )
+
+
+def _tell(args: argparse.Namespace, labels: Sequence[str], scores: dict[str, list[Scores]], failed: int) -> None:
+    if args.json:
+        say_json({"failed": failed, "columns": [_as_json(args.inputs[i], i, scores) for i in range(len(labels))]})
+        return
+    if not scores:
+        return
+    means = [_mean([row[i] for row in scores.values()]) for i in range(len(labels))]
+    width = max(map(len, [*scores, "mean"]))
+    say(f"{'':{width}}" + "".join(f"  {label:>16}" for label in labels))
+    say(f"{'':{width}}" + f"  {'dB':>8} {'SSIM':>7}" * len(labels))
+    for stem, row in [*scores.items(), ("mean", means)]:
+        say(f"{stem:{width}}" + "".join(f"  {score.psnr:8.2f} {score.ssim:7.4f}" for score in row))
+
+
+def _as_json(name: str, column: int, scores: dict[str, list[Scores]]) -> dict[str, object]:
+    files = {stem: row[column] for stem, row in scores.items()}
+    mean = _mean(list(files.values()))
+    return {
+        "source": name,
+        "psnr": _finite(mean.psnr),
+        "ssim": _finite(mean.ssim),
+        "files": [
+            {"name": stem, "psnr": _finite(score.psnr), "ssim": _finite(score.ssim)} for stem, score in files.items()
+        ],
+    }
+
+
+def _mean(scores: Sequence[Scores]) -> Scores:
+    known = [score.ssim for score in scores if not math.isnan(score.ssim)]
+    return Scores(
+        statistics.fmean(score.psnr for score in scores) if scores else math.nan,
+        statistics.fmean(known) if known else math.nan,
+    )
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity (two equal images) and no nan: None stands for both."""
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def _row(images: Sequence[Pixels], captions: Sequence[str], gap: int = 8) -> NDArray[np.uint8]:
+    """Lay the images of one row side by side in 8 bits, each above its caption."""
+    from aeinfer.kernels import from_float, to_float
+
+    cells = []
+    for image, caption in zip(images, captions, strict=True):
+        shown = from_float(to_float(image), np.uint8)
+        colour = shown if shown.ndim == 3 else np.dstack([shown] * 3)
+        cells.append(_stack([colour, caption_strip(caption, colour.shape[1])]))
+    height = max(cell.shape[0] for cell in cells)
+    return np.hstack([_pad(cell, height, cell.shape[1] + gap) for cell in cells])[:, :-gap]
+
+
+def _stack(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    width = max(image.shape[1] for image in images)
+    return np.vstack([_pad(image, image.shape[0], width) for image in images])
+
+
+def _pad(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Put an image in the upper left corner of a white sheet."""
+    sheet = np.full((height, width, 3), 255, np.uint8)
+    sheet[: image.shape[0], : image.shape[1]] = image
+    return sheet

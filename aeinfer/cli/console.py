@@ -1,0 +1,83 @@
+"""What the commands say: exit codes, lines on stdout and stderr, and the line of progress; decides nothing."""
+
+import enum
+import json
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+__all__ = ["ExitCode", "Progress", "complain", "say", "say_json"]
+
+
+class ExitCode(enum.IntEnum):
+    """What a command's exit status means."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    UNAVAILABLE = 3
+    BAD_MODEL = 4
+    NOTHING_FOUND = 5
+    INTERRUPTED = 130
+
+
+def say(text: str) -> None:
+    """Print one line of a command's result."""
+    print(text)
+
+
+def say_json(value: dict[str, Any] | list[Any]) -> None:
+    """Print one JSON value; infinite and undefined numbers, which JSON lacks, must be None already."""
+    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def complain(text: str) -> None:
+    """Print one line on stderr: what is wrong, or what goes on."""
+    print(f"aeinfer: {text}", file=sys.stderr)
+
+
+class Progress:
+    """One line on stderr that is written over itself, where stderr is a terminal.
+
+    Parameters
+    ----------
+    total : int
+        How many images there are to do.
+    wanted : bool
+        False shows nothing.
+    """
+
+    def __init__(self, total: int, *, wanted: bool = True) -> None:
+        self.total = total
+        self.shown = wanted and total > 0 and sys.stderr.isatty()
+        self.began = time.perf_counter()
+
+    def show(self, done: int, megapixels: float) -> None:
+        """Show how far the job is: `done` images of together `megapixels`."""
+        if not self.shown:
+            return
+        seconds = max(time.perf_counter() - self.began, 1e-9)
+        left = f"{_clock(seconds / done * (self.total - done))} left" if done else "starting"
+        line = f"{done}/{self.total}  {done / seconds:.1f} images/s  {megapixels / seconds:.1f} MPix/s  {left}"
+        print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Make room for another line."""
+        if self.shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> "Progress":
+        self.show(0, 0.0)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.clear()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,53 @@
+"""`aeinfer denoise`: loads one model and runs it over files and folders."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aeinfer.cli.batch import Worker, process
+from aeinfer.cli.console import complain
+from aeinfer.cli.options import add_job_options, number, whole
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    add_job_options(parser, "denoised")
+    parser.add_argument(
+        "-m", "--model", default="photo", help="a packaged model's name or a .onnx file (default: photo)"
+    )
+    parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or tensorrt (default: auto)")
+    parser.add_argument("--precision", choices=("auto", "fp32", "fp16", "int8"), default="auto", help="(default: auto)")
+    parser.add_argument(
+        "-s", "--strength", type=number(0, 1), default=1.0, help="from 0, the input, to 1, the full result (default: 1)"
+    )
+    parser.add_argument("-t", "--tile", type=whole(1), help="side of a tile in pixels, without its halo")
+    parser.add_argument("--max-memory", type=whole(1), metavar="MB", help="most memory to add for one image")
+    parser.add_argument("-b", "--batch", type=whole(1), help="tiles in a batch")
+    parser.add_argument("--threads", type=whole(1), metavar="N", help="threads to use (default: what this job may)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Denoise what the arguments name."""
+
+    @contextmanager
+    def open_worker() -> Iterator[Worker]:
+        from aeinfer.denoiser import AEInfer
+
+        with AEInfer.load(
+            args.model,
+            device=args.device,
+            precision=args.precision,
+            threads=args.threads,
+            tile=args.tile,
+            batch=args.batch,
+            max_memory_mb=args.max_memory,
+        ) as model:
+            if args.verbose:
+                complain(f"model {model.info.name} on {model.provider}")
+            yield Worker(
+                lambda pixels, _: model.denoise(pixels, strength=args.strength), model.provider, model.info.fingerprint
+            )
+
+    return process(args, "denoised", open_worker)

@@ -1,0 +1,76 @@
+"""The options that several commands share, and the values they accept; runs nothing."""
+
+import argparse
+from collections.abc import Callable
+
+from aeinfer.file_format import FORMATS
+
+__all__ = ["add_job_options", "number", "whole"]
+
+
+def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
+    """Add what every command has that turns files into files; results are named with `label`."""
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="image, folder or pattern such as 'in/*.png'")
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", help=f"folder of the results, or one file (default: beside, as NAME-{label})"
+    )
+    parser.add_argument("-r", "--recursive", action="store_true", help="folders within folders too; keeps the tree")
+    parser.add_argument(
+        "--on-exist",
+        choices=("skip", "overwrite", "error"),
+        default="skip",
+        help="where a result exists (default: skip)",
+    )
+    parser.add_argument("--format", choices=("keep", *FORMATS), default="keep", help="of the results (default: keep)")
+    parser.add_argument(
+        "--quality",
+        type=whole(1, 100),
+        metavar="Q",
+        help="1-100 for jpg, avif (default 95) and webp (default lossless)",
+    )
+    parser.add_argument(
+        "--metadata", choices=("keep", "strip", "require"), default="keep", help="EXIF, ICC and XMP (default: keep)"
+    )
+    parser.add_argument("--fail-fast", action="store_true", help="stop at the first file that fails")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument("--report", metavar="FILE.jsonl", help="write one line of JSON for each file")
+    parser.add_argument("--shard", metavar="I/N", help="do only every Nth file, beginning with the Ith (from 1)")
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    voice = parser.add_mutually_exclusive_group()
+    voice.add_argument("-q", "--quiet", action="store_true", help="say nothing but what is wrong")
+    voice.add_argument("-v", "--verbose", action="store_true", help="say what is done with each file")
+    parser.add_argument("--no-progress", action="store_true", help="no line of progress on a terminal")
+
+
+def whole(low: int, high: int | None = None) -> Callable[[str], int]:
+    """Return the reader of an option that is a whole number from `low` to `high`."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if value < low or (high is not None and value > high):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {_range(low, high)}")
+        return value
+
+    return read
+
+
+def number(low: float, high: float | None = None) -> Callable[[str], float]:
+    """Return the reader of an option that is a number from `low` to `high`."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= (float("inf") if high is None else high):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number {_range(low, high)}")
+        return value
+
+    return read
+
+
+def _range(low: float, high: float | None) -> str:
+    return f"of at least {low:g}" if high is None else f"from {low:g} to {high:g}"

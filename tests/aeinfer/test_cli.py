@@ -1,0 +1,400 @@
+"""The command: right files, one line for each bad one, and the exit code that says how it went."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aeinfer import cli
+from aeinfer.cli import console
+from aeinfer.errors import BackendMissingError
+from aeinfer.image import read_image, write_image
+from aeinfer.version import __version__
+
+pytest.importorskip("cv2")
+
+
+def picture(shape: tuple[int, ...] = (24, 32, 3), dtype: str = "uint8", seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype=dtype)
+
+
+def denoised(model: Path, pixels: np.ndarray, strength: float = 1.0) -> np.ndarray:
+    from aeinfer.denoiser import AEInfer
+
+    with AEInfer.load(model, device="cpu", precision="fp32") as loaded:
+        return loaded.denoise(pixels, strength=strength)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with in/a.png and in/b.png."""
+    monkeypatch.chdir(tmp_path)
+    write_image("in/a.png", picture(seed=1))
+    write_image("in/b.png", picture(seed=2))
+    return tmp_path
+
+
+def files(place: str) -> list[str]:
+    return sorted(path.relative_to(place).as_posix() for path in Path(place).rglob("*") if path.is_file())
+
+
+GOOD = {
+    "dot.png": picture((1, 1, 3)),
+    "grey.png": picture((20, 30)),
+    "deep.png": picture((20, 30, 3), "uint16"),
+    "alpha.png": picture((20, 30, 4)),
+    "größe 写真.png": picture((21, 31, 3)),
+}
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_folder_of_good_and_bad_files(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, pixels in GOOD.items():
+        write_image(f"in/{name}", pixels)
+    Path("in/text.png").write_text("certainly not an image\n")
+    Path("in/empty.png").touch()
+    write_image("in/cut.jpg", picture((64, 64, 3)))
+    whole = Path("in/cut.jpg").read_bytes()
+    Path("in/cut.jpg").write_bytes(whole[: len(whole) // 2])
+    Path("in/notes.txt").write_text("left alone")
+
+    assert cli.main(["denoise", "in", "-m", str(tiny_model), "-d", "cpu", "--precision", "fp32"]) == 1
+    output = capsys.readouterr()
+    assert files("in-denoised") == sorted([*GOOD, "a.png", "b.png"])
+    for name, pixels in GOOD.items():
+        result = read_image(f"in-denoised/{name}").pixels
+        np.testing.assert_array_equal(result, denoised(tiny_model, pixels), err_msg=name)
+    np.testing.assert_array_equal(read_image("in-denoised/alpha.png").pixels[:, :, 3], GOOD["alpha.png"][:, :, 3])
+    lines = output.err.splitlines()
+    assert len(lines) == 3
+    for name, words in {"text.png": "text", "empty.png": "empty", "cut.jpg": "truncated"}.items():
+        assert any(line.startswith(f"aeinfer: in/{name}: ") and words in line for line in lines), name
+    assert output.out.splitlines()[-1].startswith("7 written, 0 skipped, 3 failed: in-denoised")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_second_run_skips_and_needs_no_model(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["denoise", "in", "-m", str(tiny_model)]) == 0
+    before = Path("in-denoised/a.png").stat().st_mtime_ns
+    assert cli.main(["denoise", "in", "-m", "no-such-model.onnx"]) == 0
+    assert "0 written, 2 skipped, 0 failed: in-denoised" in capsys.readouterr().out
+    assert Path("in-denoised/a.png").stat().st_mtime_ns == before
+    assert cli.main(["denoise", "in", "-m", str(tiny_model), "--on-exist", "overwrite", "-s", "0"]) == 0
+    np.testing.assert_array_equal(read_image("in-denoised/a.png").pixels, picture(seed=1))
+
+
+@pytest.mark.usefixtures("folder")
+def test_one_file_strength_format_and_quiet(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["denoise", "in/a.png", "-m", str(tiny_model), "-s", "0.5", "--format", "webp", "-q"]) == 0
+    assert capsys.readouterr() == ("", "")
+    expected = denoised(tiny_model, picture(seed=1), 0.5)
+    np.testing.assert_array_equal(read_image("in/a-denoised.webp").pixels, expected)
+    assert cli.main(["denoise", "in/a.png", "-m", str(tiny_model), "-o", "out/x.tiff", "-t", "16", "-b", "2"]) == 0
+    assert read_image("out/x.tiff").pixels.shape == (24, 32, 3)
+
+
+@pytest.mark.usefixtures("folder")
+def test_json_and_report(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("in/c.png").write_text("no image")
+    assert cli.main(["denoise", "in", "-m", str(tiny_model), "--json", "--report", "r.jsonl"]) == 1
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["written"], summary["skipped"], summary["failed"], summary["where"]) == (2, 0, 1, "in-denoised")
+    assert summary["errors"][0]["source"] == str(Path("in/c.png"))
+    lines = [json.loads(line) for line in Path("r.jsonl").read_text("utf-8").splitlines()]
+    assert [line["status"] for line in lines] == ["written", "written", "failed"]
+    assert lines[0]["milliseconds"] > 0
+    assert lines[0]["provider"] == "CPUExecutionProvider"
+    assert lines[0]["model"]
+    assert "text" in lines[2]["error"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_dry_run_and_shards_and_fail_fast(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["denoise", "in", "-m", "no-such-model.onnx", "--dry-run"]) == 0
+    assert "write" in capsys.readouterr().out
+    assert not Path("in-denoised").exists()
+    assert cli.main(["denoise", "in", "-m", str(tiny_model), "--shard", "2/2"]) == 0
+    assert files("in-denoised") == ["b.png"]
+    assert cli.main(["denoise", "in", "-m", str(tiny_model), "--shard", "3/3"]) == 0  # an empty share is no error
+    Path("in/a.png").write_text("no image")
+    assert cli.main(["denoise", "in", "-o", "out", "-m", str(tiny_model), "--fail-fast"]) == 1
+    assert "1 failed, 1 not tried" in capsys.readouterr().out
+    assert not Path("out").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_named_file_that_is_missing_does_not_stop_the_rest(
+    tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["denoise", "in/a.png", "gone.png", "-o", "out", "-m", str(tiny_model)]) == 1
+    assert capsys.readouterr().err.splitlines() == ["aeinfer: gone.png: no such file or folder"]
+    assert files("out") == ["a.png"]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("code", "arguments"),
+    [
+        (0, ["--version"]),
+        (0, ["--help"]),
+        (0, ["denoise", "--help"]),
+        (2, []),
+        (2, ["no-such-command"]),
+        (2, ["denoise"]),
+        (2, ["denoise", "in", "--strength", "1.5"]),
+        (2, ["denoise", "in", "--quality", "0"]),
+        (2, ["denoise", "in", "--shard", "3/2"]),
+        (2, ["denoise", "in", "-o", "in/out"]),
+        (2, ["denoise", "in/a.png", "-o", "in"]),
+        (2, ["denoise", "in/a.png", "in/a.jpg", "-o", "out", "--format", "png"]),
+        (2, ["noise", "in"]),
+        (2, ["noise", "in", "--sigma", "5", "--kind", "salt-and-pepper"]),
+        (3, ["denoise", "in", "-d", "cuda:99"]),
+        (4, ["denoise", "in", "-m", "text.onnx"]),
+        (5, ["denoise", "empty"]),
+        (5, ["denoise", "gone"]),
+        (5, ["denoise", "none/*.png"]),
+        (5, ["compare", "gone", "--clean", "in"]),
+        (5, ["compare", "empty", "--clean", "in/a.png"]),
+    ],
+)
+def test_exit_codes(tiny_model: Path, code: int, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy("in/a.png", "in/a.jpg")
+    Path("text.onnx").write_text("not a model, only words")
+    Path("empty").mkdir()
+    model = ["-m", str(tiny_model)] if "cuda:99" in arguments else []
+    assert cli.main(arguments + model) == code
+    output = capsys.readouterr()
+    assert bool(output.err) == (code != 0)
+    assert "Traceback" not in output.err
+    assert not Path("in-denoised").exists()
+    assert not Path("out").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_existing_results_are_an_error_when_asked(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image("in-denoised/b.png", picture())
+    assert cli.main(["denoise", "in", "-m", str(tiny_model), "--on-exist", "error"]) == 2
+    assert "b.png exists" in capsys.readouterr().err
+    assert files("in-denoised") == ["b.png"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_missing_opencv_is_exit_3(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert cli.main(["denoise", "in", "-m", str(tiny_model)]) == 3
+    assert "aeinfer[cpu]" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+def test_interrupted_while_writing_is_130_and_leaves_whole_files(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write = Path.write_bytes
+    calls = []
+
+    def interrupted(self: Path, data: bytes) -> int:
+        calls.append(self)
+        if len(calls) == 2:
+            write(self, data[:10])
+            raise KeyboardInterrupt
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", interrupted)
+    assert cli.main(["denoise", "in", "-m", str(tiny_model), "--report", "r.jsonl"]) == 130
+    assert files("in-denoised") == ["a.png"]
+    assert "1 written, 0 skipped, 0 failed, 1 not tried" in capsys.readouterr().out
+    assert len(Path("r.jsonl").read_text().splitlines()) == 1
+    read_image("in-denoised/a.png")
+
+
+@pytest.mark.usefixtures("folder")
+def test_metadata_kept_stripped_and_required(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pil = pytest.importorskip("PIL.Image")
+    if not hasattr(sys.modules["cv2"], "imdecodeWithMetadata"):
+        pytest.skip("metadata needs OpenCV 5 (imdecodeWithMetadata)")
+    exif = pil.Exif()
+    exif[270], exif[274] = "a caption", 6
+    Path("photos").mkdir()
+    pil.fromarray(picture()).save("photos/a.jpg", exif=exif, icc_profile=b"x" * 200, quality=95)
+    job = ["denoise", "photos", "-m", str(tiny_model), "-o"]
+
+    assert cli.main([*job, "kept"]) == 0
+    with pil.open("kept/a.jpg") as kept:
+        assert (kept.size, kept.getexif()[270], kept.getexif()[274]) == ((32, 24), "a caption", 6)
+        assert kept.info["icc_profile"] == b"x" * 200
+    assert "not carried" not in capsys.readouterr().err
+
+    assert cli.main([*job, "stripped", "--metadata", "strip"]) == 0
+    with pil.open("stripped/a.jpg") as stripped:
+        assert stripped.size == (24, 32)  # upright, since nothing tells a viewer to turn it
+        assert not stripped.getexif()
+        assert "icc_profile" not in stripped.info
+
+    assert cli.main([*job, "lost", "--format", "tiff"]) == 0
+    assert capsys.readouterr().err.splitlines() == ["aeinfer: not carried over to some results: exif, icc"]
+    assert cli.main([*job, "required", "--format", "tiff", "--metadata", "require"]) == 1
+    assert "exif, icc" in capsys.readouterr().err
+    assert not Path("required").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_a_format_cannot_hold_fails_by_file(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image("in/deep.png", picture(dtype="uint16"))
+    assert cli.main(["denoise", "in", "-m", str(tiny_model), "--format", "jpg"]) == 1
+    assert "deep.jpg: jpg cannot hold uint16" in capsys.readouterr().err
+    assert files("in-denoised") == ["a.jpg", "b.jpg"]
+
+
+class _Terminal:
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with console.Progress(2) as progress:
+        progress.show(1, 1.0)
+    assert capsys.readouterr() == ("", "")
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with console.Progress(2) as progress:
+        progress.show(1, 1.0)
+    assert "1/2" in terminal.text
+    assert "images/s" in terminal.text
+    assert "MPix/s" in terminal.text
+    assert "left" in terminal.text
+    with console.Progress(2, wanted=False) as progress:
+        before = terminal.text
+        progress.show(1, 1.0)
+    assert terminal.text == before
+
+
+def test_version_and_lazy_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in cli.COMMANDS:
+        assert cli.main([name, "--help"]) == 0
+    capsys.readouterr()
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"aeinfer {__version__}\n"
+
+
+@pytest.mark.usefixtures("folder")
+def test_noise_is_known_repeatable_and_leaves_alpha(capsys: pytest.CaptureFixture[str]) -> None:
+    flat = np.full((64, 64, 4), 128, np.uint8)
+    flat[:, :, 3] = picture((64, 64))
+    write_image("flat/a.png", flat)
+    write_image("flat/b.png", flat)
+    write_image("flat/deep.png", np.full((64, 64), 32768, np.uint16))
+    for out in ("one", "two"):
+        assert cli.main(["noise", "flat", "-o", out, "--sigma", "10", "--seed", "3"]) == 0
+    assert cli.main(["noise", "flat", "-o", "three", "--sigma", "10", "--seed", "4"]) == 0
+    first, second, third = (read_image(f"{out}/a.png").pixels for out in ("one", "two", "three"))
+    np.testing.assert_array_equal(first, second)
+    assert (first != third).any()
+    assert (first != read_image("one/b.png").pixels).any()  # files differ by their place
+    np.testing.assert_array_equal(first[:, :, 3], flat[:, :, 3])
+    assert abs(first[:, :, :3].std() - 10) < 0.5
+    assert abs(read_image("one/deep.png").pixels.std() / 257 - 10) < 0.5
+    assert cli.main(["noise", "flat", "-o", "shard", "--sigma", "10", "--seed", "3", "--shard", "2/3"]) == 0
+    np.testing.assert_array_equal(read_image("shard/b.png").pixels, read_image("one/b.png").pixels)
+    assert cli.main(["noise", "flat/a.png", "--kind", "salt-and-pepper", "--amount", "0.2"]) == 0
+    changed = (read_image("flat/a-noisy.png").pixels[:, :, :3] != 128).mean()
+    assert 0.15 < changed < 0.25
+    assert cli.main(["noise", "flat/b.png", "--kind", "poisson-gaussian", "--peak", "50"]) == 0
+    assert "1 written" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("folder")
+def test_compare_measures_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        clean = read_image(f"in/{name}.png").pixels // 2 + 60
+        write_image(f"clean/{name}.png", clean)
+        write_image(f"near/{name}.bmp", clean + 1)
+        write_image(f"far/{name}.png", clean + 5)
+    assert cli.main(["compare", "near", "far", "--clean", "clean", "--json", "--picture", "side.png"]) == 0
+    near, far = json.loads(capsys.readouterr().out)["columns"]
+    assert near["psnr"] == pytest.approx(48.1308, abs=1e-3)
+    assert far["psnr"] == pytest.approx(34.1514, abs=1e-3)
+    assert [file["name"] for file in far["files"]] == ["a", "b"]
+    assert 0.9 < far["ssim"] < near["ssim"] < 1
+    side = read_image("side.png").pixels
+    assert side.shape[0] > 2 * 24
+    assert side.shape[1] > 3 * 32
+    assert cli.main(["compare", "near", "far", "--clean", "clean"]) == 0
+    table = capsys.readouterr().out
+    assert "48.13" in table.splitlines()[-1]
+    assert "34.15" in table.splitlines()[-1]
+    assert cli.main(["compare", "near/a.bmp", "--clean", "clean/a.png"]) == 0
+
+
+@pytest.mark.usefixtures("folder")
+def test_compare_says_what_has_no_partner_or_another_size(capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree("in", "clean")
+    write_image("in/c.png", picture())
+    write_image("in/b.png", picture((10, 10, 3)))
+    assert cli.main(["compare", "in", "--clean", "clean", "--json"]) == 1
+    output = capsys.readouterr()
+    result = json.loads(output.out)
+    assert result["failed"] == 2
+    assert [file["name"] for file in result["columns"][0]["files"]] == ["a"]
+    assert result["columns"][0]["psnr"] is None  # infinite: they are equal
+    assert "c: has no partner in clean" in output.err
+    assert "(10, 10, 3)" in output.err
+    shutil.copy("in/a.png", "in/a.webp")
+    assert cli.main(["compare", "in", "--clean", "clean"]) == 2
+
+
+def test_info_shows_the_facts(tiny_model: Path, tiny_grey: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info", str(tiny_model), "-d", "cpu", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["channels"] == 3
+    assert facts["provider"] == "CPUExecutionProvider"
+    assert facts["fingerprint"]
+    assert cli.main(["info", str(tiny_grey), "-d", "cpu"]) == 0
+    assert "channels" in capsys.readouterr().out
+
+
+def test_models_lists_what_is_packaged(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from aeinfer import models
+
+    shutil.copy(tiny_model, tmp_path / "tiny.onnx")
+    (tmp_path / "tiny.int8.onnx").write_bytes(bytes(5000))
+    monkeypatch.setattr(models, "packaged_models", lambda: {"tiny": tmp_path / "tiny.onnx"})
+    assert cli.main(["models", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["name"] == "tiny"
+    assert row["channels"] == 3
+    assert row["kilobytes"] == {"fp32": round(tiny_model.stat().st_size / 1000), "int8": 5}
+    assert cli.main(["models"]) == 0
+    assert "int8 5 KB" in capsys.readouterr().out
+    monkeypatch.setattr(models, "packaged_models", dict)
+    assert cli.main(["models"]) == 5
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_missing_backend_is_one_line(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from aeinfer import denoiser
+
+    def missing(*_: object, **__: object) -> None:
+        raise BackendMissingError("onnxruntime is not installed; pip install 'aeinfer[cpu]'")
+
+    monkeypatch.setattr(denoiser.AEInfer, "load", missing)
+    assert cli.main(["denoise", "in", "-m", str(tiny_model)]) == 3
+    assert capsys.readouterr().err == "aeinfer: onnxruntime is not installed; pip install 'aeinfer[cpu]'\n"

@@ -1,6 +1,7 @@
 """What image formats can hold, and what the bytes of a file say before they are decoded; no pixels, no disk, no cv2."""
 
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -110,6 +111,9 @@ def _png(data: bytes) -> FileFacts:
         length, name = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
         if at + 12 + length > len(data):
             raise _truncated("the PNG ends before its IEND chunk")
+        checksum = zlib.crc32(memoryview(data)[at + 4 : at + 8 + length])
+        if name[:1].isupper() and checksum != int.from_bytes(data[at + 8 + length : at + 12 + length]):
+            raise ImageReadError(f"damaged: the PNG's {name.decode('latin-1')} chunk does not match its checksum")
         body = data[at + 8 : at + 8 + min(length, 1 << 20)]
         if name == b"IHDR" and length == 13:
             width, height = int.from_bytes(body[:4]), int.from_bytes(body[4:8])

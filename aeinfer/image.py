@@ -155,7 +155,9 @@ def _to_rgb(pixels: Pixels, facts: FileFacts) -> Pixels:
 
 def _swap(pixels: Pixels) -> Pixels:
     """RGB(A) <-> BGR(A)."""
-    return np.ascontiguousarray(pixels[:, :, [2, 1, 0, 3][: pixels.shape[2]]])
+    cv2 = _cv2()
+    swapped: Pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+    return swapped
 
 
 def _agree(pixels: Pixels, metadata: dict[str, bytes], facts: FileFacts) -> Picture:

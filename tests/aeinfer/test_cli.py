@@ -1,7 +1,9 @@
 """The command: right files, one line for each bad one, and the exit code that says how it went."""
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -73,6 +75,24 @@ def test_a_folder_of_good_and_bad_files(tiny_model: Path, capsys: pytest.Capture
     for name, words in {"text.png": "text", "empty.png": "empty", "cut.jpg": "truncated"}.items():
         assert any(line.startswith(f"aeinfer: in/{name}: ") and words in line for line in lines), name
     assert output.out.splitlines()[-1].startswith("7 written, 0 skipped, 3 failed: in-denoised")
+
+
+@pytest.mark.usefixtures("folder")
+def test_no_library_adds_lines_of_its_own(tiny_model: Path) -> None:
+    Path("in/text.png").write_text("certainly not an image\n")
+    for name in ("cut.jpg", "cut.png", "cut.webp", "cut.tiff", "cut.bmp"):
+        write_image(f"in/{name}", picture((64, 64, 3)))
+        Path(f"in/{name}").write_bytes(Path(f"in/{name}").read_bytes()[:2000])
+    whole = Path("in/b.png").read_bytes()
+    Path("in/b.png").write_bytes(whole[:100] + bytes(20) + whole[120:])
+    command = [sys.executable, "-m", "aeinfer", "denoise", "in", "-m", str(tiny_model), "-d", "cpu"]
+    env = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[2]), "PYTHONUTF8": "1"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, encoding="utf-8", check=False)
+    names = ["b.png", "cut.bmp", "cut.jpg", "cut.png", "cut.tiff", "cut.webp", "text.png"]
+    assert [line.split(": ")[1] for line in done.stderr.splitlines()] == [str(Path("in", name)) for name in names]
+    assert done.returncode == 1
+    assert done.stdout.startswith("1 written, 0 skipped, 7 failed: in-denoised")  # without a line of progress
+    assert files("in-denoised") == ["a.png"]
 
 
 @pytest.mark.usefixtures("folder")

@@ -1,6 +1,7 @@
 """Image files: what comes back is what was there, and what cannot is refused by name."""
 
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,11 @@ def saved(pixels: np.ndarray, name: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def damaged(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1 :]
+
+
 BAD = {
     "empty.png": (lambda: b"", "empty"),
     "text.png": (lambda: b"this is not an image at all, only words\n", "text"),
@@ -127,6 +133,7 @@ BAD = {
     "head.jpg": (lambda: saved(pixels_of((64, 64, 3)), "JPEG")[:30], "truncated"),
     "half.png": (lambda: saved(pixels_of((64, 64, 3)), "PNG")[:3000], "truncated"),
     "tail.png": (lambda: saved(pixels_of((64, 64, 3)), "PNG")[:-1], "truncated"),
+    "middle.png": (lambda: damaged(saved(pixels_of((64, 64, 3)), "PNG")), "IDAT chunk does not match"),
     "half.webp": (lambda: saved(pixels_of((64, 64, 3)), "WEBP")[:900], "truncated"),
     "half.tif": (lambda: saved(pixels_of((64, 64, 3)), "TIFF")[:3000], "truncated"),
     "half.bmp": (lambda: saved(pixels_of((64, 64, 3)), "BMP")[:3000], "damaged"),
@@ -175,6 +182,7 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 def test_too_many_pixels_and_odd_depths_are_refused(tmp_path: Path) -> None:
     huge = bytearray(saved(pixels_of((4, 4)), "PNG"))
     huge[16:24] = (60000).to_bytes(4, "big") * 2
+    huge[29:33] = zlib.crc32(huge[12:29]).to_bytes(4, "big")
     (tmp_path / "huge.png").write_bytes(huge)
     with pytest.raises(ImageReadError, match="limit"):
         read_image(tmp_path / "huge.png")

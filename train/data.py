@@ -1,4 +1,4 @@
-"""Training data as pure functions of the step: (noisy, clean) batches of digits and of photographs, and their held-out part.
+"""Training data as pure functions of the step: (noisy, clean) batches of digits or photographs, and a held-out part.
 
 A batch follows from (seed, step) alone, so a resumed run sees what an unbroken one would have seen. No torch here.
 """
@@ -66,7 +66,7 @@ class Digits:
 class Photos:
     """Random crops of photographs, shrunk by a random factor, flipped and turned, with sigma drawn from 0 to `sigma`.
 
-    Shrinking shows the network more detail per pixel, as small test photographs have it, and averages JPEG's traces away.
+    Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away.
     """
 
     steps_per_epoch = 500

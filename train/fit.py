@@ -1,4 +1,4 @@
-"""Train one autoencoder: `python -m train.fit dense|conv|photo`; the whole loop is in sight, nothing is exported here."""
+"""Train one autoencoder: `python -m train.fit dense|conv|photo`; the whole loop is in sight, nothing is exported."""
 
 import argparse
 import copy
@@ -34,11 +34,14 @@ class Recipe:
     learning_rate: float = 1e-3
     cosine: bool = True  # warm up, then fall to zero along a cosine; False keeps the rate
     ema: float = 0.0  # weights are also averaged with this decay per step; 0 does not average
+    clip: float = 0.1  # largest norm of the gradient; Adam cares for its direction, a spike costs epochs; 0 is none
     patience: int = 0  # stop after so many epochs without a lower validation loss; 0 never does
     seed: int = 0
 
 
-SEED = Recipe("dense", loss="bce", epochs=300, optimizer="adadelta", learning_rate=1.0, cosine=False, patience=10)
+SEED = Recipe(
+    "dense", loss="bce", epochs=300, optimizer="adadelta", learning_rate=1.0, cosine=False, clip=0, patience=10
+)
 RECIPES = {
     # the seed's recipe; adadelta at rate 1, as its paper has it and as Keras had it when the recipe was written
     ("dense", "seed"): SEED,
@@ -46,7 +49,7 @@ RECIPES = {
     ("dense", "default"): Recipe("dense", epochs=60, ema=0.999),
     ("conv", "default"): Recipe("conv", sigma=127.5, epochs=14, learning_rate=2e-3, ema=0.999),
     ("photo", "default"): Recipe(
-        "photo", loss="l1", sigma=55.0, batch=12, crop=96, epochs=70, learning_rate=1.5e-3, ema=0.999
+        "photo", loss="l1", sigma=55.0, batch=12, crop=96, epochs=50, learning_rate=1e-3, ema=0.999
     ),
 }
 LOSSES = {"bce": F.binary_cross_entropy, "mse": F.mse_loss, "l1": F.l1_loss}
@@ -98,7 +101,7 @@ def fit(
         loss = LOSSES[recipe.loss](model.train()(noisy), clean)
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip or math.inf)
         optimizer.step()
         average(averaged, model, recipe.ema, state["step"])
         state["step"] += 1

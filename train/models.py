@@ -3,6 +3,8 @@
 Each takes and gives float32 (N, C, H, W) in [0, 1]. The seed of the first two is the classic Keras pair for MNIST.
 """
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -77,7 +79,7 @@ class Residual(nn.Module):
 class PhotoAutoencoder(nn.Module):
     """A fully convolutional autoencoder with skip connections that predicts the noise and subtracts it.
 
-    Pixels enter four at a time (2x2 pixel-unshuffle), so the first scale is half the resolution; `widths` are the
+    The first convolution halves the resolution and the last is followed by a 2x2 pixel-shuffle; `widths` are the
     channels of the scales, each half the one before. Plain convolutions only: they are what a CPU does fastest.
     """
 
@@ -86,9 +88,9 @@ class PhotoAutoencoder(nn.Module):
     def __init__(self, widths: tuple[int, ...] = (32, 48, 64, 80)) -> None:
         super().__init__()
         self.stride = 2 ** len(widths)
-        self.head = nn.Conv2d(4 * self.channels, widths[0], 3, padding=1)
-        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in zip(widths, widths[1:], strict=False))
-        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in zip(widths, widths[1:], strict=False))
+        self.head = nn.Conv2d(self.channels, widths[0], 6, stride=2, padding=2)  # sees what 3x3 on 2x2 blocks sees
+        self.down = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(widths))
         self.encoder = nn.ModuleList(Residual(width) for width in widths[:-1])
         self.middle = nn.Sequential(Residual(widths[-1]), Residual(widths[-1]))
         self.decoder = nn.ModuleList(Residual(width) for width in widths[:-1])
@@ -97,7 +99,7 @@ class PhotoAutoencoder(nn.Module):
         nn.init.zeros_(self.tail.bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = self.head(F.pixel_unshuffle(images, 2))
+        x = self.head(images)
         skips = []
         for block, down in zip(self.encoder, self.down, strict=True):
             x = block(x)

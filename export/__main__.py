@@ -1,0 +1,165 @@
+"""Export a checkpoint: `python -m export runs/conv/best.pt -o conv.onnx`; a file that fails its check is not kept."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+from aeinfer import kernels
+from aeinfer.errors import AEInferError, InputError
+from aeinfer.model_info import ModelInfo
+from aeinfer.session import Session
+from export.measure import held_out_psnr, measure_bytes_per_pixel, measure_halo
+from export.quantize import quantize
+from export.to_onnx import current_commit, to_onnx, with_facts, write_model
+from export.verify import TOLERANCE, largest_error, random_samples
+from train.checkpoint import trained_model
+from train.data import Data
+from train.fit import Recipe, open_data
+
+INT8_GATE_DB = 0.3
+CALIBRATION_IMAGES = 128
+HALO_IMAGE_SIDE = 512
+SOURCES = {
+    "mnist": ("MNIST (LeCun, Cortes, Burges), 55,000 of the 60,000 training digits", "CC BY-SA 3.0"),
+    "photo": (
+        "155 photographs, each with author and licence in train/PHOTOS.tsv",
+        "CC0, CC BY, CC BY-SA, Unsplash, ...",
+    ),
+}
+
+
+def export(checkpoint: Path, target: Path, data: Data, name: str) -> tuple[onnx.ModelProto, ModelInfo]:
+    """Write the fp32 file, and return its graph and facts.
+
+    Raises
+    ------
+    InputError
+        The graph in onnxruntime differs from the network in PyTorch by more than the tolerance; nothing is written.
+    """
+    model, recipe = trained_model(checkpoint)
+    proto = to_onnx(model, example(model), free_sides=model.window is None, stride=model.stride)
+    samples = [*random_samples(model), *(noisy for noisy, _clean in data.validation[:3])]
+    error = largest_error(with_facts(proto, ModelInfo()), model, samples)
+    if not error <= TOLERANCE:
+        raise InputError(
+            f"onnxruntime and PyTorch differ by {error:.2e} on {checkpoint}, more than {TOLERANCE:.0e}: not kept"
+        )
+    info = facts(model, recipe, name, proto, data)
+    info = replace(info, torch_error=error)
+    write_model(target, with_facts(proto, info))
+    print(f"{target}: agrees with PyTorch within {error:.1e}; {info.psnr['held out']:.2f} dB on held-out images")
+    return proto, info
+
+
+def export_halves(checkpoint: Path, target: Path, info: ModelInfo) -> None:
+    """Write NAME.encoder.onnx and NAME.decoder.onnx beside `target`, for networks that have the two halves."""
+    model, _recipe = trained_model(checkpoint)
+    if model.window is None:
+        return  # skip connections carry what no code holds
+    images = torch.rand(2, model.channels, model.window, model.window)
+    with torch.no_grad():
+        code = model.encoder(images)
+    for half, network, inputs in (("encoder", model.encoder, images), ("decoder", model.decoder, code)):
+        proto = to_onnx(network, inputs, free_sides=False)
+        content = with_facts(proto, replace(info, architecture=f"{info.architecture} {half}", psnr={}))
+        error = largest_error(content, network, [inputs.numpy()])
+        scale = float(code.abs().max()) if half == "encoder" else 1.0  # codes are not in [0, 1]
+        if not error <= TOLERANCE * max(1.0, scale):
+            raise InputError(f"the {half} differs from PyTorch by {error:.2e}: not kept")
+        write_model(target.with_name(f"{target.stem}.{half}.onnx"), content)
+
+
+def export_int8(proto: onnx.ModelProto, info: ModelInfo, target: Path, data: Data, gate: float) -> bool:
+    """Write NAME.int8.onnx beside `target` if its PSNR stays within `gate` dB; return whether it did."""
+    images = [
+        kernels.from_float(np.ascontiguousarray(image.transpose(1, 2, 0)), np.uint8)
+        for step in range(-(-CALIBRATION_IMAGES // len(data.batch(0)[0])))
+        for image in data.batch(step)[0]
+    ]
+    quantized = quantize(proto, images, info.channels)
+    facts = replace(info, precision="int8", calibration=f"{len(images)} noisy images of the training set")
+    psnr = held_out_psnr(Session(with_facts(quantized, facts), "int8", "cpu"), data.validation)
+    lost = info.psnr["held out"] - psnr
+    path = target.with_suffix(".int8.onnx")
+    if lost > gate:
+        print(f"{path}: not kept, {lost:.2f} dB below fp32, more than the gate of {gate} dB")
+        return False
+    write_model(path, with_facts(quantized, replace(facts, psnr={"held out": round(psnr, 3)})))
+    print(f"{path}: {lost:.3f} dB below fp32 on held-out images")
+    return True
+
+
+def facts(model: nn.Module, recipe: dict[str, Any], name: str, proto: onnx.ModelProto, data: Data) -> ModelInfo:
+    """Everything the runtime and its users need to know, measured where it can be."""
+    content = with_facts(proto, ModelInfo())
+    session = Session(content, name, device="cpu")
+    blind = recipe["model"] == "photo"
+    source, licence = SOURCES["photo" if blind else "mnist"]
+    info = ModelInfo(
+        name=name,
+        architecture=recipe["model"],
+        channels=model.channels,
+        tile=model.window,
+        stride=1 if model.window else model.stride,
+        noise=f"Gaussian, sigma {'0 to ' if blind else ''}{recipe['sigma']:g}, clipped and not"
+        if recipe["sigma"]
+        else "none",
+        bytes_per_pixel=0 if model.window else measure_bytes_per_pixel(content, model.channels),
+        psnr={"held out": round(held_out_psnr(session, data.validation), 3)},
+        training_data=source,
+        training_license=licence,
+        commit=current_commit(),
+        author="the aeinfer authors",
+        license="MIT",
+    )
+    if model.window:
+        return info
+    halo, error = measure_halo(session, halo_images(data), model.stride)
+    return replace(info, halo=halo, halo_error=round(error, 4))
+
+
+def halo_images(data: Data) -> list[np.ndarray]:
+    """Large noisy images: mirrored held-out photographs, and flat grey, where far context matters most."""
+    rng = np.random.default_rng(0)
+    noisy = [pair[0][:1] for pair in data.validation[:9]]
+    pad = [(0, 0), (0, 0), *[((HALO_IMAGE_SIDE - noisy[0].shape[2]) // 2,) * 2] * 2]
+    flat = rng.normal(0.5, 50 / 255, (1, noisy[0].shape[1], HALO_IMAGE_SIDE, HALO_IMAGE_SIDE)).astype(np.float32)
+    return [*(np.pad(image, pad, mode="symmetric") for image in noisy), flat]
+
+
+def example(model: nn.Module) -> torch.Tensor:
+    side = model.window or 6 * model.stride
+    return torch.rand(2, model.channels, side, side + (0 if model.window else model.stride))
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the .onnx file; int8 and halves go beside it")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="the folder it was trained on: held-out part and calibration"
+    )
+    parser.add_argument("--name", help="the model's name in its facts [the file's]")
+    parser.add_argument("--no-int8", action="store_true")
+    parser.add_argument("--gate", type=float, default=INT8_GATE_DB, help="largest loss of int8 in dB [%(default)s]")
+    parser.add_argument("--no-verify-data", action="store_true", help="accept IDX files that are not a known set")
+    args = parser.parse_args(argv)
+    try:
+        _model, recipe = trained_model(args.checkpoint)
+        data = open_data(Recipe(**recipe), args.data, not args.no_verify_data)
+        proto, info = export(args.checkpoint, args.output, data, args.name or args.output.stem)
+        export_halves(args.checkpoint, args.output, info)
+        kept = args.no_int8 or export_int8(proto, info, args.output, data, args.gate)
+    except (AEInferError, FileNotFoundError) as error:
+        parser.exit(2, f"export: {error}\n")
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

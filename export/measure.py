@@ -1,0 +1,68 @@
+"""Facts measured on an exported file: the halo that suffices, the memory a tile takes, PSNR on held-out images."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer.session import Session
+
+Tensor = NDArray[np.float32]
+HALF_A_LEVEL = 0.5 / 255
+
+
+def measure_halo(session: Session, images: Sequence[Tensor], stride: int, limit: int = 192) -> tuple[int, float]:
+    """Return the smallest halo beyond which nothing changes a kept value by half an 8-bit level, and its error in levels.
+
+    Parameters
+    ----------
+    images : sequence of (1, C, S, S) float32
+        Noisy images, real ones and flat ones, with S > 2 * limit: what lies further away matters most where little
+        is near.
+    """
+    for halo in range(stride, limit + 1, stride):
+        error = max(_cut_error(session, image, halo, stride) for image in images)
+        if error < HALF_A_LEVEL:
+            return halo, error * 255
+    raise ValueError(f"no halo up to {limit} pixels suffices: this network looks further than tiles allow")
+
+
+def _cut_error(session: Session, image: Tensor, halo: int, stride: int) -> float:
+    """Largest change of the middle of an image when only `halo` pixels around it are given."""
+    side = image.shape[2]
+    start = side // 2 // stride * stride
+    kept = 2 * stride
+    whole = session.run(image)[:, :, start : start + kept, start : start + kept]
+    cut = np.ascontiguousarray(image[:, :, start - halo : start + kept + halo, start - halo : start + kept + halo])
+    return float(np.abs(session.run(cut)[:, :, halo : halo + kept, halo : halo + kept] - whole).max())
+
+
+MEASURE_MEMORY = """
+import resource, sys
+import numpy as np
+from aeinfer.session import Session
+session = Session(sys.stdin.buffer.read(), "measured", device="cpu")
+peaks = []
+for side in (256, 1024):
+    session.run(np.zeros((1, int(sys.argv[1]), side, side), np.float32))
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print((peaks[1] - peaks[0]) // (1024**2 - 256**2))
+"""
+
+
+def measure_bytes_per_pixel(content: bytes, channels: int) -> int:
+    """Return how much a process grows per pixel of a tile, input and output included (peak resident size)."""
+    command = [sys.executable, "-c", MEASURE_MEMORY, str(channels)]
+    printed = subprocess.run(command, input=content, capture_output=True, check=True).stdout
+    return int(float(printed))
+
+
+def held_out_psnr(session: Session, pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
+    """Mean PSNR in dB over the images of (noisy, clean) batches, data range 1."""
+    psnrs = [
+        -10 * np.log10(np.square(session.run(noisy).astype(np.float64) - clean).mean((1, 2, 3)))
+        for noisy, clean in pairs
+    ]
+    return float(np.concatenate(psnrs).mean())

@@ -1,0 +1,59 @@
+"""Does a model file do what its PyTorch network does? `python -m export.verify FILE --checkpoint C`: exit 0 if so."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from aeinfer.errors import AEInferError
+from aeinfer.session import Session, read_model
+from train.checkpoint import trained_model
+
+Tensor = NDArray[np.float32]
+TOLERANCE = 1e-4
+
+
+def random_samples(model: nn.Module, seed: int = 0) -> list[Tensor]:
+    """Batches of noise at several sizes, beyond [0, 1] too, as unclipped noisy images are."""
+    rng = np.random.default_rng(seed)
+    if model.window:
+        shapes = [(n, model.channels, model.window, model.window) for n in (1, 3, 64)]
+    else:
+        sides = [(1, 1), (2, 3), (5, 4), (9, 16)]
+        shapes = [(1 + i % 2, model.channels, h * model.stride, w * model.stride) for i, (h, w) in enumerate(sides)]
+    return [rng.normal(0.5, 0.5, shape).astype(np.float32) for shape in shapes]
+
+
+def largest_error(content: bytes, model: nn.Module, samples: Sequence[Tensor]) -> float:
+    """Return the largest absolute difference between the file in onnxruntime and the network in PyTorch."""
+    session = Session(content, "the exported file", device="cpu")
+    with torch.no_grad():
+        return max(
+            float(np.abs(session.run(sample) - model(torch.from_numpy(sample)).numpy()).max()) for sample in samples
+        )
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m export.verify", description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument(
+        "--tolerance", type=float, default=TOLERANCE, help="largest absolute difference, in [0, 1] units"
+    )
+    args = parser.parse_args(argv)
+    try:
+        model, _recipe = trained_model(args.checkpoint)
+        error = largest_error(read_model(args.file), model, random_samples(model))
+    except AEInferError as problem:
+        parser.exit(2, f"export.verify: {problem}\n")
+    agrees = error <= args.tolerance
+    print(f"{args.file}: largest difference {error:.2e}, {'within' if agrees else 'ABOVE'} {args.tolerance:.0e}")
+    return 0 if agrees else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -14,7 +14,7 @@ HALF_A_LEVEL = 0.5 / 255
 
 
 def measure_halo(session: Session, images: Sequence[Tensor], stride: int, limit: int = 192) -> tuple[int, float]:
-    """Return the smallest halo beyond which nothing changes a kept value by half an 8-bit level, and its error in levels.
+    """Return the smallest halo beyond which nothing changes a kept value by half an 8-bit level, and its error.
 
     Parameters
     ----------

@@ -1,0 +1,25 @@
+"""Fixtures of all tests: the tiny models that tests/export/make_tiny_models.py writes."""
+
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Path:
+    """A colour network with free sides: stride 4, halo 32, random weights."""
+    return DATA / "tiny.onnx"
+
+
+@pytest.fixture(scope="session")
+def tiny_grey() -> Path:
+    """The same for one channel."""
+    return DATA / "tiny_grey.onnx"
+
+
+@pytest.fixture(scope="session")
+def tiny_window() -> Path:
+    """A network of a fixed 8x8 window, one channel, with its encoder and decoder beside it."""
+    return DATA / "tiny_window.onnx"

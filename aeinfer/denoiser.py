@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import kernels
+from aeinfer.arrays import as_hwc, output_for
+from aeinfer.batching import Job, fill_batches, gather, place
 from aeinfer.errors import InputError, ModelError
 from aeinfer.model_info import ModelInfo
 from aeinfer.models import packaged_models
 from aeinfer.session import Session, read_model
 from aeinfer.stream import Stats, process
-from aeinfer.tiling import DEFAULT_TILE, TilePlan, blend_weights, plan_tiles, plan_windows, tile_for_memory
+from aeinfer.tiling import DEFAULT_TILE, TilePlan, plan_tiles, plan_windows, tile_for_memory
 
 __all__ = ["AEInfer"]
 
@@ -25,25 +26,6 @@ Tensor = NDArray[np.float32]
 
 BATCH_PIXELS = 256 * 256  # small tiles share a batch up to this many pixels; beyond it a batch gains nothing
 PRECISIONS = ("auto", "fp32", "int8", "fp16")
-
-
-@dataclass
-class _Job:
-    """One image, or one channel of it for a grey model: (H, W, C) views of input and output, and how it is tiled."""
-
-    image: Image
-    out: Image
-    plan: TilePlan
-    total: Tensor | None = None  # (C, H, W): the blended sum, where windows overlap
-
-
-@dataclass
-class _Part:
-    """A run of tiles of one job inside a batch."""
-
-    job: _Job
-    first: int
-    last: int
 
 
 class AEInfer:
@@ -250,7 +232,7 @@ class AEInfer:
             An image has another size than the window.
         """
         encoder, side = self._half("encoder"), self.info.tile or 0
-        views = [_as_hwc(image) for image in images]
+        views = [as_hwc(image) for image in images]
         wrong = {view.shape for view in views if view.shape != (side, side, self.info.channels)}
         if wrong or not views:
             got = f"one of shape {min(wrong)}" if wrong else "no image"
@@ -308,24 +290,26 @@ class AEInfer:
     def _denoise_all(self, images: Iterable[Image], strength: float, outs: Iterable[Image] | None) -> list[Image]:
         if not 0 <= strength <= 1:
             raise InputError(f"strength is between 0 (the input) and 1 (the full result), got {strength}")
+        if (session := self._session) is None:
+            raise InputError("this AEInfer is closed: load the model again")
         begin = time.perf_counter()
         images = list(images)
         targets = [None] * len(images) if outs is None else list(outs)
         if len(targets) != len(images):
             raise InputError(f"{len(targets)} outputs for {len(images)} images: give one for each")
-        results = [_output(image, target) for image, target in zip(images, targets, strict=True)]
+        results = [output_for(image, target) for image, target in zip(images, targets, strict=True)]
         jobs = (job for image, out in zip(images, results, strict=True) for job in self._jobs(image, out))
-        for batch in self._batches(jobs):
-            self._run(batch, strength)
+        for parts in fill_batches(jobs, self._capacity):
+            place(parts, session.run(gather(parts, self.info.channels)), strength)
         with self._lock:
             self.stats.images += len(images)
             self.stats.pixels += sum(image.shape[0] * image.shape[1] for image in images)
             self.stats.seconds += time.perf_counter() - begin
         return results
 
-    def _jobs(self, image: Image, out: Image) -> Iterator[_Job]:
+    def _jobs(self, image: Image, out: Image) -> Iterator[Job]:
         """Split an image into what the model takes: its colours together, or channel by channel for a grey model."""
-        source, target = _as_hwc(image), _as_hwc(out)
+        source, target = as_hwc(image), as_hwc(out)
         colors = 3 if source.shape[2] >= 3 else 1
         target[..., colors:] = source[..., colors:]
         plan = self._plan(*source.shape[:2])
@@ -333,59 +317,18 @@ class AEInfer:
             source = source.copy()  # a tile's halo is read after its neighbour was written
         if colors == 3 and self.info.channels == 3:
             order = slice(2, None, -1) if self._settings["color"] == "bgr" else slice(0, 3)
-            yield _Job(source[..., order], target[..., order], plan)
+            yield Job(source[..., order], target[..., order], plan)
             return
         for c in range(colors):
-            yield _Job(source[..., c : c + 1], target[..., c : c + 1], plan)
+            yield Job(source[..., c : c + 1], target[..., c : c + 1], plan)
 
     def _plan(self, height: int, width: int) -> TilePlan:
         if self.info.tile is not None:
             return plan_windows(height, width, window=self.info.tile)
         return plan_tiles(height, width, tile=self._tile, halo=self.info.halo, stride=self.info.stride)
 
-    def _batches(self, jobs: Iterable[_Job]) -> Iterator[list[_Part]]:
-        """Fill batches with tiles of one size, of one image or of several."""
-        parts: list[_Part] = []
-        free = 0
-        for job in jobs:
-            if parts and (parts[0].job.plan.height, parts[0].job.plan.width) != (job.plan.height, job.plan.width):
-                yield parts
-                parts = []
-            if not parts:
-                free = self._capacity(job.plan)
-            first, count = 0, len(job.plan.positions)
-            while first < count:
-                last = min(count, first + free)
-                parts.append(_Part(job, first, last))
-                free -= last - first
-                first = last
-                if free == 0:
-                    yield parts
-                    parts, free = [], self._capacity(job.plan)
-        if parts:
-            yield parts
-
     def _capacity(self, plan: TilePlan) -> int:
         return self._settings["batch"] or max(1, BATCH_PIXELS // (plan.height * plan.width))
-
-    def _run(self, parts: list[_Part], strength: float) -> None:
-        """One run of the network: the hot path."""
-        if (session := self._session) is None:
-            raise InputError("this AEInfer is closed: load the model again")
-        plan = parts[0].job.plan
-        count = sum(part.last - part.first for part in parts)
-        batch = np.empty((count, self.info.channels, plan.height, plan.width), np.float32)
-        slots, end = [], 0
-        for part in parts:
-            slots.append(slice(end, end := end + part.last - part.first))
-            job, positions = part.job, part.job.plan.positions[part.first : part.last]
-            kernels.gather_tiles(job.image, positions, kernels.full_scale(job.image.dtype), batch[slots[-1]])
-        result = session.run(batch)
-        if result.shape != batch.shape:
-            raise ModelError(f"expected an output of the input's shape {batch.shape}, got {result.shape}")
-        for part, slot in zip(parts, slots, strict=True):
-            place = _blend if part.job.plan.blended else _place
-            place(part, result[slot], strength)
 
     def _choose_tile(self, tile: int | None, max_memory_mb: float | None) -> int:
         chosen = tile or DEFAULT_TILE
@@ -409,32 +352,6 @@ class AEInfer:
             return self._halves[half]
 
 
-def _place(part: _Part, tiles: Tensor, strength: float) -> None:
-    job, plan = part.job, part.job.plan
-    rows = slice(part.first, part.last)
-    scale = kernels.full_scale(job.out.dtype)
-    kernels.place_tiles(tiles, plan.positions[rows], plan.keep[rows], job.image, strength, scale, job.out)
-
-
-def _blend(part: _Part, tiles: Tensor, strength: float) -> None:
-    """Add windows to the job's total, and place the total once it is complete."""
-    job, plan = part.job, part.job.plan
-    height, width = job.image.shape[:2]
-    padded = (max(height, plan.height), max(width, plan.width))
-    if job.total is None:
-        job.total = np.zeros((tiles.shape[1], *padded), np.float32)
-    weights = blend_weights(plan.height)
-    rows, columns = (np.zeros(length, np.float32) for length in padded)
-    for axis, sums in enumerate((rows, columns)):
-        for start in np.unique(plan.positions[:, axis]):
-            sums[start : start + plan.height] += weights
-    kernels.blend_tiles(tiles, plan.positions[part.first : part.last], weights, rows, columns, job.total)
-    if part.last == len(plan.positions):
-        whole = np.array([[0, height, 0, width]], np.int64)
-        scale = kernels.full_scale(job.out.dtype)
-        kernels.place_tiles(job.total[None], whole[:, ::2] * 0, whole, job.image, strength, scale, job.out)
-
-
 def _model_path(model: str | Path) -> Path:
     if isinstance(model, Path) or model.endswith(".onnx"):
         return Path(model)
@@ -451,32 +368,3 @@ def _with_precision(path: Path, precision: str) -> Path:
     if not sibling.is_file():
         raise ModelError(f"precision {precision!r} needs {sibling}, which does not exist; export it, or ask for 'fp32'")
     return sibling
-
-
-def _as_hwc(image: Image) -> Image:
-    """Validate an image, and return it as (H, W, C) without a copy."""
-    if not isinstance(image, np.ndarray):
-        raise InputError(f"expected a numpy array, got {type(image).__name__}")
-    if not (image.ndim == 2 or (image.ndim == 3 and 1 <= image.shape[2] <= 4)):
-        raise InputError(f"expected (H, W) or (H, W, 1 to 4), got an array of shape {image.shape}")
-    if image.size == 0:
-        raise InputError(f"expected at least one pixel, got an array of shape {image.shape}")
-    kernels.full_scale(image.dtype)
-    if not image.dtype.isnative:
-        raise InputError(f"expected {image.dtype.name} in this machine's byte order: convert with image.astype")
-    return image if image.ndim == 3 else image[:, :, None]
-
-
-def _output(image: Image, out: Image | None) -> Image:
-    """Return the array that takes the result, after a look at both; nothing is computed before every image passed."""
-    view = _as_hwc(image)
-    if view.dtype.kind == "f" and not np.isfinite(view).all():
-        raise InputError("the image holds NaN or infinity: replace them, with numpy.nan_to_num for example")
-    if out is None:
-        return np.empty_like(image, order="C", subok=False)
-    if not isinstance(out, np.ndarray) or out.shape != image.shape or out.dtype != image.dtype:
-        got = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise InputError(f"out must be like the image, {image.dtype} of shape {image.shape}, got {got}")
-    if not out.flags.writeable:
-        raise InputError("out is read-only: give an array that can be written")
-    return out

@@ -22,7 +22,8 @@ PACKAGES = {"aeinfer": {"aeinfer"}, "train": {"aeinfer", "train"}, "export": {"a
 # Directions inside aeinfer. A room that is not named here is a leaf; everyone may import errors and version.
 FREE = {"errors", "version"}
 ROOMS = {
-    "denoiser": {"session", "tiling", "kernels", "model_info", "models", "stream"},
+    "batching": {"kernels", "tiling"},
+    "denoiser": {"arrays", "batching", "session", "tiling", "kernels", "model_info", "models", "stream"},
     "folder": {"image"},
     "image": {"file_format", "picture", "tiff_tags"},
     "picture": {"tiff_tags"},

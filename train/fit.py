@@ -47,7 +47,7 @@ RECIPES = {
     ("dense", "seed"): SEED,
     ("conv", "seed"): replace(SEED, model="conv", sigma=127.5),
     ("dense", "default"): Recipe("dense", epochs=60, ema=0.999),
-    ("conv", "default"): Recipe("conv", sigma=127.5, epochs=14, learning_rate=2e-3, ema=0.999),
+    ("conv", "default"): Recipe("conv", sigma=127.5, epochs=10, learning_rate=2e-3, ema=0.999),
     ("photo", "default"): Recipe(
         "photo", loss="l1", sigma=55.0, batch=12, crop=96, epochs=50, learning_rate=1e-3, ema=0.999
     ),

@@ -1,0 +1,41 @@
+"""What an image array may be, checked at the door: shape, dtype, finite values, and the array that takes the result."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer.errors import InputError
+
+__all__ = ["as_hwc", "output_for"]
+
+Image = NDArray[Any]
+DTYPES = ("uint8", "uint16", "float32")
+
+
+def as_hwc(image: Image) -> Image:
+    """Validate an image, and return it as (H, W, C) without a copy."""
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"expected a numpy array, got {type(image).__name__}")
+    if not (image.ndim == 2 or (image.ndim == 3 and 1 <= image.shape[2] <= 4)):
+        raise InputError(f"expected (H, W) or (H, W, 1 to 4), got an array of shape {image.shape}")
+    if image.size == 0:
+        raise InputError(f"expected at least one pixel, got an array of shape {image.shape}")
+    if image.dtype not in DTYPES:
+        raise InputError(f"images are {', '.join(DTYPES)} in this machine's byte order, got {image.dtype}: convert it")
+    return image if image.ndim == 3 else image[:, :, None]
+
+
+def output_for(image: Image, out: Image | None) -> Image:
+    """Return the array that takes the result, after a look at both; nothing is computed before every image passed."""
+    view = as_hwc(image)
+    if view.dtype.kind == "f" and not np.isfinite(view).all():
+        raise InputError("the image holds NaN or infinity: replace them, with numpy.nan_to_num for example")
+    if out is None:
+        return np.empty_like(image, order="C", subok=False)
+    if not isinstance(out, np.ndarray) or out.shape != image.shape or out.dtype != image.dtype:
+        got = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise InputError(f"out must be like the image, {image.dtype} of shape {image.shape}, got {got}")
+    if not out.flags.writeable:
+        raise InputError("out is read-only: give an array that can be written")
+    return out

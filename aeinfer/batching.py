@@ -1,0 +1,110 @@
+"""Jobs and batches: tiles of one image or of several share a run of the network; kernels move the pixels."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer import kernels
+from aeinfer.errors import ModelError
+from aeinfer.tiling import TilePlan, blend_weights
+
+__all__ = ["Job", "Part", "fill_batches", "gather", "place"]
+
+Image = NDArray[Any]
+Tensor = NDArray[np.float32]
+
+
+@dataclass
+class Job:
+    """One image, or one channel of it for a grey model: (H, W, C) views of input and output, and how it is tiled."""
+
+    image: Image
+    out: Image
+    plan: TilePlan
+    total: Tensor | None = None  # (C, H, W): the blended sum, where windows overlap
+
+
+@dataclass(frozen=True)
+class Part:
+    """The tiles first to last - 1 of a job, and the rows of the batch that they are."""
+
+    job: Job
+    first: int
+    last: int
+    rows: slice
+
+
+def fill_batches(jobs: Iterable[Job], capacity: Callable[[TilePlan], int]) -> Iterator[list[Part]]:
+    """Yield batches of tiles of one size, in the order of the jobs, each full unless the next tile has another size."""
+    parts: list[Part] = []
+    used = 0
+    for job in jobs:
+        if parts and _size(parts[0].job) != _size(job):
+            yield parts
+            parts, used = [], 0
+        first, count = 0, len(job.plan.positions)
+        while first < count:
+            last = min(count, first + capacity(job.plan) - used)
+            parts.append(Part(job, first, last, slice(used, used + last - first)))
+            used, first = parts[-1].rows.stop, last
+            if used == capacity(job.plan):
+                yield parts
+                parts, used = [], 0
+    if parts:
+        yield parts
+
+
+def gather(parts: list[Part], channels: int) -> Tensor:
+    """Return the batch (B, C, T_h, T_w) of the parts' tiles."""
+    batch = np.empty((parts[-1].rows.stop, channels, *_size(parts[0].job)), np.float32)
+    for part in parts:
+        positions = part.job.plan.positions[part.first : part.last]
+        kernels.gather_tiles(part.job.image, positions, kernels.full_scale(part.job.image.dtype), batch[part.rows])
+    return batch
+
+
+def place(parts: list[Part], result: Tensor, strength: float) -> None:
+    """Write the network's result where the parts' tiles belong.
+
+    Raises
+    ------
+    ModelError
+        The network gave another shape than it was given.
+    """
+    size = (parts[-1].rows.stop, *_size(parts[0].job))
+    if (result.shape[0], *result.shape[2:]) != size:
+        raise ModelError(f"expected an output like the input, {size} without channels, got the shape {result.shape}")
+    for part in parts:
+        if part.job.plan.blended:
+            _blend(part, result[part.rows], strength)
+        else:
+            plan, tiles = part.job.plan, slice(part.first, part.last)
+            _write(part.job, result[part.rows], plan.positions[tiles], plan.keep[tiles], strength)
+
+
+def _write(job: Job, tiles: Tensor, positions: NDArray[np.int64], keep: NDArray[np.int64], strength: float) -> None:
+    kernels.place_tiles(tiles, positions, keep, job.image, strength, kernels.full_scale(job.out.dtype), job.out)
+
+
+def _blend(part: Part, tiles: Tensor, strength: float) -> None:
+    """Add windows to the job's total, and write the total once it is complete."""
+    job, plan = part.job, part.job.plan
+    height, width = job.image.shape[:2]
+    padded = (max(height, plan.height), max(width, plan.width))
+    if job.total is None:
+        job.total = np.zeros((tiles.shape[1], *padded), np.float32)
+    weights = blend_weights(plan.height)
+    rows, columns = (np.zeros(length, np.float32) for length in padded)
+    for axis, sums in enumerate((rows, columns)):
+        for start in np.unique(plan.positions[:, axis]):
+            sums[start : start + plan.height] += weights
+    kernels.blend_tiles(tiles, plan.positions[part.first : part.last], weights, rows, columns, job.total)
+    if part.last == len(plan.positions):
+        _write(job, job.total[None], np.zeros((1, 2), np.int64), np.array([[0, height, 0, width]]), strength)
+
+
+def _size(job: Job) -> tuple[int, int]:
+    return job.plan.height, job.plan.width

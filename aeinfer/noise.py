@@ -88,7 +88,7 @@ def add_poisson_gaussian(
     Raises
     ------
     InputError
-        As in `add_gaussian`, or peak is not above zero.
+        As in `add_gaussian`, or peak is not above zero, or an image is not finite.
 
     Examples
     --------
@@ -99,6 +99,8 @@ def add_poisson_gaussian(
     peaks = _per_image("peak", peak, len(keys))
     if not np.all(peaks > 0):
         raise InputError(f"peak (photons at value 1) must be above 0, got {peak!r}")
+    if not np.isfinite(planes).all():
+        raise InputError("the images hold NaN or infinity, which no number of photons stands for")
     shot = np.empty_like(planes)
     _poisson(planes, peaks, keys, shot)
     out = np.empty_like(planes)
@@ -147,11 +149,13 @@ def _planes_and_keys(images: Image, seed: int, index: object) -> tuple[Image, ND
     """Return the images as contiguous (N, values) and one generator key per image."""
     if images.dtype != np.float32:
         raise InputError(f"noise works on float32 arrays, got {images.dtype}; convert with kernels.to_float")
-    indices = np.atleast_1d(np.asarray(index, np.int64))
+    indices = np.atleast_1d(np.asarray(index))
+    if indices.ndim > 1 or (indices.size and indices.dtype.kind not in "iu"):
+        raise InputError(f"index is one integer or one for each image, got {index!r}")
     if np.ndim(index) == 1 and (images.ndim == 0 or len(images) != len(indices)):  # type: ignore[arg-type]
         raise InputError(f"{len(indices)} indices for images of shape {images.shape}: the first axis must count them")
     planes = np.ascontiguousarray(images).reshape(len(indices), images.size // max(len(indices), 1))
-    return planes, _image_keys(np.uint64(seed & 0xFFFFFFFFFFFFFFFF), indices.astype(np.uint64))
+    return planes, _image_keys(np.uint64(int(seed) & 0xFFFFFFFFFFFFFFFF), indices.astype(np.uint64))
 
 
 def _per_image(name: str, values: ArrayLike, count: int) -> NDArray[np.float32]:
@@ -241,7 +245,9 @@ def _uniform(bits: np.uint64) -> float:
 def _poisson_value(mean: float, state: np.uint64) -> float:
     """One Poisson value: products of uniforms (Knuth) below 10, transformed rejection (Hoermann 1993, PTRS) above."""
     if mean < 10.0:
-        threshold, product, count = np.exp(-mean), 1.0, -1
+        threshold, count = np.exp(-mean), 0
+        state += GOLDEN
+        product = _uniform(_mix(state))
         while product > threshold:
             state += GOLDEN
             product *= _uniform(_mix(state))
@@ -282,7 +288,8 @@ def _salt_and_pepper(images: Image, amounts: NDArray[np.float32], keys: NDArray[
     """out[n, i] = 0 or 1 for a share amounts[n] of the values, images[n, i] for the others."""
     count, size = images.shape
     for n in range(count):
+        key = _mix(keys[n] ^ MIX_2)  # a stream of its own: noises of one seed may be added to one another
         for i in range(size):
-            u = _uniform(_mix(keys[n] + np.uint64(i) * GOLDEN))
+            u = _uniform(_mix(key + np.uint64(i) * GOLDEN))
             half = amounts[n] * 0.5
             out[n, i] = 0.0 if u < half else (1.0 if u >= 1.0 - half else images[n, i])

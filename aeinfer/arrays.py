@@ -1,4 +1,4 @@
-"""What an image array may be, checked at the door: shape, dtype, finite values, and the array that takes the result."""
+"""What an image array may be, checked at the door, and the array that takes the result; no pixel is changed here."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
 
-__all__ = ["as_hwc", "output_for"]
+__all__ = ["as_hwc", "check_finite", "output_for", "overlap"]
 
 Image = NDArray[Any]
 DTYPES = ("uint8", "uint16", "float32")
@@ -26,11 +26,21 @@ def as_hwc(image: Image) -> Image:
     return image if image.ndim == 3 else image[:, :, None]
 
 
+def check_finite(image: Image) -> None:
+    """Refuse NaN and infinity, which a network would spread."""
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise InputError("the image holds NaN or infinity: replace them, with numpy.nan_to_num for example")
+
+
+def overlap(image: Image, out: Image) -> bool:
+    """Return whether writing a pixel of `out` may change another pixel of `image`."""
+    same = (image.ctypes.data, image.strides) == (out.ctypes.data, out.strides)
+    return not same and np.may_share_memory(image, out)
+
+
 def output_for(image: Image, out: Image | None) -> Image:
     """Return the array that takes the result, after a look at both; nothing is computed before every image passed."""
-    view = as_hwc(image)
-    if view.dtype.kind == "f" and not np.isfinite(view).all():
-        raise InputError("the image holds NaN or infinity: replace them, with numpy.nan_to_num for example")
+    check_finite(as_hwc(image))
     if out is None:
         return np.empty_like(image, order="C", subok=False)
     if not isinstance(out, np.ndarray) or out.shape != image.shape or out.dtype != image.dtype:

@@ -24,7 +24,17 @@ class Job:
     image: Image
     out: Image
     plan: TilePlan
-    total: Tensor | None = None  # (C, H, W): the blended sum, where windows overlap
+    blend: "_Blend | None" = None  # where windows overlap
+
+
+@dataclass(frozen=True)
+class _Blend:
+    """The blended sum (C, H, W) of a job's windows so far, and what all their weights sum up to along each axis."""
+
+    total: Tensor
+    weights: Tensor
+    rows: Tensor
+    columns: Tensor
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ def gather(parts: list[Part], channels: int) -> Tensor:
     return batch
 
 
-def place(parts: list[Part], result: Tensor, strength: float) -> None:
+def place(parts: list[Part], result: Tensor, channels: int, strength: float) -> None:
     """Write the network's result where the parts' tiles belong.
 
     Raises
@@ -74,9 +84,9 @@ def place(parts: list[Part], result: Tensor, strength: float) -> None:
     ModelError
         The network gave another shape than it was given.
     """
-    size = (parts[-1].rows.stop, *_size(parts[0].job))
-    if (result.shape[0], *result.shape[2:]) != size:
-        raise ModelError(f"expected an output like the input, {size} without channels, got the shape {result.shape}")
+    expected = (parts[-1].rows.stop, channels, *_size(parts[0].job))
+    if result.shape != expected:
+        raise ModelError(f"expected the model's output to be like its input, {expected}, got the shape {result.shape}")
     for part in parts:
         if part.job.plan.blended:
             _blend(part, result[part.rows], strength)
@@ -93,17 +103,22 @@ def _blend(part: Part, tiles: Tensor, strength: float) -> None:
     """Add windows to the job's total, and write the total once it is complete."""
     job, plan = part.job, part.job.plan
     height, width = job.image.shape[:2]
-    padded = (max(height, plan.height), max(width, plan.width))
-    if job.total is None:
-        job.total = np.zeros((tiles.shape[1], *padded), np.float32)
+    blend = job.blend = job.blend or _begin_blend(plan, tiles.shape[1], height, width)
+    positions = plan.positions[part.first : part.last]
+    kernels.blend_tiles(tiles, positions, blend.weights, blend.rows, blend.columns, blend.total)
+    if part.last == len(plan.positions):
+        _write(job, blend.total[None], np.zeros((1, 2), np.int64), np.array([[0, height, 0, width]]), strength)
+
+
+def _begin_blend(plan: TilePlan, channels: int, height: int, width: int) -> _Blend:
+    """Return an empty sum, as large as the image or one window, whichever is larger."""
     weights = blend_weights(plan.height)
-    rows, columns = (np.zeros(length, np.float32) for length in padded)
+    rows = np.zeros(max(height, plan.height), np.float32)
+    columns = np.zeros(max(width, plan.width), np.float32)
     for axis, sums in enumerate((rows, columns)):
         for start in np.unique(plan.positions[:, axis]):
             sums[start : start + plan.height] += weights
-    kernels.blend_tiles(tiles, plan.positions[part.first : part.last], weights, rows, columns, job.total)
-    if part.last == len(plan.positions):
-        _write(job, job.total[None], np.zeros((1, 2), np.int64), np.array([[0, height, 0, width]]), strength)
+    return _Blend(np.zeros((channels, rows.size, columns.size), np.float32), weights, rows, columns)
 
 
 def _size(job: Job) -> tuple[int, int]:

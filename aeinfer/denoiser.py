@@ -1,5 +1,6 @@
 """AEInfer: the hall where one image or batch goes plan -> gather -> run -> place, each of them another room's work."""
 
+import sys
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -10,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import kernels
-from aeinfer.arrays import as_hwc, output_for
+from aeinfer.arrays import as_hwc, check_finite, output_for, overlap
 from aeinfer.batching import Job, fill_batches, gather, place
 from aeinfer.errors import InputError, ModelError
 from aeinfer.model_info import ModelInfo
 from aeinfer.models import packaged_models
 from aeinfer.session import Session, read_model
 from aeinfer.stream import Stats, process
-from aeinfer.tiling import DEFAULT_TILE, TilePlan, plan_tiles, plan_windows, tile_for_memory
+from aeinfer.tiling import DEFAULT_TILE, TilePlan, pixels_for_memory, plan_tiles, plan_windows, tile_for_memory
 
 __all__ = ["AEInfer"]
 
@@ -57,10 +58,12 @@ class AEInfer:
         self._session: Session | None = Session(
             content, name, settings["device"], settings["threads"], settings["session_options"]
         )
+        if self._session.input_shape[0] == 1:  # exported without a free batch, as many models of others are
+            settings["batch"] = 1
         self.info: ModelInfo = self._session.info()
         self.provider: str = self._session.provider
         self.stats = Stats()
-        self._tile = self._choose_tile(settings["tile"], settings["max_memory_mb"])
+        self._tile, self._most_pixels = self._limits(settings["tile"] or DEFAULT_TILE, settings["max_memory_mb"])
 
     @classmethod
     def load(
@@ -142,7 +145,7 @@ class AEInfer:
         strength : float
             0 gives the input, 1 the full result, between them a blend.
         out : array, optional
-            Takes the result: of the same shape and dtype; may be `image` itself.
+            Takes the result: of the same shape and dtype; may be `image` itself, or overlap it.
 
         Returns
         -------
@@ -168,7 +171,8 @@ class AEInfer:
         images : sequence of arrays, or one (N, H, W) or (N, H, W, C) array
             See `denoise`. A three-dimensional array is N grey images.
         strength, out
-            As in `denoise`.
+            As in `denoise`; `out` is an array where `images` is one. An output in a list may be its own image, and must
+            not overlap another.
 
         Returns
         -------
@@ -183,10 +187,11 @@ class AEInfer:
             return self._denoise_all(images, strength, out)
         if images.ndim not in (3, 4):
             raise InputError(f"expected (N, H, W) or (N, H, W, C), got an array of shape {images.shape}")
-        result: Image = np.empty_like(images, order="C") if out is None else np.asarray(out)
-        if result.shape != images.shape:
-            raise InputError(f"out has the shape {result.shape}, the images {images.shape}: they must be equal")
-        self._denoise_all(images, strength, result)
+        result = np.empty_like(images, order="C", subok=False) if out is None else out
+        if not isinstance(result, np.ndarray) or result.shape != images.shape:
+            got = f"one of shape {result.shape}" if isinstance(result, np.ndarray) else f"a {type(result).__name__}"
+            raise InputError(f"out must be an array of the images' shape {images.shape}, got {got}")
+        self._denoise_all(images.copy() if overlap(images, result) else images, strength, result)
         return result
 
     def stream(self, frames: Iterable[Image], policy: str = "all", *, strength: float = 1.0) -> Generator[Image]:
@@ -239,6 +244,7 @@ class AEInfer:
             raise InputError(f"expected images of {side}x{side} with {self.info.channels} channel(s), got {got}")
         batch = np.empty((len(views), self.info.channels, side, side), np.float32)
         for n, view in enumerate(views):
+            check_finite(view)
             kernels.gather_tiles(view, np.zeros((1, 2), np.int64), kernels.full_scale(view.dtype), batch[n : n + 1])
         return encoder.run(batch)
 
@@ -253,18 +259,17 @@ class AEInfer:
             The codes have another shape or dtype than this model's.
         """
         decoder = self._half("decoder")
-        expected = tuple(decoder.input_shape[1:])
-        if codes.dtype != np.float32 or codes.shape[1:] != expected:
-            raise InputError(f"expected float32 codes (N, {expected}), got {codes.dtype} of shape {codes.shape}")
+        expected = decoder.input_shape[1:]
+        if codes.dtype != np.float32 or list(codes.shape[1:]) != expected:
+            axes = ", ".join(map(str, ["N", *expected]))
+            raise InputError(f"expected float32 codes ({axes}), got {codes.dtype} of shape {codes.shape}")
         images = decoder.run(np.ascontiguousarray(codes))
         return images[:, 0] if self.info.channels == 1 else images.transpose(0, 2, 3, 1)
 
     def warmup(self, shape: tuple[int, ...] = (64, 64, 3), dtype: str = "uint8") -> None:
         """Run once on zeros of that shape and dtype, so that the first real image pays for no compilation."""
-        before = (self.stats.images, self.stats.pixels, self.stats.seconds)
-        self.denoise(np.zeros(shape, dtype))
-        with self._lock:
-            self.stats.images, self.stats.pixels, self.stats.seconds = before
+        image = np.zeros(shape, dtype)
+        self._run([image], [output_for(image, None)], 1.0)
 
     def close(self) -> None:
         """Free the session; a later call raises InputError. Closing twice is harmless."""
@@ -290,31 +295,38 @@ class AEInfer:
     def _denoise_all(self, images: Iterable[Image], strength: float, outs: Iterable[Image] | None) -> list[Image]:
         if not 0 <= strength <= 1:
             raise InputError(f"strength is between 0 (the input) and 1 (the full result), got {strength}")
-        if (session := self._session) is None:
-            raise InputError("this AEInfer is closed: load the model again")
         begin = time.perf_counter()
         images = list(images)
         targets = [None] * len(images) if outs is None else list(outs)
         if len(targets) != len(images):
             raise InputError(f"{len(targets)} outputs for {len(images)} images: give one for each")
         results = [output_for(image, target) for image, target in zip(images, targets, strict=True)]
-        jobs = (job for image, out in zip(images, results, strict=True) for job in self._jobs(image, out))
-        for parts in fill_batches(jobs, self._capacity):
-            place(parts, session.run(gather(parts, self.info.channels)), strength)
+        self._run(images, results, strength)
         with self._lock:
             self.stats.images += len(images)
             self.stats.pixels += sum(image.shape[0] * image.shape[1] for image in images)
             self.stats.seconds += time.perf_counter() - begin
         return results
 
+    def _run(self, images: list[Image], outs: list[Image], strength: float) -> None:
+        session, channels = self._open_session(), self.info.channels
+        jobs = (job for image, out in zip(images, outs, strict=True) for job in self._jobs(image, out))
+        for parts in fill_batches(jobs, self._capacity):
+            place(parts, session.run(gather(parts, channels)), channels, strength)
+
+    def _open_session(self) -> Session:
+        if (session := self._session) is None:
+            raise InputError("this AEInfer is closed: load the model again")
+        return session
+
     def _jobs(self, image: Image, out: Image) -> Iterator[Job]:
         """Split an image into what the model takes: its colours together, or channel by channel for a grey model."""
         source, target = as_hwc(image), as_hwc(out)
         colors = 3 if source.shape[2] >= 3 else 1
-        target[..., colors:] = source[..., colors:]
         plan = self._plan(*source.shape[:2])
-        if len(plan.positions) > 1 and np.may_share_memory(source, target):
+        if overlap(source, target) or (len(plan.positions) > 1 and np.may_share_memory(source, target)):
             source = source.copy()  # a tile's halo is read after its neighbour was written
+        target[..., colors:] = source[..., colors:]
         if colors == 3 and self.info.channels == 3:
             order = slice(2, None, -1) if self._settings["color"] == "bgr" else slice(0, 3)
             yield Job(source[..., order], target[..., order], plan)
@@ -328,27 +340,30 @@ class AEInfer:
         return plan_tiles(height, width, tile=self._tile, halo=self.info.halo, stride=self.info.stride)
 
     def _capacity(self, plan: TilePlan) -> int:
-        return self._settings["batch"] or max(1, BATCH_PIXELS // (plan.height * plan.width))
+        area = plan.height * plan.width
+        return max(1, min(self._settings["batch"] or BATCH_PIXELS // area, self._most_pixels // area))
 
-    def _choose_tile(self, tile: int | None, max_memory_mb: float | None) -> int:
-        chosen = tile or DEFAULT_TILE
-        if max_memory_mb is None or self.info.tile is not None:
-            return chosen
-        facts = {"halo": self.info.halo, "stride": self.info.stride, "bytes_per_pixel": self.info.bytes_per_pixel}
-        return min(chosen, tile_for_memory(max_memory_mb, **facts))
+    def _limits(self, tile: int, max_memory_mb: float | None) -> tuple[int, int]:
+        """Return the kept side of a tile, and how many pixels a batch may have."""
+        if max_memory_mb is None:
+            return tile, sys.maxsize
+        info = self.info
+        halo, stride = (info.halo, info.stride) if info.tile is None else (0, info.tile)
+        largest = tile_for_memory(max_memory_mb, halo=halo, stride=stride, bytes_per_pixel=info.bytes_per_pixel)
+        return min(tile, largest), pixels_for_memory(max_memory_mb, bytes_per_pixel=info.bytes_per_pixel)
 
     def _half(self, half: str) -> Session:
+        self._open_session()
         with self._lock:
             if half not in self._halves:
-                sibling = self._path and self._path.with_name(f"{self._path.name.split('.')[0]}.{half}.onnx")
+                sibling = self._path and self._path.with_name(f"{_plain_stem(self._path)}.{half}.onnx")
                 if sibling is None or not sibling.is_file():
                     raise ModelError(
                         f"{self._name} has no {half}: expected {sibling or 'a file'} beside it; "
                         "dense and conv models are exported with their halves"
                     )
-                self._halves[half] = Session(
-                    read_model(sibling), str(sibling), self._settings["device"], self._settings["threads"]
-                )
+                device, threads, options = (self._settings[key] for key in ("device", "threads", "session_options"))
+                self._halves[half] = Session(read_model(sibling), str(sibling), device, threads, options)
             return self._halves[half]
 
 
@@ -362,9 +377,16 @@ def _model_path(model: str | Path) -> Path:
 
 
 def _with_precision(path: Path, precision: str) -> Path:
-    if precision in ("auto", "fp32") or path.stem.endswith(f".{precision}"):
+    """Return the sibling of that precision: what is asked for by name is taken, or its absence an error."""
+    stem = _plain_stem(path) + ("" if precision == "fp32" else f".{precision}")
+    if precision == "auto" or path.stem == stem:
         return path
-    sibling = path.with_name(f"{path.stem}.{precision}.onnx")
+    sibling = path.with_name(f"{stem}.onnx")
     if not sibling.is_file():
-        raise ModelError(f"precision {precision!r} needs {sibling}, which does not exist; export it, or ask for 'fp32'")
+        raise ModelError(f"precision {precision!r} needs {sibling}, which does not exist; export it, or ask for 'auto'")
     return sibling
+
+
+def _plain_stem(path: Path) -> str:
+    """Return the file's name without .onnx and precision: what its siblings share."""
+    return path.stem.removesuffix(".int8").removesuffix(".fp16")

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
 
-__all__ = ["DEFAULT_TILE", "TilePlan", "blend_weights", "plan_tiles", "plan_windows", "tile_for_memory"]
+__all__ = [
+    "DEFAULT_TILE",
+    "TilePlan",
+    "blend_weights",
+    "pixels_for_memory",
+    "plan_tiles",
+    "plan_windows",
+    "tile_for_memory",
+]
 
 Integers = NDArray[np.int64]
 
@@ -93,6 +101,17 @@ def blend_weights(window: int) -> NDArray[np.float32]:
     return np.concatenate([half, half[: window // 2][::-1]]).astype(np.float32)
 
 
+def pixels_for_memory(max_memory_mb: float, *, bytes_per_pixel: int) -> int:
+    """Return how many pixels may be in the network at once.
+
+    Examples
+    --------
+    >>> pixels_for_memory(300, bytes_per_pixel=400)
+    650000
+    """
+    return max(0, int((max_memory_mb - BASE_MEMORY_MB) * 1e6)) // bytes_per_pixel
+
+
 def tile_for_memory(max_memory_mb: float, *, halo: int, stride: int, bytes_per_pixel: int) -> int:
     """Return the largest kept side whose activations fit.
 
@@ -107,7 +126,7 @@ def tile_for_memory(max_memory_mb: float, *, halo: int, stride: int, bytes_per_p
     736
     """
     context = 2 * _round_up(halo, stride)
-    side = math.isqrt(max(0, int((max_memory_mb - BASE_MEMORY_MB) * 1e6)) // bytes_per_pixel) - context
+    side = math.isqrt(pixels_for_memory(max_memory_mb, bytes_per_pixel=bytes_per_pixel)) - context
     if side < stride:
         least = math.ceil((stride + context) ** 2 * bytes_per_pixel / 1e6 + BASE_MEMORY_MB) + 1
         raise InputError(f"max_memory_mb={max_memory_mb} is too small for this model: give at least {least}")
@@ -137,7 +156,7 @@ def _spans(length: int, tile: int, halo: int, stride: int) -> _Spans:
 def _window_starts(length: int, window: int) -> list[int]:
     if length <= window:
         return [0]
-    return [*range(0, length - window, window // 2), length - window]
+    return [*range(0, length - window, max(1, window // 2)), length - window]
 
 
 def _round_up(value: int, multiple: int) -> int:

@@ -118,30 +118,40 @@ def info_from_metadata(
         facts = {key[len(PREFIX) :]: json.loads(value) for key, value in metadata.items() if key.startswith(PREFIX)}
     except json.JSONDecodeError as error:
         raise ModelError(f"the model's aeinfer facts are damaged ({error}); export it again") from error
-    if facts.pop("schema", SCHEMA) > SCHEMA:
+    if _whole(facts.pop("schema", SCHEMA), "schema", 1) > SCHEMA:
         raise ModelError(f"the model's facts are of a newer schema than {SCHEMA}: update aeinfer to read them")
     known = {f.name for f in fields(ModelInfo)}
     given: dict[str, Any] = {key: value for key, value in facts.items() if key in known}
     given |= {name: metadata[key] for name, key in OUTSIDE_PREFIX.items() if key in metadata}
-    if not {"channels", "stride", "halo"} <= given.keys():
-        given = {"name": name} | _inferred(shape) | given
+    if missing := [key for key in ("channels", "tile", "stride", "halo") if key not in given]:
+        given |= _assumed(missing, shape, name)
+    for key, least in {"channels": 1, "tile": 1, "stride": 1, "halo": 0, "bytes_per_pixel": 1}.items():
+        if key in given and (key, given[key]) != ("tile", None):
+            _whole(given[key], key, least)
     if given["channels"] != shape[1]:
         raise ModelError(
             f"the model's facts say {given['channels']} channels, its input has {shape[1]}; export it again"
         )
-    return ModelInfo(**given | {"fingerprint": fingerprint})
+    return ModelInfo(**{"name": name} | given | {"fingerprint": fingerprint})
 
 
-def _inferred(shape: Sequence[int | str | None]) -> dict[str, Any]:
+def _whole(value: object, fact: str, least: int) -> int:
+    if type(value) is not int or value < least:
+        raise ModelError(f"the model's facts are damaged: {fact} is {value!r}; export it again")
+    return value
+
+
+def _assumed(missing: Sequence[str], shape: Sequence[int | str | None], name: str) -> dict[str, Any]:
+    """Return the missing facts as the input's shape suggests them, and warn."""
     height, width = shape[2], shape[3]
-    if isinstance(height, int) and isinstance(width, int) and height > 0:
+    if isinstance(height, int) or isinstance(width, int):
         if height != width:
             raise ModelError(f"expected free sides or a square window, but the model's input is {height}x{width}")
         facts = {"channels": shape[1], "tile": height, "stride": 1, "halo": 0}
     else:
         facts = {"channels": shape[1], "tile": None, "stride": ASSUMED_STRIDE, "halo": ASSUMED_HALO}
+    facts = {key: facts[key] for key in missing}
     assumed = ", ".join(f"{key}={value}" for key, value in facts.items())
-    warnings.warn(
-        f"the model file states no aeinfer facts; assumed from its input: {assumed}", UserWarning, stacklevel=4
-    )
+    message = f"the file of the model {name} does not state all aeinfer facts; assumed from its input: {assumed}"
+    warnings.warn(message, UserWarning, stacklevel=6)  # the caller of AEInfer.load
     return facts

@@ -3,10 +3,12 @@
 What is asked for and cannot be had is an error; what really runs is what `provider` says.
 """
 
+import codecs
 import hashlib
 import math
 import os
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ __all__ = ["Session", "read_model", "thread_count"]
 
 Tensor = NDArray[np.float32]
 
+CGROUP = Path("/sys/fs/cgroup")
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 
 
@@ -56,7 +59,9 @@ class Session:
         self._errors = _onnxruntime_errors(ort)
         try:
             self._session = ort.InferenceSession(
-                content, options or _session_options(ort, threads), providers=_providers(ort, device)
+                content,
+                _session_options(ort, threads) if options is None else options,
+                providers=_providers(ort, device),
             )
         except self._errors as error:
             raise _explained(content, name, error) from error
@@ -68,11 +73,9 @@ class Session:
                 "Check the driver and the CUDA libraries, or ask for device='auto'"
             )
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or len(outputs) != 1 or inputs[0].type != "tensor(float)":
-            kinds = ", ".join(f"{i.name}: {i.type}" for i in inputs)
-            raise ModelError(
-                f"{name}: expected one float32 input and one output, got {len(outputs)} outputs and {kinds}"
-            )
+        if [value.type for value in inputs] != ["tensor(float)"] or [v.type for v in outputs] != ["tensor(float)"]:
+            got = " -> ".join(", ".join(f"{v.name}: {v.type}" for v in values) for values in (inputs, outputs))
+            raise ModelError(f"{name}: expected a model of images, one float32 input and one such output, got {got}")
         self._input = inputs[0].name
         self.input_shape: list[int | str | None] = inputs[0].shape
         self._metadata = self._session.get_modelmeta().custom_metadata_map
@@ -116,7 +119,8 @@ def read_model(path: Path) -> bytes:
 def thread_count() -> int:
     """Return how many threads this process may use: the least of CPU affinity, cgroup quota and environment.
 
-    AEINFER_NUM_THREADS is looked at first, then OMP_NUM_THREADS. onnxruntime itself looks at none of them.
+    AEINFER_NUM_THREADS is looked at first, then OMP_NUM_THREADS (a list of levels may be there: the first counts).
+    onnxruntime itself looks at none of them.
 
     Raises
     ------
@@ -127,16 +131,17 @@ def thread_count() -> int:
     available = min(available, _cgroup_cpus())
     for name in ("AEINFER_NUM_THREADS", "OMP_NUM_THREADS"):
         if value := os.environ.get(name):
-            if not value.isdecimal() or int(value) < 1:
+            first = value.partition(",")[0].strip()
+            if not first.isdecimal() or int(first) < 1:
                 raise InputError(f"{name} must be a positive number, got {value!r}")
-            return min(available, int(value))
+            return min(available, int(first))
     return available
 
 
 def _cgroup_cpus() -> int:
     """CPUs that the cgroup's quota allows, rounded up; a large number where there is no quota."""
     unlimited = 1 << 16
-    v2, v1 = Path("/sys/fs/cgroup/cpu.max"), Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+    v2, v1 = CGROUP / "cpu.max", CGROUP / "cpu/cpu.cfs_quota_us"
     try:
         if v2.exists():
             quota, period = v2.read_text().split()
@@ -152,7 +157,7 @@ def _onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise BackendMissingError(
-            "onnxruntime is not installed: pip install 'aeinfer[cpu]', or 'aeinfer[gpu]' for CUDA"
+            f"onnxruntime cannot be imported ({error}): pip install 'aeinfer[cpu]', or 'aeinfer[gpu]' for CUDA"
         ) from error
     return onnxruntime
 
@@ -171,17 +176,15 @@ def _session_options(ort: Any, threads: int | None) -> Any:
     options.enable_mem_pattern = False  # a plan per input size: it only grows where sizes vary
     # u8 x s8 products saturate on AVX2 otherwise: this makes int8 the same bits there as on ARM
     options.add_session_config_entry("session.x64quantprecision", "1")
-    if platform.machine() in ("aarch64", "armv7l"):
-        options.add_session_config_entry(
-            "session.intra_op.allow_spinning", "0"
-        )  # small boards: the heat and the battery
+    if platform.machine() in ("aarch64", "armv7l"):  # small boards: waiting threads cost heat and battery
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
 def _providers(ort: Any, device: str) -> list[Any]:
-    kind, _, number = device.partition(":")
-    if (kind != "auto" and kind not in PROVIDERS) or (number and (kind != "cuda" or not number.isdecimal())):
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?|tensorrt", device):
         raise InputError(f"device is 'auto', 'cpu', 'cuda', 'cuda:N' or 'tensorrt', got {device!r}")
+    kind, _, number = device.partition(":")
     available = ort.get_available_providers()
     cpu = PROVIDERS["cpu"]
     wanted = PROVIDERS["cuda"] if kind == "auto" else PROVIDERS[kind]
@@ -197,15 +200,23 @@ def _providers(ort: Any, device: str) -> list[Any]:
     return [(wanted, {"device_id": int(number or 0)}), cpu]
 
 
+def _as_text(head: bytes) -> str:
+    """Return the head of a text file as text; nothing if it is none."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)  # its last character may be cut
+    except UnicodeDecodeError:
+        return ""
+    return text if all(char.isprintable() or char.isspace() for char in text) else ""
+
+
 def _explained(content: bytes, name: str, error: Exception) -> ModelError:
     """Say what the file is instead of a model."""
     if not content:
         return ModelError(f"{name} is an empty file: expected an ONNX model")
     if content.startswith(b"version https://git-lfs"):
         return ModelError(f"{name} is a Git LFS pointer, not the model itself: run 'git lfs pull'")
-    head = content[:512]
-    if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in head):
-        return ModelError(f"{name} is a text file (it begins with {head[:20].decode()!r}): expected an ONNX model")
+    if text := _as_text(content[:512]):
+        return ModelError(f"{name} is a text file (it begins with {text[:20]!r}): expected an ONNX model")
     reason = str(error).splitlines()[0]
     if "rotobuf" in reason:
         return ModelError(f"{name} is damaged, truncated or no ONNX file at all: get it again ({reason})")

@@ -14,6 +14,7 @@ __all__ = ["Stats", "process"]
 
 Frame = TypeVar("Frame")
 QUEUED_FRAMES = 2  # one in hand and one behind it: more would only add latency
+LEAVE_SECONDS = 1.0  # a reader inside a slow source is waited for no longer
 
 
 @dataclass
@@ -89,7 +90,8 @@ def _process(
         if item.error is not None:
             raise item.error
     finally:
-        stop.set()  # a closed generator must not leave its reader waiting for a place
+        stop.set()
+        reader.join(LEAVE_SECONDS)  # the caller may free the source next, a camera for example
 
 
 def _read(

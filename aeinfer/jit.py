@@ -8,7 +8,12 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-import numba
+from aeinfer.errors import BackendMissingError
+
+try:
+    import numba
+except ImportError as error:
+    raise BackendMissingError(f"numba cannot be imported ({error}): pip install numba") from error
 
 __all__ = ["jit"]
 

@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> int:
     """Show one model."""
     from aeinfer.denoiser import AEInfer
 
-    with AEInfer.load(args.model, device=args.device, precision="fp32") as model:
+    with AEInfer.load(args.model, device=args.device) as model:
         facts = {**dataclasses.asdict(model.info), "provider": model.provider}
     if args.json:
         say_json(facts)

@@ -14,6 +14,7 @@ SCHEMA = 1
 PREFIX = "aeinfer."
 ASSUMED_STRIDE = 16
 ASSUMED_HALO = 64
+LEAST = {"channels": 1, "stride": 1, "halo": 0, "bytes_per_pixel": 1}
 
 
 @dataclass(frozen=True)
@@ -112,33 +113,33 @@ def info_from_metadata(
     """
     if len(shape) != 4 or shape[1] not in (1, 3):
         raise ModelError(
-            f"expected a model of images, input (N, 1 or 3, H, W), but its input has the shape {list(shape)}"
+            f"{name}: expected a model of images, input (N, 1 or 3, H, W), but its input has the shape {list(shape)}"
         )
     try:
         facts = {key[len(PREFIX) :]: json.loads(value) for key, value in metadata.items() if key.startswith(PREFIX)}
     except json.JSONDecodeError as error:
-        raise ModelError(f"the model's aeinfer facts are damaged ({error}); export it again") from error
-    if _whole(facts.pop("schema", SCHEMA), "schema", 1) > SCHEMA:
-        raise ModelError(f"the model's facts are of a newer schema than {SCHEMA}: update aeinfer to read them")
+        raise ModelError(f"{name}: its aeinfer facts are damaged ({error}); export it again") from error
+    schema = facts.pop("schema", SCHEMA)
+    _check_whole({"schema": schema}, {"schema": 1}, name)
+    if schema > SCHEMA:
+        raise ModelError(f"{name}: its facts are of schema {schema}, newer than {SCHEMA}: update aeinfer to read them")
     known = {f.name for f in fields(ModelInfo)}
     given: dict[str, Any] = {key: value for key, value in facts.items() if key in known}
     given |= {name: metadata[key] for name, key in OUTSIDE_PREFIX.items() if key in metadata}
     if missing := [key for key in ("channels", "tile", "stride", "halo") if key not in given]:
         given |= _assumed(missing, shape, name)
-    for key, least in {"channels": 1, "tile": 1, "stride": 1, "halo": 0, "bytes_per_pixel": 1}.items():
-        if key in given and (key, given[key]) != ("tile", None):
-            _whole(given[key], key, least)
+    _check_whole(given, LEAST if given["tile"] is None else {**LEAST, "tile": 1}, name)
     if given["channels"] != shape[1]:
         raise ModelError(
-            f"the model's facts say {given['channels']} channels, its input has {shape[1]}; export it again"
+            f"{name}: its facts say {given['channels']} channels, its input has {shape[1]}; export it again"
         )
     return ModelInfo(**{"name": name} | given | {"fingerprint": fingerprint})
 
 
-def _whole(value: object, fact: str, least: int) -> int:
-    if type(value) is not int or value < least:
-        raise ModelError(f"the model's facts are damaged: {fact} is {value!r}; export it again")
-    return value
+def _check_whole(facts: Mapping[str, Any], least: Mapping[str, int], name: str) -> None:
+    for key, bound in least.items():
+        if key in facts and (type(facts[key]) is not int or facts[key] < bound):
+            raise ModelError(f"{name}: its aeinfer facts are damaged, {key} is {facts[key]!r}; export it again")
 
 
 def _assumed(missing: Sequence[str], shape: Sequence[int | str | None], name: str) -> dict[str, Any]:
@@ -146,12 +147,12 @@ def _assumed(missing: Sequence[str], shape: Sequence[int | str | None], name: st
     height, width = shape[2], shape[3]
     if isinstance(height, int) or isinstance(width, int):
         if height != width:
-            raise ModelError(f"expected free sides or a square window, but the model's input is {height}x{width}")
+            raise ModelError(f"{name}: expected free sides or a square window, but its input is {height}x{width}")
         facts = {"channels": shape[1], "tile": height, "stride": 1, "halo": 0}
     else:
         facts = {"channels": shape[1], "tile": None, "stride": ASSUMED_STRIDE, "halo": ASSUMED_HALO}
     facts = {key: facts[key] for key in missing}
     assumed = ", ".join(f"{key}={value}" for key, value in facts.items())
-    message = f"the file of the model {name} does not state all aeinfer facts; assumed from its input: {assumed}"
+    message = f"{name} does not state all aeinfer facts; assumed from its input: {assumed}"
     warnings.warn(message, UserWarning, stacklevel=6)  # the caller of AEInfer.load
     return facts

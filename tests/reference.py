@@ -1,5 +1,7 @@
 """Slow and obvious numpy twins of what aeinfer does fast; the tests compare against them, nothing else uses them."""
 
+import math
+
 import numpy as np
 
 
@@ -27,3 +29,64 @@ def ssim(image: np.ndarray, reference: np.ndarray, data_range: float) -> float:
         luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
         values.append(luminance * (2 * shared + c2) / (spread_a + spread_b + c2))
     return float(np.mean(values))
+
+
+def gather_tiles(image: np.ndarray, positions: np.ndarray, scale: float, shape: tuple[int, ...]) -> np.ndarray:
+    """Tiles (B, C, T_h, T_w) by definition: one value after the other, the edge and the last channel repeated."""
+    height, width, channels = image.shape
+    tiles = np.empty(shape, np.float32)
+    for b, c, y, x in np.ndindex(shape):
+        row, column = min(positions[b][0] + y, height - 1), min(positions[b][1] + x, width - 1)
+        tiles[b, c, y, x] = np.float32(image[row, column, min(c, channels - 1)]) / np.float32(scale)
+    return tiles
+
+
+def place_tiles(
+    tiles: np.ndarray, positions: np.ndarray, keep: np.ndarray, source: np.ndarray, strength: float, scale: float
+) -> np.ndarray:
+    """The source with each tile's kept part written over it, one value after the other."""
+    out = source.copy()
+    for tile, (top, left), (y0, y1, x0, x1) in zip(tiles, positions, keep, strict=True):
+        for y, x, c in np.ndindex(y1 - y0, x1 - x0, source.shape[2]):
+            values = tile[:, y0 + y - top, x0 + x - left]
+            value = values[c] if source.shape[2] == len(values) else (values[0] + values[1] + values[2]) / np.float32(3)
+            before, value = np.float32(source[y0 + y, x0 + x, c]), value * np.float32(scale)
+            if strength != 1:
+                value = before + np.float32(strength) * (value - before)
+            out[y0 + y, x0 + x, c] = value if scale == 1 else np.rint(np.clip(value, 0, scale))
+    return out
+
+
+def blend_tiles(tiles: np.ndarray, positions: np.ndarray, weights: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(C, H, W): the weighted mean, in double precision, of all tiles that cover a pixel."""
+    total, share = np.zeros((tiles.shape[1], height, width)), np.zeros((height, width))
+    window = np.outer(weights, weights).astype(np.float64)
+    for tile, (top, left) in zip(tiles, positions, strict=True):
+        area = np.s_[top : top + len(weights), left : left + len(weights)]
+        total[:, area[0], area[1]] += tile * window
+        share[area] += window
+    return total / share
+
+
+GOLDEN, MASK = 0x9E3779B97F4A7C15, 0xFFFFFFFFFFFFFFFF
+
+
+def mix(x: int) -> int:
+    """The finalizer of splitmix64 in Python's integers."""
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9 & MASK
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EB & MASK
+    return x ^ (x >> 31)
+
+
+def image_key(seed: int, index: int) -> int:
+    """The key of one image's generator."""
+    return mix(mix(seed + GOLDEN & MASK) + (index + 1) * GOLDEN & MASK)
+
+
+def normal(key: int, position: int) -> float:
+    """The standard normal value at a position: Box and Muller by the mathematics library, in double precision."""
+    bits = mix(key + position // 2 * GOLDEN & MASK)
+    radius = math.sqrt(-2 * math.log(((bits >> 32) + 0.5) / 2**32))
+    turn = ((bits & 0x3FFFFFFF) / 2**30 - 0.5) * math.pi / 2 + (math.pi / 2 if bits >> 30 & 1 else 0)
+    turn += math.pi if bits >> 31 & 1 else 0
+    return radius * (math.sin(turn) if position % 2 else math.cos(turn))

@@ -1,0 +1,116 @@
+"""Tile geometry: every pixel once, every start on the stride, every kept pixel with its context."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aeinfer.errors import InputError
+from aeinfer.tiling import (
+    BASE_MEMORY_MB,
+    TilePlan,
+    blend_weights,
+    pixels_for_memory,
+    plan_tiles,
+    plan_windows,
+    tile_for_memory,
+)
+
+lengths = st.integers(1, 90)
+strides = st.sampled_from([1, 2, 3, 4, 16])
+
+
+def times_covered(plan: TilePlan, height: int, width: int) -> np.ndarray:
+    covered = np.zeros((height, width), int)
+    for y0, y1, x0, x1 in plan.keep:
+        assert 0 <= y0 < y1 <= height
+        assert 0 <= x0 < x1 <= width
+        covered[y0:y1, x0:x1] += 1
+    return covered
+
+
+@given(lengths, lengths, st.integers(1, 40), st.integers(0, 20), strides)
+def test_tiles_cover_every_pixel_once_with_context(height: int, width: int, tile: int, halo: int, stride: int) -> None:
+    plan = plan_tiles(height, width, tile=tile, halo=halo, stride=stride)
+    assert (times_covered(plan, height, width) == 1).all()
+    for axis, (length, size) in enumerate([(height, plan.height), (width, plan.width)]):
+        padded = -(-length // stride) * stride  # what the network would see of the whole image
+        starts, (firsts, ends) = plan.positions[:, axis], plan.keep[:, 2 * axis : 2 * axis + 2].T
+        assert size % stride == 0
+        assert (starts % stride == 0).all()
+        assert (starts >= 0).all()
+        assert (starts + size <= padded).all(), "a tile that ends beyond the image would be padded by other pixels"
+        assert ((firsts - starts >= halo) | (starts == 0)).all()
+        assert ((starts + size - ends >= halo) | (starts + size == padded)).all()
+
+
+@given(lengths, lengths, st.integers(1, 40), st.integers(0, 20), strides)
+def test_tiles_are_no_larger_than_asked(height: int, width: int, tile: int, halo: int, stride: int) -> None:
+    plan = plan_tiles(height, width, tile=tile, halo=halo, stride=stride)
+    most = tile + stride - 1 + 2 * (halo + stride - 1)
+    assert max(plan.height, plan.width) <= most
+    if max(height, width) <= tile:
+        assert len(plan.positions) == 1
+
+
+def test_more_than_the_image_is_not_read() -> None:
+    plan = plan_tiles(1, 1, tile=512, halo=64, stride=16)
+    assert (plan.height, plan.width, plan.keep.tolist()) == (16, 16, [[0, 1, 0, 1]])
+
+
+def test_a_tile_of_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="at least 1 pixel, got 0"):
+        plan_tiles(10, 10, tile=0, halo=0, stride=1)
+
+
+@given(lengths, lengths, st.integers(1, 28))
+def test_windows_cover_every_pixel_and_stay_inside(height: int, width: int, window: int) -> None:
+    plan = plan_windows(height, width, window=window)
+    assert (plan.height, plan.width) == (window, window)
+    covered = times_covered(plan, height, width)
+    assert covered.min() >= 1
+    assert plan.blended == (len(plan.positions) > 1)
+    assert (plan.positions >= 0).all()
+    assert (plan.positions + window <= np.maximum([height, width], window)).all()
+    assert len(np.unique(plan.positions, axis=0)) == len(plan.positions)
+
+
+def test_windows_overlap_by_half() -> None:
+    covered = times_covered(plan_windows(64, 64, window=16), 64, 64)
+    assert (covered[8:-8, 8:-8] == 4).all()
+
+
+@given(st.integers(1, 64))
+def test_weights_rise_to_the_middle_and_reach_zero_nowhere(window: int) -> None:
+    weights = blend_weights(window)
+    assert weights.shape == (window,)
+    assert weights.dtype == np.float32
+    assert weights.min() > 0
+    assert weights.max() <= 1
+    assert (weights == weights[::-1]).all()
+    assert (np.diff(weights[: (window + 1) // 2]) > 0).all()
+
+
+@given(st.floats(41, 4000), st.integers(0, 64), st.sampled_from([1, 4, 16]), st.integers(1, 2000))
+def test_the_tile_for_a_memory_is_the_largest_that_fits(memory: float, halo: int, stride: int, cost: int) -> None:
+    context = 2 * (-(-halo // stride) * stride)
+
+    def megabytes(side: int) -> float:
+        return BASE_MEMORY_MB + (side + context) ** 2 * cost / 1e6
+
+    try:
+        side = tile_for_memory(memory, halo=halo, stride=stride, bytes_per_pixel=cost)
+    except InputError as error:
+        assert megabytes(stride) > memory - 1e-3
+        least = int(str(error).rpartition(" ")[2])  # what the message offers works
+        assert tile_for_memory(least, halo=halo, stride=stride, bytes_per_pixel=cost) >= stride
+        return
+    assert side % stride == 0
+    assert side >= stride
+    assert megabytes(side) <= memory
+    assert megabytes(side + stride) > memory - 1e-3
+
+
+@pytest.mark.parametrize(("memory", "pixels"), [(BASE_MEMORY_MB + 1, 10_000), (BASE_MEMORY_MB, 0), (-5, 0)])
+def test_pixels_for_memory(memory: float, pixels: int) -> None:
+    assert pixels_for_memory(memory, bytes_per_pixel=100) == pixels

@@ -25,8 +25,10 @@ class DenseAutoencoder(nn.Module):
 
 
 def conv(channels_in: int, channels_out: int, padding: int = 1) -> nn.Sequential:
-    """3x3 convolution and relu."""
-    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 3, padding=padding), nn.ReLU(inplace=True))
+    """3x3 convolution and relu, with He's initialization: from PyTorch's own this deep a network stays black."""
+    convolution = nn.Conv2d(channels_in, channels_out, 3, padding=padding)
+    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+    return nn.Sequential(convolution, nn.ReLU(inplace=True))
 
 
 def halve() -> nn.MaxPool2d:

@@ -1,0 +1,105 @@
+"""Batches follow from the step alone, and the held-out part is never trained on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aeinfer.errors import InputError
+from train.data import Digits, Photos
+
+
+def test_digits_follow_from_the_step(digits: Path) -> None:
+    first, second = (Digits(digits, 32, 127.5, seed=3, verify=False) for _ in range(2))
+    for step in (0, 5, first.steps_per_epoch):
+        for a, b in zip(first.batch(step), second.batch(step), strict=True):
+            assert np.array_equal(a, b)
+    assert not np.array_equal(first.batch(0)[0], first.batch(1)[0])
+
+
+def test_an_epoch_sees_each_digit_once_with_fresh_noise(digits: Path) -> None:
+    data = Digits(digits, 32, 127.5, seed=0, verify=False)
+    epochs = [
+        {clean.tobytes(): noisy.tobytes() for noisy, clean in zip(*data.batch(step), strict=True)}
+        for epoch in range(2)
+        for step in [epoch * data.steps_per_epoch]
+    ]
+    order = [
+        np.concatenate([data.batch(e * data.steps_per_epoch + s)[1] for s in range(data.steps_per_epoch)])
+        for e in (0, 1)
+    ]
+    count = data.steps_per_epoch * 32
+    assert len(order[0]) == count
+    assert sorted(x.tobytes() for x in order[0]) == sorted(x.tobytes() for x in order[1])
+    shared = epochs[0].keys() & epochs[1].keys()
+    assert all(epochs[0][key] != epochs[1][key] for key in shared)
+
+
+def test_half_of_the_digits_are_clipped(digits: Path) -> None:
+    data = Digits(digits, 128, 127.5, seed=0, verify=False)
+    noisy, clean = data.batch(0)
+    clipped = [image.min() >= 0 and image.max() <= 1 for image in noisy]
+    assert 40 < sum(clipped) < 88
+    levels = noisy[np.array(clipped)] * 255
+    assert np.allclose(levels, np.rint(levels), atol=1e-4)
+    residual = (noisy - clean)[~np.array(clipped)]
+    assert abs(residual.std() - 0.5) < 0.01
+
+
+def test_sigma_zero_is_the_plain_autoencoder(digits: Path) -> None:
+    noisy, clean = Digits(digits, 32, 0, seed=0, verify=False).batch(7)
+    assert np.array_equal(noisy, clean)
+
+
+def test_held_out_digits_are_not_trained_on(tmp_path: Path) -> None:
+    from tests.train.conftest import write_idx
+
+    images = np.zeros((80, 28, 28), np.uint8)
+    images[:, 0, 0] = np.arange(80)  # each known by its corner
+    write_idx(tmp_path / "train-images-idx3-ubyte.gz", images)
+    write_idx(tmp_path / "train-labels-idx1-ubyte.gz", np.zeros(80, np.uint8))
+    data = Digits(tmp_path, 10, 0, seed=0, verify=False)
+    trained = {float(c[0, 0, 0]) for step in range(data.steps_per_epoch) for c in data.batch(step)[1]}
+    held_out = {float(c[0, 0, 0]) for _noisy, clean in data.validation for c in clean}
+    assert len(trained) == 60
+    assert len(held_out) == 20
+    assert not trained & held_out
+
+
+def test_too_few_digits_are_refused(digits: Path) -> None:
+    with pytest.raises(InputError, match="too few"):
+        Digits(digits, 4096, 0, seed=0, verify=False)
+
+
+def test_photo_crops_follow_from_the_step(photos: Path) -> None:
+    first, second = (Photos(photos, 4, 64, 55, seed=1) for _ in range(2))
+    for step in (0, 9):
+        (noisy, clean), (noisy_again, clean_again) = first.batch(step), second.batch(step)
+        assert np.array_equal(noisy, noisy_again)
+        assert np.array_equal(clean, clean_again)
+        assert clean.shape == noisy.shape == (4, 3, 64, 64)
+        assert clean.dtype == noisy.dtype == np.float32
+        assert clean.min() >= 0
+        assert clean.max() <= 1
+
+
+def test_photo_noise_covers_the_range(photos: Path) -> None:
+    data = Photos(photos, 32, 32, 55, seed=1)
+    noisy, clean = data.batch(0)
+    sigmas = (noisy - clean).std((1, 2, 3)) * 255
+    assert sigmas.min() < 12
+    assert 40 < sigmas.max() < 58
+
+
+def test_photo_validation_is_clipped_noise_of_three_strengths(photos: Path) -> None:
+    pairs = Photos(photos, 2, 32, 55, seed=1).validation
+    assert len(pairs) == 3  # one held-out photograph
+    assert all(noisy.min() >= 0 and noisy.max() <= 1 for noisy, _clean in pairs)
+    assert all(noisy.shape[2] % 16 == 0 for noisy, _clean in pairs)
+    strengths = [(noisy - clean).std() for noisy, clean in pairs]
+    assert strengths == sorted(strengths)
+
+
+def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="at least 2 photographs"):
+        Photos(tmp_path, 2, 32, 55, seed=0)

@@ -1,0 +1,112 @@
+"""The loop: it learns, stops when told, and goes on exactly where it was."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aeinfer.errors import InputError
+from train.checkpoint import read_checkpoint, trained_model
+from train.data import Digits, Photos
+from train.fit import RECIPES, Recipe, fit, image_psnr, learning_rate, main
+
+DENSE = Recipe("dense", sigma=127.5, batch=32, epochs=3, ema=0.9)
+
+
+@pytest.fixture(scope="module")
+def data(digits: Path) -> Digits:
+    return Digits(digits, 32, 127.5, seed=0, verify=False)
+
+
+def same(a: Path, b: Path) -> bool:
+    """Equal weights, averages and optimizer state, bit for bit."""
+    first, second = read_checkpoint(a), read_checkpoint(b)
+    tensors = [
+        [
+            *c["weights"].values(),
+            *c["model"].values(),
+            *(t for s in c["optimizer"]["state"].values() for t in s.values()),
+        ]
+        for c in (first, second)
+    ]
+    return first["state"] == second["state"] and all(torch.equal(x, y) for x, y in zip(*tensors, strict=True))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adadelta"])
+def test_a_resumed_run_ends_as_an_unbroken_one(data: Digits, tmp_path: Path, optimizer: str) -> None:
+    recipe = replace(DENSE, optimizer=optimizer)
+    fit(recipe, data, tmp_path / "unbroken")
+    fit(recipe, data, tmp_path / "broken", stop_after=7)
+    fit(recipe, data, tmp_path / "broken", resume=True, stop_after=data.steps_per_epoch)
+    fit(recipe, data, tmp_path / "broken", resume=True)
+    for name in ("last.pt", "best.pt"):
+        assert same(tmp_path / "unbroken" / name, tmp_path / "broken" / name)
+
+
+def test_a_resumed_photo_run_is_exact_too(photos: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPES["photo", "default"], batch=2, crop=32, epochs=1)
+    data = Photos(photos, 2, 32, 55, seed=0)
+    fit(recipe, data, tmp_path / "unbroken", stop_after=4)
+    fit(recipe, data, tmp_path / "broken", stop_after=2)
+    fit(recipe, data, tmp_path / "broken", resume=True, stop_after=2)
+    assert same(tmp_path / "unbroken" / "last.pt", tmp_path / "broken" / "last.pt")
+
+
+def test_it_learns_and_keeps_the_best(data: Digits, tmp_path: Path) -> None:
+    best = fit(replace(DENSE, loss="bce", learning_rate=5e-3, epochs=12), data, tmp_path)
+    model, recipe = trained_model(best)
+    assert recipe["model"] == "dense"
+    noisy, clean = (torch.from_numpy(np.concatenate(parts)) for parts in zip(*data.validation, strict=True))
+    with torch.no_grad():
+        denoised = image_psnr(model(noisy), clean).mean()
+    assert denoised > image_psnr(noisy.clamp(0, 1), clean).mean() + 3
+    assert any(path.name.startswith("events") for path in tmp_path.iterdir())
+
+
+def test_early_stopping_ends_a_run_that_gets_no_better(data: Digits, tmp_path: Path) -> None:
+    recipe = replace(DENSE, epochs=50, learning_rate=0.0, patience=2, ema=0.0)
+    fit(recipe, data, tmp_path)
+    state = read_checkpoint(tmp_path / "last.pt")["state"]
+    assert state["step"] == 3 * data.steps_per_epoch  # one best epoch, two that are not better
+    assert state["stale"] == 2
+
+
+def test_another_recipe_does_not_resume(data: Digits, tmp_path: Path) -> None:
+    fit(DENSE, data, tmp_path, stop_after=1)
+    with pytest.raises(InputError, match=r"learning_rate: 0\.001 then, 0\.5 now"):
+        fit(replace(DENSE, learning_rate=0.5), data, tmp_path, resume=True)
+
+
+def test_the_seed_recipe_is_the_seeds() -> None:
+    for model in ("dense", "conv"):
+        recipe = RECIPES[model, "seed"]
+        assert (recipe.loss, recipe.batch, recipe.epochs, recipe.patience) == ("bce", 128, 300, 10)
+        assert recipe.optimizer == "adadelta"
+        assert learning_rate(recipe, 10_000, 100_000) == recipe.learning_rate
+    assert RECIPES["dense", "seed"].sigma == 0
+    assert RECIPES["conv", "seed"].sigma == 127.5
+
+
+def test_the_cosine_falls_to_zero() -> None:
+    rates = [learning_rate(DENSE, step, 1000) for step in range(1000)]
+    assert rates[0] < rates[100] < rates[199]
+    assert rates[199] > rates[600] > rates[999]
+    assert 0 < rates[999] < 1e-7
+
+
+def test_the_command_trains_and_resumes(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["dense", "--data", str(digits), "--no-verify", "--epochs", "1", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    assert "parameters" in capsys.readouterr().out
+    assert main([*arguments, "--resume"]) == 0
+    assert (tmp_path / "best.pt").is_file()
+
+
+@pytest.mark.parametrize("arguments", [["dense", "--data", "nowhere"], ["photo", "--recipe", "seed"]])
+def test_the_command_refuses_clearly(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "nowhere" in (said := capsys.readouterr().err) or "recipes default" in said

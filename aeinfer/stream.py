@@ -14,6 +14,7 @@ __all__ = ["Stats", "process"]
 
 Frame = TypeVar("Frame")
 QUEUED_FRAMES = 2  # one in hand and one behind it: more would only add latency
+READER = "aeinfer-reader"
 LEAVE_SECONDS = 1.0  # a reader inside a slow source is waited for no longer
 
 
@@ -78,7 +79,7 @@ def _process(
 ) -> Generator[Frame, None, None]:
     waiting: queue.Queue[tuple[Frame, float] | _End] = queue.Queue(1 if latest else QUEUED_FRAMES)
     stop = threading.Event()
-    reader = threading.Thread(target=_read, args=(frames, waiting, stats, latest, stop), daemon=True)
+    reader = threading.Thread(target=_read, args=(frames, waiting, stats, latest, stop), name=READER, daemon=True)
     reader.start()
     try:
         while not isinstance(item := waiting.get(), _End):

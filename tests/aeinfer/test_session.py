@@ -1,0 +1,298 @@
+"""The session: threads, devices, what a file is instead of a model, and nothing sent or written home."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+import aeinfer
+from aeinfer import AEInfer, session
+from aeinfer.errors import BackendMissingError, InputError, ModelError, ProviderUnavailableError
+from aeinfer.model_info import ModelInfo, metadata_from_info
+from aeinfer.session import Session, thread_count
+from tests import handmade
+
+FACTS = metadata_from_info(ModelInfo(stride=1))
+GREY_FACTS = metadata_from_info(ModelInfo(channels=1))
+
+
+@pytest.fixture
+def four_cpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine with four CPUs and neither quota nor variables; returns the folder of its cgroup."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(session, "CGROUP", tmp_path)
+    for name in ("AEINFER_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_threads_follow_affinity(four_cpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert thread_count() == 4
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {7}, raising=False)
+    assert thread_count() == 1
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on Windows and macOS
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert thread_count() == 6
+    assert not list(four_cpus.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "max 100000\n"}, 4),
+        ({"cpu.max": "200000 100000\n"}, 2),
+        ({"cpu.max": "150000 100000\n"}, 2),
+        ({"cpu.max": "10000 100000\n"}, 1),
+        ({"cpu.max": "900000 100000\n"}, 4),
+        ({"cpu.max": "nonsense"}, 4),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
+        ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "300000\n"}, 4),
+    ],
+)
+def test_threads_follow_the_cgroup(four_cpus: Path, files: dict[str, str], expected: int) -> None:
+    for name, text in files.items():
+        (four_cpus / name).parent.mkdir(exist_ok=True)
+        (four_cpus / name).write_text(text)
+    assert thread_count() == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"OMP_NUM_THREADS": "2"}, 2),
+        ({"OMP_NUM_THREADS": "3,2"}, 3),
+        ({"OMP_NUM_THREADS": "64"}, 4),
+        ({"OMP_NUM_THREADS": ""}, 4),
+        ({"OMP_NUM_THREADS": "2", "AEINFER_NUM_THREADS": "3"}, 3),
+    ],
+)
+def test_threads_follow_the_environment(
+    four_cpus: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: int
+) -> None:
+    assert four_cpus.is_dir()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert thread_count() == expected
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
+def test_a_wrong_variable_is_named(four_cpus: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    assert four_cpus.is_dir()
+    monkeypatch.setenv("AEINFER_NUM_THREADS", value)
+    with pytest.raises(InputError, match=f"AEINFER_NUM_THREADS must be a positive number, got '{value}'"):
+        thread_count()
+
+
+def test_the_network_gets_the_threads(four_cpus: Path, tiny_model: Path) -> None:
+    assert four_cpus.is_dir()
+    content = tiny_model.read_bytes()
+    for asked, given in ((None, 4), (1, 1)):
+        options = Session(content, "tiny", threads=asked)._session.get_session_options()
+        assert (options.intra_op_num_threads, options.inter_op_num_threads) == (given, 1)
+        assert options.get_session_config_entry("session.x64quantprecision") == "1"
+
+
+def test_options_of_the_user_are_taken_as_they_are(tiny_model: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 3
+    used = Session(tiny_model.read_bytes(), "tiny", threads=1, options=options)._session.get_session_options()
+    assert used.intra_op_num_threads == 3
+
+
+# Devices
+
+
+@pytest.fixture
+def cpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+@pytest.mark.usefixtures("cpu_only")
+def test_the_provider_is_what_runs(tiny_model: Path, device: str) -> None:
+    assert AEInfer.load(tiny_model, device=device).provider == "CPUExecutionProvider"
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "tensorrt"])
+@pytest.mark.usefixtures("cpu_only")
+def test_a_device_that_is_not_there_is_an_error(tiny_model: Path, device: str) -> None:
+    with pytest.raises(ProviderUnavailableError, match=f"device '{device}' needs .*aeinfer\\[gpu\\]"):
+        AEInfer.load(tiny_model, device=device)
+
+
+@pytest.mark.parametrize("device", ["", "gpu", "CPU", "cpu:0", "cuda:", "cuda:x", "cuda:-1", "auto:1", "tensorrt:0"])
+def test_an_unknown_device_is_refused(tiny_model: Path, device: str) -> None:
+    with pytest.raises(InputError, match=f"'cuda:N' or 'tensorrt', got '{device}'"):
+        AEInfer.load(tiny_model, device=device)
+
+
+@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="needs a CPU-only install")
+@pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")  # onnxruntime's own, on the way to the CPU
+def test_a_device_that_silently_fell_back_is_an_error(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*session.PROVIDERS.values()])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    with pytest.raises(ProviderUnavailableError, match="'cuda' did not start: onnxruntime fell back to CPU"):
+        AEInfer.load(tiny_model, device="cuda")
+    assert AEInfer.load(tiny_model, device="auto").provider == "CPUExecutionProvider"
+
+
+def test_a_missing_onnxruntime_names_the_extra(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(BackendMissingError, match=r"pip install 'aeinfer\[cpu\]'"):
+        AEInfer.load(tiny_model)
+
+
+# Files that are no models
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+NO_MODELS = {
+    "empty": (b"", "empty file"),
+    "lfs": (LFS, "Git LFS pointer.*git lfs pull"),
+    "text": (b"<!DOCTYPE html>\n<title>404</title>", "text file .it begins with '<!DOCTYPE html>"),
+    "text beyond ASCII": (
+        "größer als 512 Zeichen: ".encode() + "ß".encode() * 300,
+        "text file .it begins with 'größer",
+    ),
+    "png": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "damaged, truncated or no ONNX file"),
+    "zeros": (bytes(1000), "damaged, truncated or no ONNX file"),
+    "two axes": (handmade.model(["N", 784]), r"expected a model of images.*\['N', 784\]"),
+    "two channels": (handmade.model(["N", 2, "H", "W"]), "expected a model of images"),
+    "integers": (handmade.model(kind=handmade.INT64), r"one float32 input .* got input: tensor\(int64\)"),
+    "two inputs": (
+        handmade.model(inputs=["a", "b"], nodes=[("Add", ["a", "b"], ["output"])]),
+        r"one float32 input .* got a: tensor\(float\), b: tensor\(float\) -> output",
+    ),
+    "two outputs": (
+        handmade.model(outputs=["a", "b"], nodes=[("Relu", ["input"], ["a"]), ("Exp", ["input"], ["b"])]),
+        r"one such output, got input: tensor\(float\) -> a: tensor\(float\), b",
+    ),
+    "unknown operator": (
+        handmade.model(nodes=[("Dream", ["input"], ["output"])]),
+        "cannot be used by onnxruntime.*Dream",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), NO_MODELS.values(), ids=NO_MODELS.keys())
+def test_a_file_is_named_as_what_it_is(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "odd.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=f"(?s)odd.*{message}"):
+        AEInfer.load(path)
+    with pytest.raises(ModelError, match=f"(?s)the model given as bytes.*{message}"):
+        AEInfer.load(content)
+
+
+def test_a_truncated_file_is_named_wherever_it_ends(tiny_model: Path) -> None:
+    content = tiny_model.read_bytes()
+    for length in [1, 2, 3, *range(17, len(content) - 1000, 997)]:
+        with pytest.raises(ModelError, match="damaged, truncated"):
+            Session(content[:length], "cut")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none.onnx", "cannot read the model file .*none.onnx: No such file"),
+        ("folder.onnx", "folder.onnx: Is a directory"),
+    ],
+)
+def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "folder.onnx").mkdir()
+    for path in (tmp_path / name, str(tmp_path / name)):
+        with pytest.raises(ModelError, match=message):
+            AEInfer.load(path)
+
+
+def test_an_unknown_packaged_name_lists_the_names(monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
+    monkeypatch.setattr("aeinfer.denoiser.packaged_models", lambda: {"mnist": tiny_model, "photo": tiny_model})
+    assert AEInfer.load("photo").info.name == "tiny"
+    with pytest.raises(
+        ModelError, match=r"no packaged model 'foto': there are mnist, photo; a file's path ends in .onnx"
+    ):
+        AEInfer.load("foto")
+
+
+def test_missing_facts_are_assumed_with_one_warning_at_the_callers_line(tmp_path: Path) -> None:
+    path = tmp_path / "bare.onnx"
+    path.write_bytes(handmade.model())
+    with pytest.warns(
+        UserWarning, match=r"^bare does not state .*: channels=3, tile=None, stride=16, halo=64$"
+    ) as caught:
+        ae = AEInfer.load(path)
+    assert [warning.filename for warning in caught] == [__file__]
+    image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(ae(image), image)  # the network changes nothing
+    assert len(ae.info.fingerprint) == 16
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (handmade.model(nodes=[("Concat", ["input"] * 2, ["output"])], axis=1, facts=FACTS), r"got the shape \(1, 6"),
+        (handmade.model(nodes=[("Concat", ["input"] * 2, ["output"])], axis=0, facts=FACTS), r"got the shape \(2, 3"),
+        (handmade.model(nodes=[("Flatten", ["input"], ["output"])], axis=1, facts=FACTS), r"got the shape \(1, 60"),
+        (
+            handmade.model(["N", 1, "H", "W"], [("Concat", ["input"] * 3, ["output"])], axis=1, facts=GREY_FACTS),
+            r"got the shape \(3, 3, 4, 5\)",
+        ),
+        (handmade.model([2, 3, "H", "W"], facts=FACTS), "failed on a batch"),
+    ],
+)
+def test_a_network_of_other_shapes_is_an_error_not_other_pixels(content: bytes, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        AEInfer.load(content)(np.zeros((4, 5, 3), np.uint8))
+
+
+def test_a_network_without_a_free_batch_runs_tile_by_tile() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (30, 41, 3), dtype=np.uint8)
+    ae = AEInfer.load(handmade.model([1, 3, "H", "W"], facts=FACTS), tile=16, batch=8)
+    for clean in ae.denoise_batch([image, image]):
+        np.testing.assert_array_equal(clean, image)
+
+
+# Nothing is sent or written home
+
+
+TELEMETRY = """
+import os, sys
+import aeinfer
+import numpy as np
+image = np.zeros((16, 16, 3), np.uint8)
+aeinfer.AEInfer.load(sys.argv[1], threads=1)(image)
+print(os.environ["ORT_DISABLE_TELEMETRY"], sorted(m for m in ("torch", "onnx", "cv2") if m in sys.modules))
+"""
+
+
+def run_python(program: str, *arguments: object, **environment: object) -> str:
+    """Run a program with no environment but PATH and what is given."""
+    base = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH") if key in os.environ}
+    return subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        cwd=Path(aeinfer.__file__).parents[1],
+        env=base | {key: str(value) for key, value in environment.items()},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_loading_and_running_writes_nothing_under_home(tmp_path: Path, tiny_model: Path) -> None:
+    home, cache = tmp_path / "home", tmp_path / "numba"
+    home.mkdir()
+    folders = {f"XDG_{kind}_HOME": home / kind.lower() for kind in ("CACHE", "CONFIG", "DATA", "STATE")}
+    printed = run_python(TELEMETRY, tiny_model.resolve(), HOME=home, NUMBA_CACHE_DIR=cache, TMPDIR=tmp_path, **folders)
+    assert printed == "1 []\n"
+    assert [str(path) for path in home.rglob("*")] == []
+    assert [path for path in tmp_path.iterdir() if path not in (home, cache)] == []
+
+
+def test_the_users_own_choice_of_telemetry_stands() -> None:
+    program = "import os, aeinfer; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    assert run_python(program, ORT_DISABLE_TELEMETRY="0") == "0\n"

@@ -1,0 +1,186 @@
+"""AEInfer as an object: siblings of its file, halves, pickling, threads, counters and its end."""
+
+import copy
+import pickle
+import shutil
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from aeinfer import AEInfer
+from aeinfer.errors import InputError, ModelError
+
+
+def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+# Siblings
+
+
+@pytest.fixture
+def family(tmp_path: Path, tiny_model: Path, tiny_grey: Path) -> Path:
+    """A file with a dot in its name, and an int8 sibling (in truth another network, to tell them apart)."""
+    shutil.copy(tiny_model, tmp_path / "net.v2.onnx")
+    shutil.copy(tiny_grey, tmp_path / "net.v2.int8.onnx")
+    return tmp_path / "net.v2.onnx"
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "channels"),
+    [
+        ("net.v2.onnx", "auto", 3),
+        ("net.v2.onnx", "fp32", 3),
+        ("net.v2.onnx", "int8", 1),
+        ("net.v2.int8.onnx", "auto", 1),
+        ("net.v2.int8.onnx", "int8", 1),
+        ("net.v2.int8.onnx", "fp32", 3),
+    ],
+)
+def test_precision_takes_the_sibling(family: Path, name: str, precision: str, channels: int) -> None:
+    for path in (family.with_name(name), str(family.with_name(name))):
+        assert AEInfer.load(path, precision=precision).info.channels == channels
+
+
+def test_a_missing_sibling_is_an_error(family: Path) -> None:
+    for name in ("net.v2.onnx", "net.v2.int8.onnx"):
+        with pytest.raises(ModelError, match=r"'fp16' needs .*net\.v2\.fp16\.onnx, which does not exist"):
+            AEInfer.load(family.with_name(name), precision="fp16")
+
+
+def test_bytes_are_what_they_are(tiny_model: Path) -> None:
+    with AEInfer.load(tiny_model.read_bytes(), precision="int8") as ae:
+        assert ae.info.name == "tiny"
+        assert "tiny" in repr(ae)
+        assert "CPUExecutionProvider" in repr(ae)
+
+
+# Halves
+
+
+@pytest.mark.parametrize("name", ["tiny_window.onnx", "net.v2.onnx", "net.int8.onnx"])
+def test_encode_and_decode_are_the_whole(tmp_path: Path, tiny_window: Path, name: str) -> None:
+    shutil.copy(tiny_window, tmp_path / name)
+    for half in ("encoder", "decoder"):
+        stem = name.removesuffix(".onnx").removesuffix(".int8")
+        shutil.copy(tiny_window.with_name(f"tiny_window.{half}.onnx"), tmp_path / f"{stem}.{half}.onnx")
+    images = noise((5, 8, 8))
+    with AEInfer.load(tmp_path / name, threads=1) as ae:
+        codes = ae.encode(images)
+        assert (codes.shape, codes.dtype) == ((5, 16), np.float32)
+        np.testing.assert_array_equal(ae.encode(list(images[..., None])), codes)
+        decoded = ae.decode(codes)
+        assert (decoded.shape, decoded.dtype) == ((5, 8, 8), np.float32)
+        floats = images.astype(np.float32) / 255
+        np.testing.assert_allclose(decoded, ae.denoise_batch(floats), atol=1e-6)
+        np.testing.assert_array_equal(ae.decode(np.repeat(codes, 2, 1)[:, ::2]), decoded)
+
+
+@pytest.mark.parametrize("images", [[], np.zeros((2, 9, 8), np.uint8), np.zeros((2, 8, 8, 3), np.uint8)])
+def test_encode_wants_windows(tiny_window: Path, images: list[np.ndarray] | np.ndarray) -> None:
+    with AEInfer.load(tiny_window) as ae, pytest.raises(InputError, match=r"images of 8x8 with 1 channel\(s\), got"):
+        ae.encode(images)
+
+
+def test_encode_refuses_what_denoise_refuses(tiny_window: Path) -> None:
+    with AEInfer.load(tiny_window) as ae:
+        with pytest.raises(InputError, match="NaN"):
+            ae.encode([np.full((8, 8), np.nan, np.float32)])
+        with pytest.raises(InputError, match="float64"):
+            ae.encode([np.zeros((8, 8))])
+
+
+@pytest.mark.parametrize("codes", [np.zeros((2, 15), np.float32), np.zeros(16, np.float32), np.zeros((2, 16))])
+def test_decode_wants_codes(tiny_window: Path, codes: np.ndarray) -> None:
+    with AEInfer.load(tiny_window) as ae, pytest.raises(InputError, match=r"expected float32 codes \(N, 16\), got"):
+        ae.decode(codes)
+
+
+def test_a_model_without_halves_says_so(tiny_model: Path) -> None:
+    with pytest.raises(ModelError, match=r"has no encoder: expected .*tiny\.encoder\.onnx beside it"):
+        AEInfer.load(tiny_model).encode(noise((1, 8, 8)))
+    with pytest.raises(ModelError, match="has no decoder: expected a file beside it"):
+        AEInfer.load(tiny_model.read_bytes()).decode(np.zeros((1, 16), np.float32))
+
+
+# Copies, processes, threads
+
+
+def test_a_copy_has_the_same_settings_and_a_session_of_its_own(tiny_window: Path, tiny_model: Path) -> None:
+    image = noise((97, 30, 3))
+    with AEInfer.load(tiny_model, threads=1, tile=16, color="bgr") as ae:
+        expected = ae(image)
+        copies = [pickle.loads(pickle.dumps(ae)), copy.copy(ae), copy.deepcopy(ae)]
+    for twin in copies:  # the original is closed by now
+        np.testing.assert_array_equal(twin(image), expected)
+        assert twin.info == ae.info
+        assert twin._tile == ae._tile
+    codes = pickle.loads(pickle.dumps(AEInfer.load(tiny_window))).encode(noise((1, 8, 8)))
+    assert codes.shape == (1, 16)
+
+
+def test_a_pickle_needs_the_file_no_longer(tmp_path: Path, tiny_model: Path) -> None:
+    path = Path(shutil.copy(tiny_model, tmp_path))
+    data = pickle.dumps(AEInfer.load(path))
+    path.unlink()
+    assert pickle.loads(data).info.name == "tiny"
+
+
+def test_an_instance_goes_to_another_process(tiny_model: Path) -> None:
+    image = noise((21, 18, 3))
+    with AEInfer.load(tiny_model, threads=1) as ae, ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        np.testing.assert_array_equal(pool.submit(ae, image).result(timeout=120), ae(image))
+
+
+def test_options_of_onnxruntime_cannot_be_pickled(tiny_model: Path) -> None:
+    with AEInfer.load(tiny_model, session_options=onnxruntime.SessionOptions()) as ae:
+        assert ae(noise((21, 18, 3))).shape == (21, 18, 3)
+        with pytest.raises(InputError, match="session_options of its own cannot be pickled"):
+            pickle.dumps(ae)
+
+
+def test_eight_threads_share_an_instance(tiny_model: Path, tiny_window: Path) -> None:
+    images = [noise((40 + i, 97 - i, 3), i) for i in range(24)]
+    for path in (tiny_model, tiny_window):
+        with AEInfer.load(path, threads=2, tile=16) as ae:
+            expected = [ae(image) for image in images]
+            with ThreadPoolExecutor(8) as pool:
+                for clean, single in zip(pool.map(ae, images * 3), expected * 3, strict=True):
+                    np.testing.assert_array_equal(clean, single)
+            assert ae.stats.images == 24 * 4
+            assert ae.stats.pixels == 4 * sum(image.shape[0] * image.shape[1] for image in images)
+
+
+# Counters and the end
+
+
+def test_stats_count_images_pixels_and_seconds(tiny_model: Path) -> None:
+    with AEInfer.load(tiny_model) as ae:
+        ae.warmup((30, 40, 3))
+        ae.warmup((8, 8), "float32")
+        assert (ae.stats.images, ae.stats.pixels, ae.stats.seconds) == (0, 0, 0.0)
+        ae(noise((10, 20, 3)))
+        ae.denoise_batch(noise((3, 5, 5)))
+        assert (ae.stats.images, ae.stats.pixels) == (4, 275)
+        assert ae.stats.seconds > 0
+        with pytest.raises(InputError):
+            ae(np.zeros((3, 3)))
+        assert ae.stats.images == 4
+
+
+def test_a_closed_instance_says_so(tiny_window: Path) -> None:
+    with AEInfer.load(tiny_window) as ae:
+        ae.encode(noise((1, 8, 8)))
+    ae.close()
+    for call in (
+        lambda: ae(noise((8, 8))),
+        lambda: ae.encode(noise((1, 8, 8))),
+        ae.warmup,
+        lambda: next(ae.stream([noise((8, 8))])),
+    ):
+        with pytest.raises(InputError, match="this AEInfer is closed: load the model again"):
+            call()

@@ -110,7 +110,6 @@ def facts(model: nn.Module, recipe: dict[str, Any], name: str, proto: onnx.Model
         noise=f"Gaussian, sigma {'0 to ' if blind else ''}{recipe['sigma']:g}, clipped and not"
         if recipe["sigma"]
         else "none",
-        bytes_per_pixel=0 if model.window else measure_bytes_per_pixel(content, model.channels),
         psnr={"held out": round(held_out_psnr(session, data.validation), 3)},
         training_data=source,
         training_license=licence,
@@ -121,7 +120,8 @@ def facts(model: nn.Module, recipe: dict[str, Any], name: str, proto: onnx.Model
     if model.window:
         return info
     halo, error = measure_halo(session, halo_images(data), model.stride)
-    return replace(info, halo=halo, halo_error=round(error, 4))
+    memory = measure_bytes_per_pixel(content, model.channels)
+    return replace(info, halo=halo, halo_error=round(error, 4), bytes_per_pixel=memory)
 
 
 def halo_images(data: Data) -> list[np.ndarray]:

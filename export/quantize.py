@@ -47,8 +47,9 @@ def quantize(proto: onnx.ModelProto, images: Sequence[Image], channels: int) -> 
     """Return the graph with unsigned 8-bit activations and signed 8-bit weights, one scale per output channel."""
     logging.getLogger().setLevel(logging.ERROR)  # the quantizer recommends, at length, what is done here
     with tempfile.TemporaryDirectory() as folder:
-        prepared, target = Path(folder, "prepared.onnx"), Path(folder, "int8.onnx")
-        quant_pre_process(proto, prepared, skip_symbolic_shape=True)
+        source, prepared, target = (Path(folder, f"{name}.onnx") for name in ("fp32", "prepared", "int8"))
+        onnx.save(proto, source)
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
         quantize_static(
             prepared,
             target,

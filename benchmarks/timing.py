@@ -1,0 +1,17 @@
+"""Timing on a shared machine: interleaved rounds, so that ratios hold where absolute times drift."""
+
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+
+def interleaved_seconds(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, np.ndarray]:
+    """Return the seconds of each call in each round, after one round that is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds + 1):
+        for name, call in calls.items():
+            begin = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - begin)
+    return {name: np.array(times[1:]) for name, times in seconds.items()}

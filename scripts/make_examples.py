@@ -1,0 +1,45 @@
+"""Make examples/ again: small CC0 photographs and test digits, clean and with the noise that `aeinfer noise` adds.
+
+`python -m scripts.make_examples --photos data/photos --digits data/mnist`
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import cv2
+
+from aeinfer.cli import main as aeinfer
+from train.idx import read_digits
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PHOTOS = ("budgie__abstract-spiral", "budgie__canyon-wren", "budgie__singaporean-cityscape")  # CC0-1.0
+LONGEST_SIDE = 400
+DIGITS = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--photos", type=Path, required=True)
+    parser.add_argument("--digits", type=Path, required=True)
+    args = parser.parse_args()
+    for folder in ("photos", "digits"):
+        shutil.rmtree(EXAMPLES / folder, ignore_errors=True)
+        (EXAMPLES / folder / "clean").mkdir(parents=True)
+    for name in PHOTOS:
+        photo = cv2.imread(str(args.photos / f"{name}.jpg"))
+        scale = LONGEST_SIDE / max(photo.shape)
+        small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(EXAMPLES / "photos" / "clean" / f"{name.partition('__')[2]}.png"), small)
+    images, labels = read_digits(args.digits, "test")
+    for digit in range(DIGITS):
+        cv2.imwrite(str(EXAMPLES / "digits" / "clean" / f"{digit}.png"), images[(labels == digit).argmax()])
+    for folder, sigma in (("photos", "25"), ("digits", "127.5")):
+        clean, noisy = str(EXAMPLES / folder / "clean"), str(EXAMPLES / folder / "noisy")
+        code = aeinfer(["noise", clean, "-o", noisy, "--sigma", sigma, "--quiet"])
+        if code:
+            raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -106,7 +106,7 @@ def _read(
     try:
         for frame in frames:
             stats.frames_in += 1
-            if latest and waiting.full():
+            if latest:
                 stats.dropped += _discard(waiting)
             if not _put(waiting, (frame, time.perf_counter()), stop):
                 return

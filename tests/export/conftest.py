@@ -1,0 +1,34 @@
+"""A dense and a photo checkpoint after a few steps, and the small data they were trained on."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.train.conftest import digits, one_thread, photos  # noqa: F401 - fixtures
+from train.data import Data, Digits, Photos
+from train.fit import RECIPES, fit
+
+
+@pytest.fixture(scope="session")
+def digits_data(digits: Path) -> Data:  # noqa: F811
+    return Digits(digits, 32, 127.5, seed=0, verify=False)
+
+
+@pytest.fixture(scope="session")
+def dense_checkpoint(digits_data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    recipe = replace(RECIPES["dense", "default"], sigma=127.5, batch=32, epochs=8, loss="bce", learning_rate=5e-3)
+    return fit(recipe, digits_data, tmp_path_factory.mktemp("dense"))
+
+
+@pytest.fixture(scope="session")
+def photos_data(photos: Path) -> Data:  # noqa: F811
+    data = Photos(photos, 2, 32, 55, seed=0)
+    data.steps_per_epoch = 10
+    return data
+
+
+@pytest.fixture(scope="session")
+def photo_checkpoint(photos_data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    recipe = replace(RECIPES["photo", "default"], batch=2, crop=32, epochs=1)
+    return fit(recipe, photos_data, tmp_path_factory.mktemp("photo"))

@@ -1,0 +1,144 @@
+"""From a checkpoint to files that are portable, state what was measured, and are kept only when they are right."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from aeinfer import AEInfer, InputError, noise
+from aeinfer.session import Session
+from export import __main__ as command
+from export import verify
+from export.measure import measure_bytes_per_pixel, measure_halo
+from tests.export.make_tiny_models import HALO
+from train.checkpoint import read_checkpoint, trained_model
+from train.data import Data
+
+
+@pytest.fixture(scope="module")
+def dense(dense_checkpoint: Path, digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("exported") / "dense.onnx"
+    arguments = [str(dense_checkpoint), "-o", str(target), "--data", str(digits), "--no-verify-data", "--gate", "1"]
+    assert command.main(arguments) == 0
+    return target
+
+
+@pytest.fixture(scope="module")
+def photo(photo_checkpoint: Path, photos_data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("exported") / "photo.onnx"
+    command.export(photo_checkpoint, target, photos_data, "photo")
+    return target
+
+
+def test_dense_comes_with_int8_and_halves(dense: Path, dense_checkpoint: Path) -> None:
+    names = sorted(path.name for path in dense.parent.iterdir())
+    assert names == ["dense.decoder.onnx", "dense.encoder.onnx", "dense.int8.onnx", "dense.onnx"]
+    info = AEInfer.load(dense).info
+    assert (info.architecture, info.channels, info.tile, info.precision) == ("dense", 1, 28, "fp32")
+    assert 0 < info.torch_error < 1e-4
+    int8 = AEInfer.load(dense, precision="int8").info
+    assert int8.precision == "int8"
+    assert "training set" in int8.calibration
+    assert 0 < abs(info.psnr["held out"] - int8.psnr["held out"]) < 1
+    assert verify.main([str(dense), "--checkpoint", str(dense_checkpoint)]) == 0
+
+
+def test_the_halves_make_the_whole(dense: Path) -> None:
+    images = np.random.default_rng(0).random((3, 28, 28), np.float32)
+    with AEInfer.load(dense) as ae:
+        codes = ae.encode(images)
+        assert codes.shape == (3, 64)
+        assert np.abs(ae.decode(codes) - ae.denoise_batch(images)).max() < 1e-5
+
+
+def test_int8_runs_in_a_batch_as_alone(dense: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (70, 28, 28), dtype=np.uint8)
+    with AEInfer.load(dense, precision="int8") as ae:
+        assert np.array_equal(ae.denoise_batch(images), np.stack([ae(image) for image in images]))
+
+
+def test_photo_states_a_halo_that_suffices(photo: Path) -> None:
+    info = AEInfer.load(photo).info
+    assert (info.tile, info.stride, info.channels) == (None, 16, 3)
+    assert info.halo % 16 == 0
+    assert info.halo > 0
+    assert info.halo_error < 0.5
+    image = np.random.default_rng(0).integers(0, 256, (400, 300, 3), dtype=np.uint8)
+    whole, tiled = (AEInfer.load(photo, tile=tile)(image) for tile in (512, 64))
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
+
+
+def test_photo_is_portable(photo: Path) -> None:
+    """OpenCV reads the same file, at sizes it was not exported with, and gives the same pixels."""
+    images = np.random.default_rng(0).random((1, 3, 48, 80), np.float32)
+    network = cv2.dnn.readNetFromONNX(str(photo))
+    network.setInput(images)
+    expected = Session(photo.read_bytes(), "photo", "cpu").run(images)
+    assert np.abs(network.forward() - expected).max() < 1e-4
+
+
+def test_the_file_holds_no_traces(photo: Path, dense: Path) -> None:
+    for path in (photo, dense):
+        proto = onnx.load(path)
+        assert all(opset.domain in ("", "ai.onnx") and opset.version >= 17 for opset in proto.opset_import)
+        assert [value.name for value in proto.graph.input] == ["input"]
+        assert [value.name for value in proto.graph.output] == ["output"]
+        assert proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+        assert not re.search(rb"/[\w.-]+/[\w./-]+\.py", path.read_bytes())
+
+
+def test_a_file_that_differs_from_torch_is_not_kept(
+    photo_checkpoint: Path, photos_data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "TOLERANCE", 0.0)
+    with pytest.raises(InputError, match="differ by"):
+        command.export(photo_checkpoint, tmp_path / "photo.onnx", photos_data, "photo")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_int8_file_that_loses_too_much_is_not_kept(dense: Path, digits_data: Data, tmp_path: Path) -> None:
+    info = AEInfer.load(dense).info
+    better = replace(info, psnr={"held out": info.psnr["held out"] + 5})
+    target = tmp_path / "dense.onnx"
+    assert not command.export_int8(onnx.load(dense), better, target, digits_data, gate=0.3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_verify_finds_other_weights(dense: Path, dense_checkpoint: Path, tmp_path: Path) -> None:
+    saved = read_checkpoint(dense_checkpoint)
+    saved["weights"]["decoder.0.bias"] += 0.01
+    torch.save(saved, tmp_path / "other.pt")
+    assert verify.main([str(dense), "--checkpoint", str(tmp_path / "other.pt")]) == 1
+
+
+def test_verify_refuses_what_is_missing(dense: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        verify.main([str(dense), "--checkpoint", "nowhere.pt"])
+    assert stop.value.code == 2
+    assert "nowhere.pt" in capsys.readouterr().err
+
+
+def test_the_measured_halo_is_the_networks(tiny_model: Path) -> None:
+    """Random weights look as far as the receptive field: 32 pixels suffice, and less than half of it does not."""
+    session = Session(tiny_model.read_bytes(), "tiny", "cpu")
+    image = noise.add_gaussian(np.full((1, 3, 160, 160), 0.5, np.float32), 50.0)
+    halo, error = measure_halo(session, [image], stride=4, limit=64)
+    assert HALO // 2 < halo <= HALO
+    assert error < 0.5
+
+
+def test_memory_per_pixel_is_measured(tiny_model: Path) -> None:
+    measured = measure_bytes_per_pixel(tiny_model.read_bytes(), 3)
+    assert 24 <= measured < 400  # at least input and output
+
+
+def test_the_checkpoint_is_the_averaged_network(photo_checkpoint: Path) -> None:
+    model, recipe = trained_model(photo_checkpoint)
+    assert recipe["ema"] == 0.999
+    saved = read_checkpoint(photo_checkpoint)
+    assert all(torch.equal(value, saved["weights"][key]) for key, value in model.state_dict().items())

@@ -21,7 +21,7 @@ from benchmarks import results
 SETS = ("kodak24", "cbsd68")
 SIGMAS = (15, 25, 50)
 Denoise = Callable[[np.ndarray, float], np.ndarray]  # (noisy image, sigma) -> denoised image
-NLM_STRENGTH = 0.85  # h per sigma: tuned for fastNlMeansDenoising on 8-bit input, for one channel at a time
+NLM_STRENGTH = 0.9  # h per sigma: the best single factor of 0.7 to 1.3 on crops of Kodak24 itself, in its favour
 
 
 def noisy_image(clean: np.ndarray, sigma: float, index: int) -> np.ndarray:

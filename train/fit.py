@@ -46,7 +46,7 @@ RECIPES = {
     # the seed's recipe; adadelta at rate 1, as its paper has it and as Keras had it when the recipe was written
     ("dense", "seed"): SEED,
     ("conv", "seed"): replace(SEED, model="conv", sigma=127.5),
-    ("dense", "default"): Recipe("dense", epochs=60, ema=0.999),
+    ("dense", "default"): Recipe("dense", epochs=40, ema=0.999),
     ("conv", "default"): Recipe("conv", loss="bce", sigma=127.5, epochs=18, learning_rate=2e-3, ema=0.999),
     ("photo", "default"): Recipe(
         "photo", loss="l1", sigma=55.0, batch=12, crop=96, epochs=50, learning_rate=1e-3, ema=0.999

@@ -19,24 +19,20 @@ if TYPE_CHECKING:
 def save_checkpoint(
     path: Path,
     recipe: Recipe,
-    model: nn.Module,
-    averaged: nn.Module,
-    optimizer: torch.optim.Optimizer,
     state: dict[str, Any],
+    averaged: nn.Module,
+    running: tuple[nn.Module, torch.optim.Optimizer] | None = None,
 ) -> None:
-    """Write a checkpoint; the file of that name is the old one or the new one at every moment."""
+    """Write a checkpoint; the file of that name is the old one or the new one at every moment.
+
+    Without `running`, the network in training and its optimizer, it is enough to export and too little to go on.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"recipe": asdict(recipe), "state": dict(state), "weights": averaged.state_dict()}
+    if running is not None:
+        content |= {"model": running[0].state_dict(), "optimizer": running[1].state_dict()}
     temporary = path.with_suffix(".tmp")
-    torch.save(
-        {
-            "recipe": asdict(recipe),
-            "state": dict(state),
-            "weights": averaged.state_dict(),
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-        },
-        temporary,
-    )
+    torch.save(content, temporary)
     temporary.replace(path)
 
 

@@ -87,9 +87,6 @@ def fit(
     total = recipe.epochs * data.steps_per_epoch
     log = SummaryWriter(str(folder), purge_step=state["step"])
 
-    def save(name: str) -> None:
-        save_checkpoint(folder / name, recipe, model, averaged, optimizer, state)
-
     saved = time.monotonic()
     first = state["step"]
     progress = tqdm(total=total, initial=first, desc=recipe.model, unit="step", dynamic_ncols=True)
@@ -114,14 +111,13 @@ def fit(
             log_epoch(log, averaged, data.validation[0], state["step"], loss.item(), held_out, psnr, device)
             progress.set_postfix(loss=f"{held_out:.5f}", psnr=f"{psnr:.2f} dB")
             if state["stale"] == 0:
-                save("best.pt")
-        paused = stop_after and state["step"] - first >= stop_after
-        if paused or time.monotonic() - saved > CHECKPOINT_SECONDS:
-            save("last.pt")
+                save_checkpoint(folder / "best.pt", recipe, state, averaged)
+        if time.monotonic() - saved > CHECKPOINT_SECONDS:
+            save_checkpoint(folder / "last.pt", recipe, state, averaged, (model, optimizer))
             saved = time.monotonic()
-        if paused:
+        if stop_after and state["step"] - first >= stop_after:
             break
-    save("last.pt")
+    save_checkpoint(folder / "last.pt", recipe, state, averaged, (model, optimizer))
     progress.close()
     log.close()
     return folder / "best.pt"

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,18 +21,18 @@ def data(digits: Path) -> Digits:
     return Digits(digits, 32, 127.5, seed=0, verify=False)
 
 
+def tensors(checkpoint: dict[str, Any]) -> list[torch.Tensor]:
+    """Weights, and, where the checkpoint can be gone on from, the network in training and its optimizer."""
+    optimizer = checkpoint.get("optimizer", {"state": {}})["state"].values()
+    values = [tensor for state in optimizer for tensor in state.values()]
+    return [*checkpoint["weights"].values(), *checkpoint.get("model", {}).values(), *values]
+
+
 def same(a: Path, b: Path) -> bool:
-    """Equal weights, averages and optimizer state, bit for bit."""
+    """Equal, bit for bit."""
     first, second = read_checkpoint(a), read_checkpoint(b)
-    tensors = [
-        [
-            *c["weights"].values(),
-            *c["model"].values(),
-            *(t for s in c["optimizer"]["state"].values() for t in s.values()),
-        ]
-        for c in (first, second)
-    ]
-    return first["state"] == second["state"] and all(torch.equal(x, y) for x, y in zip(*tensors, strict=True))
+    pairs = zip(tensors(first), tensors(second), strict=True)
+    return first["state"] == second["state"] and all(torch.equal(x, y) for x, y in pairs)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adadelta"])

@@ -44,9 +44,11 @@ def load_checkpoint(
     Raises
     ------
     InputError
-        The checkpoint was made with another recipe: going on would give neither run's result.
+        The checkpoint was made with another recipe: going on would give neither run's result. Or it holds weights only.
     """
     saved = read_checkpoint(path)
+    if "optimizer" not in saved:
+        raise InputError(f"{path} holds the weights alone, as best.pt does: going on needs a last.pt")
     if saved["recipe"] != asdict(recipe):
         changed = [
             f"{k}: {saved['recipe'].get(k)} then, {v} now"

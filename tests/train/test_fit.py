@@ -80,6 +80,13 @@ def test_another_recipe_does_not_resume(data: Digits, tmp_path: Path) -> None:
         fit(replace(DENSE, learning_rate=0.5), data, tmp_path, resume=True)
 
 
+def test_weights_alone_do_not_resume(data: Digits, tmp_path: Path) -> None:
+    best = fit(DENSE, data, tmp_path, stop_after=data.steps_per_epoch)
+    best.replace(tmp_path / "last.pt")
+    with pytest.raises(InputError, match="weights alone"):
+        fit(DENSE, data, tmp_path, resume=True)
+
+
 def test_the_seed_recipe_is_the_seeds() -> None:
     for model in ("dense", "conv"):
         recipe = RECIPES[model, "seed"]

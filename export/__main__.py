@@ -28,8 +28,8 @@ HALO_IMAGE_SIDE = 512
 SOURCES = {
     "mnist": ("MNIST (LeCun, Cortes, Burges), 55,000 of the 60,000 training digits", "CC BY-SA 3.0"),
     "photo": (
-        "155 photographs, each with author and licence in train/PHOTOS.tsv",
-        "CC0, CC BY, CC BY-SA, Unsplash, ...",
+        "147 of 155 photographs, each with its source and licence in train/PHOTOS.tsv",
+        "CC0, CC BY 3.0 and 4.0, CC BY-SA 3.0 and 4.0, Unsplash, Pexels, GPL-2+",
     ),
 }
 

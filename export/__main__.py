@@ -14,7 +14,7 @@ from aeinfer import kernels
 from aeinfer.errors import AEInferError, InputError
 from aeinfer.model_info import ModelInfo
 from aeinfer.session import Session
-from export.measure import held_out_psnr, measure_bytes_per_pixel, measure_halo
+from export.measure import held_out_psnr, measure_bytes_per_pixel, measure_halo, receptive_radius
 from export.quantize import quantize
 from export.to_onnx import current_commit, to_onnx, with_facts, write_model
 from export.verify import TOLERANCE, largest_error, random_samples
@@ -75,7 +75,9 @@ def export_halves(checkpoint: Path, target: Path, info: ModelInfo) -> None:
         write_model(target.with_name(f"{target.stem}.{half}.onnx"), content)
 
 
-def export_int8(proto: onnx.ModelProto, info: ModelInfo, target: Path, data: Data, gate: float) -> bool:
+def export_int8(
+    model: nn.Module, proto: onnx.ModelProto, info: ModelInfo, target: Path, data: Data, gate: float
+) -> bool:
     """Write NAME.int8.onnx beside `target` if its PSNR stays within `gate` dB; return whether it did."""
     images = [
         kernels.from_float(np.ascontiguousarray(image.transpose(1, 2, 0)), np.uint8)
@@ -84,6 +86,8 @@ def export_int8(proto: onnx.ModelProto, info: ModelInfo, target: Path, data: Dat
     ]
     quantized = quantize(proto, images, info.channels)
     facts = replace(info, precision="int8", calibration=f"{len(images)} noisy images of the training set")
+    if info.tile is None:  # rounding turns the faintest far influence into whole steps: only the full context will do
+        facts = replace(facts, halo=-(-receptive_radius(model) // info.stride) * info.stride, halo_error=0.0)
     psnr = held_out_psnr(Session(with_facts(quantized, facts), "int8", "cpu"), data.validation)
     lost = info.psnr["held out"] - psnr
     path = target.with_suffix(".int8.onnx")
@@ -128,9 +132,13 @@ def halo_images(data: Data) -> list[np.ndarray]:
     """Large noisy images: mirrored held-out photographs, and flat grey, where far context matters most."""
     rng = np.random.default_rng(0)
     noisy = [pair[0][:1] for pair in data.validation[:9]]
-    pad = [(0, 0), (0, 0), *[((HALO_IMAGE_SIDE - noisy[0].shape[2]) // 2,) * 2] * 2]
     flat = rng.normal(0.5, 50 / 255, (1, noisy[0].shape[1], HALO_IMAGE_SIDE, HALO_IMAGE_SIDE)).astype(np.float32)
-    return [*(np.pad(image, pad, mode="symmetric") for image in noisy), flat]
+    return [*(np.pad(image, _to_side(image), mode="symmetric") for image in noisy), flat]
+
+
+def _to_side(image: np.ndarray) -> list[tuple[int, int]]:
+    missing = [max(0, HALO_IMAGE_SIDE - length) // 2 for length in image.shape[2:]]
+    return [(0, 0), (0, 0), *((pad, pad) for pad in missing)]
 
 
 def example(model: nn.Module) -> torch.Tensor:
@@ -151,11 +159,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--no-verify-data", action="store_true", help="accept IDX files that are not a known set")
     args = parser.parse_args(argv)
     try:
-        _model, recipe = trained_model(args.checkpoint)
+        model, recipe = trained_model(args.checkpoint)
         data = open_data(Recipe(**recipe), args.data, not args.no_verify_data)
         proto, info = export(args.checkpoint, args.output, data, args.name or args.output.stem)
         export_halves(args.checkpoint, args.output, info)
-        kept = args.no_int8 or export_int8(proto, info, args.output, data, args.gate)
+        kept = args.no_int8 or export_int8(model, proto, info, args.output, data, args.gate)
     except (AEInferError, FileNotFoundError) as error:
         parser.exit(2, f"export: {error}\n")
     return 0 if kept else 1

@@ -1,11 +1,14 @@
 """Facts measured on an exported file: the halo that suffices, the memory a tile takes, PSNR on held-out images."""
 
+import copy
 import subprocess
 import sys
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from aeinfer.session import Session
 
@@ -37,6 +40,25 @@ def _cut_error(session: Session, image: Tensor, halo: int, stride: int) -> float
     whole = session.run(image)[:, :, start : start + kept, start : start + kept]
     cut = np.ascontiguousarray(image[:, :, start - halo : start + kept + halo, start - halo : start + kept + halo])
     return float(np.abs(session.run(cut)[:, :, halo : halo + kept, halo : halo + kept] - whole).max())
+
+
+def receptive_radius(model: nn.Module) -> int:
+    """Return how many pixels away, at most, an input pixel can change an output pixel, whatever the weights.
+
+    With positive weights and no biases a single bright pixel reaches exactly the outputs that depend on it.
+    """
+    probe, stride = copy.deepcopy(model).double().train(), model.stride  # train: unclamped
+    with torch.no_grad():
+        for parameter in probe.parameters():
+            parameter.fill_(1 / parameter[0].numel() if parameter.ndim > 1 else 0)
+        side, radius = 32 * stride, 0
+        for phase in (0, stride - 1):  # the first and the last pixel of a block reach furthest
+            at = side // 2 + phase
+            images = torch.zeros(1, model.channels, side, side, dtype=torch.float64)
+            images[..., at, at] = 1
+            reached = probe(images).abs().sum((0, 1)).nonzero()
+            radius = max(radius, int((reached - at).abs().max()))
+    return radius
 
 
 MEASURE_MEMORY = """

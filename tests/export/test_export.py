@@ -14,8 +14,8 @@ from aeinfer import AEInfer, InputError, noise
 from aeinfer.session import Session
 from export import __main__ as command
 from export import verify
-from export.measure import measure_bytes_per_pixel, measure_halo
-from tests.export.make_tiny_models import HALO
+from export.measure import measure_bytes_per_pixel, measure_halo, receptive_radius
+from tests.export.make_tiny_models import HALO, tiny_networks
 from train.checkpoint import read_checkpoint, trained_model
 from train.data import Data
 
@@ -101,11 +101,15 @@ def test_a_file_that_differs_from_torch_is_not_kept(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_int8_file_that_loses_too_much_is_not_kept(dense: Path, digits_data: Data, tmp_path: Path) -> None:
+def test_an_int8_file_that_loses_too_much_is_not_kept(
+    dense: Path, dense_checkpoint: Path, digits_data: Data, tmp_path: Path
+) -> None:
     info = AEInfer.load(dense).info
     better = replace(info, psnr={"held out": info.psnr["held out"] + 5})
     target = tmp_path / "dense.onnx"
-    assert not command.export_int8(onnx.load(dense), better, target, digits_data, gate=0.3)
+    assert not command.export_int8(
+        trained_model(dense_checkpoint)[0], onnx.load(dense), better, target, digits_data, gate=0.3
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -130,6 +134,25 @@ def test_the_measured_halo_is_the_networks(tiny_model: Path) -> None:
     halo, error = measure_halo(session, [image], stride=4, limit=64)
     assert HALO // 2 < halo <= HALO
     assert error < 0.5
+
+
+def test_the_receptive_radius_is_what_cutting_shows() -> None:
+    """Beyond it nothing changes a bit; a stride less changes something."""
+    network = tiny_networks()["tiny"]
+    radius = receptive_radius(network)
+    halo = -(-radius // network.stride) * network.stride
+    assert halo <= HALO
+    image = torch.rand(1, 3, 128, 128)
+    with torch.no_grad():
+        whole = network(image)[..., 64:68, 64:68]
+        errors = [
+            (network(image[..., 64 - h : 68 + h, 64 - h : 68 + h])[..., h : h + 4, h : h + 4] - whole)
+            .abs()
+            .max()
+            .item()
+            for h in (halo, halo - network.stride)
+        ]
+    assert errors[0] < 1e-6 < errors[1]
 
 
 def test_memory_per_pixel_is_measured(tiny_model: Path) -> None:

@@ -3,6 +3,8 @@
 Static, because dynamic ranges would make a tile depend on its neighbours in the batch.
 """
 
+import contextlib
+import io
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -11,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from aeinfer import kernels
 
 Image = NDArray[np.uint8]
+PERCENTILE = 99.99  # of the activations inside the range
 
 
 class Calibration(CalibrationDataReader):
@@ -46,7 +49,7 @@ class Calibration(CalibrationDataReader):
 def quantize(proto: onnx.ModelProto, images: Sequence[Image], channels: int) -> onnx.ModelProto:
     """Return the graph with unsigned 8-bit activations and signed 8-bit weights, one scale per output channel."""
     logging.getLogger().setLevel(logging.ERROR)  # the quantizer recommends, at length, what is done here
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):  # it reports steps
         source, prepared, target = (Path(folder, f"{name}.onnx") for name in ("fp32", "prepared", "int8"))
         onnx.save(proto, source)
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
@@ -58,5 +61,7 @@ def quantize(proto: onnx.ModelProto, images: Sequence[Image], channels: int) -> 
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.Percentile,  # a few extreme activations would cost all a part of a step
+            extra_options={"CalibPercentile": PERCENTILE},
         )
         return onnx.load(target)

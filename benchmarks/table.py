@@ -50,7 +50,7 @@ def quality() -> str:
         body.append([method, *(" / ".join(figures.get(column, [])) for column in columns), rate])
     count = {row["set"]: row["images"] for row in rows}
     sets = " and ".join(f"{name} ({images} images)" for name, images in count.items())
-    return markdown(header, body) + f"\n\nMean over {sets}; the models are not told sigma." + machine("speed")
+    return markdown(header, body) + f"\n\nMean over {sets}; non-local means is told sigma, the models are not." + machine("speed")
 
 
 def digits() -> str:

@@ -1,5 +1,6 @@
 """AEInfer: the hall where one image or batch goes plan -> gather -> run -> place, each of them another room's work."""
 
+import math
 import sys
 import threading
 import time
@@ -96,7 +97,8 @@ class AEInfer:
         batch : int, optional
             Tiles in one run of the network.
         max_memory_mb : float, optional
-            Bound on what the runtime adds to the caller's own arrays; tiles shrink to fit.
+            Bound on what a run of the network takes; tiles and batches shrink to fit. The copy that work in place needs
+            for several tiles, and the blended sum of a fixed window's model, come on top.
         color : str
             "rgb" or "bgr": the order of the channels of three- and four-channel images.
         session_options : onnxruntime.SessionOptions, optional
@@ -120,6 +122,8 @@ class AEInfer:
         for option, value in {"threads": threads, "tile": tile, "batch": batch}.items():
             if value is not None and value < 1:
                 raise InputError(f"{option} is at least 1, got {value}")
+        if max_memory_mb is not None and not 0 < max_memory_mb < math.inf:
+            raise InputError(f"max_memory_mb is a number of megabytes above 0, got {max_memory_mb}")
         settings = {
             "device": device,
             "threads": threads,
@@ -259,6 +263,7 @@ class AEInfer:
             The codes have another shape or dtype than this model's.
         """
         decoder = self._half("decoder")
+        codes = np.asarray(codes)
         expected = decoder.input_shape[1:]
         if codes.dtype != np.float32 or list(codes.shape[1:]) != expected:
             axes = ", ".join(map(str, ["N", *expected]))

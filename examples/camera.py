@@ -4,6 +4,7 @@ python examples/camera.py            the first camera
 python examples/camera.py clip.mp4   a file
 """
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
@@ -34,9 +35,10 @@ def main() -> None:
     begin, count, last = time.perf_counter(), 0, None
     with AEInfer.load("photo", color="bgr") as ae:  # OpenCV's frames are BGR
         # a camera does not wait: drop what is late; a file does
-        for clean in ae.stream(frames(int(source) if live else source), policy="latest" if live else "all"):
-            count, last = count + 1, clean
-            print(f"\r{count} frames, {count / (time.perf_counter() - begin):.1f} a second", end="", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a camera's job ends
+            for clean in ae.stream(frames(int(source) if live else source), policy="latest" if live else "all"):
+                count, last = count + 1, clean
+                print(f"\r{count} frames, {count / (time.perf_counter() - begin):.1f} a second", end="", flush=True)
         print(f", {ae.stats.dropped} dropped")
     if last is not None:
         cv2.imwrite("last-frame.png", last)

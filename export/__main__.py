@@ -25,17 +25,14 @@ from train.fit import Recipe, open_data
 INT8_GATE_DB = 0.3
 CALIBRATION_IMAGES = 128
 HALO_IMAGE_SIDE = 512
-SOURCES = {
-    "mnist": ("MNIST (LeCun, Cortes, Burges), 55,000 of the 60,000 training digits", "CC BY-SA 3.0"),
-    "photo": (
-        "147 of 155 photographs, each with its source and licence in train/PHOTOS.tsv",
-        "CC0, CC BY 3.0 and 4.0, CC BY-SA 3.0 and 4.0, Unsplash, Pexels, GPL-2+",
-    ),
-}
+STATED = ("training_data", "training_license", "author", "license")  # facts that nothing here can measure
+SIBLINGS = ("int8", "encoder", "decoder")
 
 
-def export(checkpoint: Path, target: Path, data: Data, name: str) -> tuple[onnx.ModelProto, ModelInfo]:
-    """Write the fp32 file, and return its graph and facts.
+def export(checkpoint: Path, target: Path, data: Data, **stated: str) -> tuple[onnx.ModelProto, ModelInfo]:
+    """Write the fp32 file, and return its graph and facts; `stated` are facts that cannot be measured, name among them.
+
+    Files that an earlier export left beside it are removed: they would be another network's.
 
     Raises
     ------
@@ -50,8 +47,9 @@ def export(checkpoint: Path, target: Path, data: Data, name: str) -> tuple[onnx.
         raise InputError(
             f"onnxruntime and PyTorch differ by {error:.2e} on {checkpoint}, more than {TOLERANCE:.0e}: not kept"
         )
-    info = facts(model, recipe, name, proto, data)
-    info = replace(info, torch_error=error)
+    info = replace(facts(model, recipe, proto, data), torch_error=error, **stated)
+    for sibling in SIBLINGS:
+        target.with_suffix(f".{sibling}.onnx").unlink(missing_ok=True)
     write_model(target, with_facts(proto, info))
     print(f"{target}: agrees with PyTorch within {error:.1e}; {info.psnr['held out']:.2f} dB on held-out images")
     return proto, info
@@ -67,7 +65,7 @@ def export_halves(checkpoint: Path, target: Path, info: ModelInfo) -> None:
         code = model.encoder(images)
     for half, network, inputs in (("encoder", model.encoder, images), ("decoder", model.decoder, code)):
         proto = to_onnx(network, inputs, free_sides=False)
-        content = with_facts(proto, replace(info, architecture=f"{info.architecture} {half}", psnr={}))
+        content = with_facts(proto, replace(info, architecture=f"{info.architecture} {half}", psnr={}, torch_error=0.0))
         error = largest_error(content, network, [inputs.numpy()])
         scale = float(code.abs().max()) if half == "encoder" else 1.0  # codes are not in [0, 1]
         if not error <= TOLERANCE * max(1.0, scale):
@@ -87,11 +85,13 @@ def export_int8(
     quantized = quantize(proto, images, info.channels)
     facts = replace(info, precision="int8", calibration=f"{len(images)} noisy images of the training set")
     if info.tile is None:  # rounding turns the faintest far influence into whole steps: only the full context will do
-        facts = replace(facts, halo=-(-receptive_radius(model) // info.stride) * info.stride, halo_error=0.0)
+        halo = -(-receptive_radius(model) // info.stride) * info.stride
+        memory = measure_bytes_per_pixel(with_facts(quantized, facts), info.channels)
+        facts = replace(facts, halo=halo, halo_error=0.0, bytes_per_pixel=memory)
     psnr = held_out_psnr(Session(with_facts(quantized, facts), "int8", "cpu"), data.validation)
     lost = info.psnr["held out"] - psnr
     path = target.with_suffix(".int8.onnx")
-    if lost > gate:
+    if not lost <= gate:
         print(f"{path}: not kept, {lost:.2f} dB below fp32, more than the gate of {gate} dB")
         return False
     write_model(path, with_facts(quantized, replace(facts, psnr={"held out": round(psnr, 3)})))
@@ -99,14 +99,12 @@ def export_int8(
     return True
 
 
-def facts(model: nn.Module, recipe: dict[str, Any], name: str, proto: onnx.ModelProto, data: Data) -> ModelInfo:
-    """Everything the runtime and its users need to know, measured where it can be."""
+def facts(model: nn.Module, recipe: dict[str, Any], proto: onnx.ModelProto, data: Data) -> ModelInfo:
+    """What the runtime and its users need to know and the network, its recipe and measurements tell."""
     content = with_facts(proto, ModelInfo())
-    session = Session(content, name, device="cpu")
+    session = Session(content, "the exported file", device="cpu")
     blind = recipe["model"] == "photo"
-    source, licence = SOURCES["photo" if blind else "mnist"]
     info = ModelInfo(
-        name=name,
         architecture=recipe["model"],
         channels=model.channels,
         tile=model.window,
@@ -115,11 +113,7 @@ def facts(model: nn.Module, recipe: dict[str, Any], name: str, proto: onnx.Model
         if recipe["sigma"]
         else "none",
         psnr={"held out": round(held_out_psnr(session, data.validation), 3)},
-        training_data=source,
-        training_license=licence,
         commit=current_commit(),
-        author="the aeinfer authors",
-        license="MIT",
     )
     if model.window:
         return info
@@ -157,11 +151,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--no-int8", action="store_true")
     parser.add_argument("--gate", type=float, default=INT8_GATE_DB, help="largest loss of int8 in dB [%(default)s]")
     parser.add_argument("--no-verify-data", action="store_true", help="accept IDX files that are not a known set")
+    for fact in STATED:
+        parser.add_argument(
+            f"--{fact.replace('_', '-')}", default="", help=f"the {fact.replace('_', ' ')}, for the facts"
+        )
     args = parser.parse_args(argv)
+    if args.output.suffix != ".onnx":
+        parser.error(f"the output is a file whose name ends in .onnx, got {args.output}")
+    stated = {"name": args.name or args.output.stem} | {fact: getattr(args, fact) for fact in STATED}
     try:
         model, recipe = trained_model(args.checkpoint)
         data = open_data(Recipe(**recipe), args.data, not args.no_verify_data)
-        proto, info = export(args.checkpoint, args.output, data, args.name or args.output.stem)
+        proto, info = export(args.checkpoint, args.output, data, **stated)
         export_halves(args.checkpoint, args.output, info)
         kept = args.no_int8 or export_int8(model, proto, info, args.output, data, args.gate)
     except (AEInferError, FileNotFoundError) as error:

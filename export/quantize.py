@@ -48,20 +48,23 @@ class Calibration(CalibrationDataReader):
 
 def quantize(proto: onnx.ModelProto, images: Sequence[Image], channels: int) -> onnx.ModelProto:
     """Return the graph with unsigned 8-bit activations and signed 8-bit weights, one scale per output channel."""
-    logging.getLogger().setLevel(logging.ERROR)  # the quantizer recommends, at length, what is done here
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):  # it reports steps
-        source, prepared, target = (Path(folder, f"{name}.onnx") for name in ("fp32", "prepared", "int8"))
-        onnx.save(proto, source)
-        quant_pre_process(source, prepared, skip_symbolic_shape=True)
-        quantize_static(
-            prepared,
-            target,
-            Calibration(images, channels),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.Percentile,  # a few extreme activations would cost all a part of a step
-            extra_options={"CalibPercentile": PERCENTILE},
-        )
-        return onnx.load(target)
+    logging.disable(logging.WARNING)  # the quantizer recommends, at length, what is done here
+    try:
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):  # it reports steps
+            source, prepared, target = (Path(folder, f"{name}.onnx") for name in ("fp32", "prepared", "int8"))
+            onnx.save(proto, source)
+            quant_pre_process(source, prepared, skip_symbolic_shape=True)
+            quantize_static(
+                prepared,
+                target,
+                Calibration(images, channels),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.Percentile,  # a few extreme activations would cost all a part of a step
+                extra_options={"CalibPercentile": PERCENTILE},
+            )
+            return onnx.load(target)
+    finally:
+        logging.disable(logging.NOTSET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return what `save_checkpoint` wrote, on the CPU, without running any code in the file."""
     if not path.is_file():
         raise InputError(f"expected a checkpoint, but there is no file {path}; train one with python -m train.fit")
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(f"expected a checkpoint, but {path} is damaged or something else; train one anew") from error
+    if not isinstance(saved, dict) or not {"recipe", "weights"} <= saved.keys():
+        raise InputError(f"expected a checkpoint of train.fit, but {path} holds something else")
+    return saved
 
 
 def trained_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:

@@ -85,7 +85,7 @@ def fit(
     if resume:
         state = load_checkpoint(folder / "last.pt", recipe, model, averaged, optimizer)
     total = recipe.epochs * data.steps_per_epoch
-    log = SummaryWriter(str(folder), purge_step=state["step"])
+    log = SummaryWriter(str(folder), purge_step=state["step"] + 1)
 
     saved = time.monotonic()
     first = state["step"]
@@ -106,6 +106,8 @@ def fit(
         progress.update()
         if state["step"] % data.steps_per_epoch == 0:
             held_out, psnr = validate(averaged, data.validation, recipe.loss, device)
+            if not math.isfinite(held_out):
+                raise InputError(f"the loss is {held_out} after step {state['step']}: try a lower learning rate")
             state["stale"] = 0 if held_out < state["best"] else state["stale"] + 1
             state["best"] = min(held_out, state["best"])
             log_epoch(log, averaged, data.validation[0], state["step"], loss.item(), held_out, psnr, device)
@@ -200,6 +202,8 @@ def main(argv: list[str] | None = None) -> int:
     given = {name: value for name in ("sigma", "epochs", "seed") if (value := getattr(args, name)) is not None}
     recipe = replace(RECIPES[args.model, args.recipe], **given)
     folder = args.out or Path("runs") / args.model
+    if (folder / "last.pt").exists() and not args.resume:
+        parser.error(f"{folder} holds a run already: go on with --resume, or give another --out")
     model = MODELS[recipe.model]()
     side = model.window or 256
     print(

@@ -31,7 +31,7 @@ def dense(dense_checkpoint: Path, digits: Path, tmp_path_factory: pytest.TempPat
 @pytest.fixture(scope="module")
 def photo(photo_checkpoint: Path, photos_data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("exported") / "photo.onnx"
-    command.export(photo_checkpoint, target, photos_data, "photo")
+    command.export(photo_checkpoint, target, photos_data, name="photo")
     return target
 
 
@@ -97,7 +97,7 @@ def test_a_file_that_differs_from_torch_is_not_kept(
 ) -> None:
     monkeypatch.setattr(command, "TOLERANCE", 0.0)
     with pytest.raises(InputError, match="differ by"):
-        command.export(photo_checkpoint, tmp_path / "photo.onnx", photos_data, "photo")
+        command.export(photo_checkpoint, tmp_path / "photo.onnx", photos_data, name="photo")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -62,7 +62,7 @@ def quantize(proto: onnx.ModelProto, images: Sequence[Image], channels: int) -> 
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                calibrate_method=CalibrationMethod.Percentile,  # a few extreme activations would cost all a part of a step
+                calibrate_method=CalibrationMethod.Percentile,  # a few extremes would coarsen every step
                 extra_options={"CalibPercentile": PERCENTILE},
             )
             return onnx.load(target)

@@ -113,6 +113,17 @@ def test_an_int8_file_that_loses_too_much_is_not_kept(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_export_removes_the_siblings_of_an_earlier_one(
+    photo_checkpoint: Path, photos_data: Data, tmp_path: Path
+) -> None:
+    stale = [tmp_path / f"photo.{sibling}.onnx" for sibling in command.SIBLINGS]
+    for path in stale:
+        path.write_bytes(b"another network")
+    command.export(photo_checkpoint, tmp_path / "photo.onnx", photos_data, name="photo", license="MIT")
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.onnx"]
+    assert AEInfer.load(tmp_path / "photo.onnx").info.license == "MIT"
+
+
 def test_verify_finds_other_weights(dense: Path, dense_checkpoint: Path, tmp_path: Path) -> None:
     saved = read_checkpoint(dense_checkpoint)
     saved["weights"]["decoder.0.bias"] += 0.01

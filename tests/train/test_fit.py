@@ -87,6 +87,11 @@ def test_weights_alone_do_not_resume(data: Digits, tmp_path: Path) -> None:
         fit(DENSE, data, tmp_path, resume=True)
 
 
+def test_a_loss_that_is_no_number_ends_the_run(data: Digits, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="lower learning rate"):
+        fit(replace(DENSE, learning_rate=1e30, cosine=False, clip=0), data, tmp_path)
+
+
 def test_the_seed_recipe_is_the_seeds() -> None:
     for model in ("dense", "conv"):
         recipe = RECIPES[model, "seed"]
@@ -108,13 +113,16 @@ def test_the_command_trains_and_resumes(digits: Path, tmp_path: Path, capsys: py
     arguments = ["dense", "--data", str(digits), "--no-verify", "--epochs", "1", "--out", str(tmp_path)]
     assert main(arguments) == 0
     assert "parameters" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert "holds a run already" in capsys.readouterr().err
     assert main([*arguments, "--resume"]) == 0
     assert (tmp_path / "best.pt").is_file()
 
 
 @pytest.mark.parametrize("arguments", [["dense", "--data", "nowhere"], ["photo", "--recipe", "seed"]])
-def test_the_command_refuses_clearly(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_refuses_clearly(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        main(arguments)
+        main([*arguments, "--out", str(tmp_path)])
     assert stop.value.code == 2
     assert "nowhere" in (said := capsys.readouterr().err) or "recipes default" in said

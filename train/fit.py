@@ -106,10 +106,7 @@ def fit(
         progress.update()
         if state["step"] % data.steps_per_epoch == 0:
             held_out, psnr = validate(averaged, data.validation, recipe.loss, device)
-            if not math.isfinite(held_out):
-                raise InputError(f"the loss is {held_out} after step {state['step']}: try a lower learning rate")
-            state["stale"] = 0 if held_out < state["best"] else state["stale"] + 1
-            state["best"] = min(held_out, state["best"])
+            judge(state, held_out)
             log_epoch(log, averaged, data.validation[0], state["step"], loss.item(), held_out, psnr, device)
             progress.set_postfix(loss=f"{held_out:.5f}", psnr=f"{psnr:.2f} dB")
             if state["stale"] == 0:
@@ -144,6 +141,20 @@ def average(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> N
     """Exponential moving average of the weights, faster at the start."""
     decay = min(decay, (1 + step) / (10 + step)) if decay else 0.0
     torch._foreach_lerp_(list(averaged.parameters()), list(model.parameters()), 1 - decay)
+
+
+def judge(state: dict[str, float], held_out: float) -> None:
+    """Count the epochs since the lowest validation loss.
+
+    Raises
+    ------
+    InputError
+        The loss is no number any more: nothing that follows can be.
+    """
+    if not math.isfinite(held_out):
+        raise InputError(f"the loss is {held_out} after step {state['step']}: try a lower learning rate")
+    state["stale"] = 0 if held_out < state["best"] else state["stale"] + 1
+    state["best"] = min(held_out, state["best"])
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ import numpy as np
 
 from aeinfer import AEInfer, kernels, metrics
 from aeinfer.image import read_image
-from aeinfer.models import packaged_models
+from aeinfer.models import packaged_models, precision_files
 from benchmarks import results
 
 SETS = ("kodak24", "cbsd68")
@@ -43,9 +43,8 @@ def denoisers() -> dict[str, Denoise]:
         "OpenCV non-local means": non_local_means,
     }
     for name, path in packaged_models().items():
-        for precision in ("fp32", "int8"):
-            file = path if precision == "fp32" else path.with_suffix(".int8.onnx")
-            if file.is_file() and (ae := AEInfer.load(file)).info.channels == 3:
+        for precision, file in precision_files(path).items():
+            if (ae := AEInfer.load(file)).info.channels == 3:
                 found[f"{name} {precision}"] = lambda image, _sigma, ae=ae: ae(image)
     return found
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from aeinfer import AEInfer
-from aeinfer.models import packaged_models
+from aeinfer.models import packaged_models, precision_files
 from benchmarks import results
 from benchmarks.bench_quality import non_local_means
 from benchmarks.timing import interleaved_seconds
@@ -26,10 +26,9 @@ def main() -> None:
         "OpenCV non-local means": lambda: non_local_means(image / np.float32(255), 25)
     }
     for name, path in packaged_models().items():
-        for precision in ("fp32", "int8"):
+        for precision, file in precision_files(path).items():
             for threads in THREADS:
-                file = path if precision == "fp32" else path.with_suffix(".int8.onnx")
-                if file.is_file() and (ae := AEInfer.load(file, threads=threads)).info.channels == 3:
+                if (ae := AEInfer.load(file, threads=threads)).info.channels == 3:
                     calls[f"{name} {precision}, {threads} thread(s)"] = lambda ae=ae: ae(image)
     seconds = interleaved_seconds(calls, ROUNDS)
     base = seconds["OpenCV non-local means"]

@@ -29,7 +29,9 @@ STATED = ("training_data", "training_license", "author", "license")  # facts tha
 SIBLINGS = ("int8", "encoder", "decoder")
 
 
-def export(checkpoint: Path, target: Path, data: Data, **stated: str) -> tuple[onnx.ModelProto, ModelInfo]:
+def export(
+    model: nn.Module, recipe: dict[str, Any], target: Path, data: Data, **stated: str
+) -> tuple[onnx.ModelProto, ModelInfo]:
     """Write the fp32 file, and return its graph and facts; `stated` are facts that cannot be measured, name among them.
 
     Files that an earlier export left beside it are removed: they would be another network's.
@@ -39,13 +41,12 @@ def export(checkpoint: Path, target: Path, data: Data, **stated: str) -> tuple[o
     InputError
         The graph in onnxruntime differs from the network in PyTorch by more than the tolerance; nothing is written.
     """
-    model, recipe = trained_model(checkpoint)
     proto = to_onnx(model, example(model), free_sides=model.window is None, stride=model.stride)
     samples = [*random_samples(model), *(noisy for noisy, _clean in data.validation[:3])]
     error = largest_error(with_facts(proto, ModelInfo()), model, samples)
     if not error <= TOLERANCE:
         raise InputError(
-            f"onnxruntime and PyTorch differ by {error:.2e} on {checkpoint}, more than {TOLERANCE:.0e}: not kept"
+            f"onnxruntime and PyTorch differ by {error:.2e} for {target.name}, more than {TOLERANCE:.0e}: not kept"
         )
     info = replace(facts(model, recipe, proto, data), torch_error=error, **stated)
     for sibling in SIBLINGS:
@@ -55,9 +56,8 @@ def export(checkpoint: Path, target: Path, data: Data, **stated: str) -> tuple[o
     return proto, info
 
 
-def export_halves(checkpoint: Path, target: Path, info: ModelInfo) -> None:
+def export_halves(model: nn.Module, target: Path, info: ModelInfo) -> None:
     """Write NAME.encoder.onnx and NAME.decoder.onnx beside `target`, for networks that have the two halves."""
-    model, _recipe = trained_model(checkpoint)
     if model.window is None:
         return  # skip connections carry what no code holds
     images = torch.rand(2, model.channels, model.window, model.window)
@@ -83,18 +83,18 @@ def export_int8(
         for image in data.batch(step)[0]
     ]
     quantized = quantize(proto, images, info.channels)
-    facts = replace(info, precision="int8", calibration=f"{len(images)} noisy images of the training set")
+    quantized_info = replace(info, precision="int8", calibration=f"{len(images)} noisy images of the training set")
     if info.tile is None:  # rounding turns the faintest far influence into whole steps: only the full context will do
         halo = -(-receptive_radius(model) // info.stride) * info.stride
-        memory = measure_bytes_per_pixel(with_facts(quantized, facts), info.channels)
-        facts = replace(facts, halo=halo, halo_error=0.0, bytes_per_pixel=memory)
-    psnr = held_out_psnr(Session(with_facts(quantized, facts), "int8", "cpu"), data.validation)
+        memory = measure_bytes_per_pixel(with_facts(quantized, quantized_info), info.channels)
+        quantized_info = replace(quantized_info, halo=halo, halo_error=0.0, bytes_per_pixel=memory)
+    psnr = held_out_psnr(Session(with_facts(quantized, quantized_info), "int8", "cpu"), data.validation)
     lost = info.psnr["held out"] - psnr
     path = target.with_suffix(".int8.onnx")
     if not lost <= gate:
         print(f"{path}: not kept, {lost:.2f} dB below fp32, more than the gate of {gate} dB")
         return False
-    write_model(path, with_facts(quantized, replace(facts, psnr={"held out": round(psnr, 3)})))
+    write_model(path, with_facts(quantized, replace(quantized_info, psnr={"held out": round(psnr, 3)})))
     print(f"{path}: {lost:.3f} dB below fp32 on held-out images")
     return True
 
@@ -162,8 +162,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         model, recipe = trained_model(args.checkpoint)
         data = open_data(Recipe(**recipe), args.data, not args.no_verify_data)
-        proto, info = export(args.checkpoint, args.output, data, **stated)
-        export_halves(args.checkpoint, args.output, info)
+        proto, info = export(model, recipe, args.output, data, **stated)
+        export_halves(model, args.output, info)
         kept = args.no_int8 or export_int8(model, proto, info, args.output, data, args.gate)
     except (AEInferError, FileNotFoundError) as error:
         parser.exit(2, f"export: {error}\n")

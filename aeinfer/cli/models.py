@@ -8,8 +8,6 @@ from aeinfer.cli.console import ExitCode, complain, say, say_json
 
 __all__ = ["add_options", "run"]
 
-PRECISIONS = ("fp32", "fp16", "int8")
-
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
@@ -38,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _describe(name: str, path: Path) -> dict[str, Any]:
     from aeinfer.denoiser import AEInfer
+    from aeinfer.models import precision_files
 
     with AEInfer.load(path, device="cpu", precision="fp32") as model:
         info = model.info
@@ -47,11 +46,5 @@ def _describe(name: str, path: Path) -> dict[str, Any]:
         "channels": info.channels,
         "tile": info.tile,
         "noise": info.noise,
-        "kilobytes": {key: round(file.stat().st_size / 1000) for key, file in _files(path).items()},
+        "kilobytes": {key: round(file.stat().st_size / 1000) for key, file in precision_files(path).items()},
     }
-
-
-def _files(path: Path) -> dict[str, Path]:
-    """Map each precision that is there to its file: NAME.onnx, NAME.int8.onnx, NAME.fp16.onnx."""
-    files = {key: path if key == "fp32" else path.with_suffix(f".{key}.onnx") for key in PRECISIONS}
-    return {key: file for key, file in files.items() if file.exists()}

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-__all__ = ["packaged_models"]
+__all__ = ["packaged_models", "precision_files"]
+
+PRECISIONS = ("fp32", "fp16", "int8")
 
 
 def packaged_models() -> dict[str, Path]:
@@ -16,3 +18,15 @@ def packaged_models() -> dict[str, Path]:
     folder = Path(__file__).parent
     # NAME.int8.onnx and NAME.encoder.onnx are companions of NAME.onnx, not models of their own
     return {path.stem: path for path in sorted(folder.glob("*.onnx")) if "." not in path.stem}
+
+
+def precision_files(path: Path) -> dict[str, Path]:
+    """Return the files there are of a model: precision -> NAME.onnx (fp32), NAME.fp16.onnx, NAME.int8.onnx.
+
+    Examples
+    --------
+    >>> sorted(precision_files(packaged_models()["photo"]))
+    ['fp32', 'int8']
+    """
+    files = {key: path if key == "fp32" else path.with_suffix(f".{key}.onnx") for key in PRECISIONS}
+    return {key: file for key, file in files.items() if file.is_file()}

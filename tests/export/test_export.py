@@ -31,7 +31,7 @@ def dense(dense_checkpoint: Path, digits: Path, tmp_path_factory: pytest.TempPat
 @pytest.fixture(scope="module")
 def photo(photo_checkpoint: Path, photos_data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("exported") / "photo.onnx"
-    command.export(photo_checkpoint, target, photos_data, name="photo")
+    command.export(*trained_model(photo_checkpoint), target, photos_data, name="photo")
     return target
 
 
@@ -97,7 +97,7 @@ def test_a_file_that_differs_from_torch_is_not_kept(
 ) -> None:
     monkeypatch.setattr(command, "TOLERANCE", 0.0)
     with pytest.raises(InputError, match="differ by"):
-        command.export(photo_checkpoint, tmp_path / "photo.onnx", photos_data, name="photo")
+        command.export(*trained_model(photo_checkpoint), tmp_path / "photo.onnx", photos_data, name="photo")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -119,7 +119,7 @@ def test_an_export_removes_the_siblings_of_an_earlier_one(
     stale = [tmp_path / f"photo.{sibling}.onnx" for sibling in command.SIBLINGS]
     for path in stale:
         path.write_bytes(b"another network")
-    command.export(photo_checkpoint, tmp_path / "photo.onnx", photos_data, name="photo", license="MIT")
+    command.export(*trained_model(photo_checkpoint), tmp_path / "photo.onnx", photos_data, name="photo", license="MIT")
     assert [path.name for path in tmp_path.iterdir()] == ["photo.onnx"]
     assert AEInfer.load(tmp_path / "photo.onnx").info.license == "MIT"
 

@@ -44,6 +44,8 @@ class ModelInfo:
         Largest difference from PyTorch found at export, in [0, 1] units.
     psnr : dict
         PSNR in dB per input, on data held out from training.
+    saturates : bool
+        int8: two products of an activation and a weight may together exceed 16 bits, so that x86 needs slower ones.
     calibration, training_data, training_license, commit, author, license : str
     fingerprint : str
         First 16 hex digits of the file's sha256; not part of the file itself.
@@ -61,6 +63,7 @@ class ModelInfo:
     bytes_per_pixel: int = 400
     torch_error: float = 0.0
     psnr: dict[str, float] = field(default_factory=dict)
+    saturates: bool = True
     calibration: str = ""
     training_data: str = ""
     training_license: str = ""

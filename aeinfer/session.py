@@ -25,6 +25,9 @@ Tensor = NDArray[np.float32]
 CGROUP = Path("/sys/fs/cgroup")
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 
+# the fact `saturates: false` as a file's metadata holds it: options are needed before onnxruntime tells the metadata
+NEVER_SATURATES = b"\n\x11aeinfer.saturates\x12\x05false"
+
 
 class Session:
     """One loaded network.
@@ -60,7 +63,7 @@ class Session:
         try:
             self._session = ort.InferenceSession(
                 content,
-                _session_options(ort, threads) if options is None else options,
+                _session_options(ort, threads, exact=NEVER_SATURATES not in content) if options is None else options,
                 providers=_providers(ort, device),
             )
         except self._errors as error:
@@ -168,14 +171,15 @@ def _onnxruntime_errors(ort: Any) -> tuple[type[Exception], ...]:
     return tuple(v for v in vars(state).values() if isinstance(v, type) and issubclass(v, Exception))
 
 
-def _session_options(ort: Any, threads: int | None) -> Any:
+def _session_options(ort: Any, threads: int | None, *, exact: bool) -> Any:
+    """aeinfer's own options; `exact` asks for int8 products that cannot saturate, whatever the weights."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or thread_count()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # a plan per input size: it only grows where sizes vary
-    # u8 x s8 products saturate on AVX2 otherwise: this makes int8 the same bits there as on ARM
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if exact:  # u8 x s8 products saturate on AVX2 otherwise: this makes int8 the same bits there as on ARM, slowly
+        options.add_session_config_entry("session.x64quantprecision", "1")
     if platform.machine() in ("aarch64", "armv7l"):  # small boards: waiting threads cost heat and battery
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options

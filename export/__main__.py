@@ -14,6 +14,7 @@ from aeinfer import kernels
 from aeinfer.errors import AEInferError, InputError
 from aeinfer.model_info import ModelInfo
 from aeinfer.session import Session
+from export.int8 import PAIR_LIMIT, finish_int8, largest_pair
 from export.measure import held_out_psnr, measure_bytes_per_pixel, measure_halo, receptive_radius
 from export.quantize import quantize
 from export.to_onnx import current_commit, to_onnx, with_facts, write_model
@@ -76,14 +77,31 @@ def export_halves(model: nn.Module, target: Path, info: ModelInfo) -> None:
 def export_int8(
     model: nn.Module, proto: onnx.ModelProto, info: ModelInfo, target: Path, data: Data, gate: float
 ) -> bool:
-    """Write NAME.int8.onnx beside `target` if its PSNR stays within `gate` dB; return whether it did."""
+    """Calibrate NAME.int8.onnx and write it if its PSNR stays within `gate` dB of fp32; return whether it did."""
     images = [
         kernels.from_float(np.ascontiguousarray(image.transpose(1, 2, 0)), np.uint8)
         for step in range(-(-CALIBRATION_IMAGES // len(data.batch(0)[0])))
         for image in data.batch(step)[0]
     ]
     quantized = quantize(proto, images, info.channels)
-    quantized_info = replace(info, precision="int8", calibration=f"{len(images)} noisy images of the training set")
+    info = replace(info, calibration=f"{len(images)} noisy images of the training set")
+    return keep_int8(quantized, model, info, target, data, gate)
+
+
+def export_trained_int8(
+    model: nn.Module, rounding: nn.Module, info: ModelInfo, target: Path, data: Data, gate: float
+) -> bool:
+    """The same for a network that was trained with rounding: the file has the very steps that it was trained with."""
+    proto = to_onnx(rounding, example(rounding), free_sides=rounding.window is None, stride=rounding.stride)
+    info = replace(info, calibration="trained with rounding, on the training set")
+    return keep_int8(finish_int8(proto), model, info, target, data, gate)
+
+
+def keep_int8(
+    quantized: onnx.ModelProto, model: nn.Module, info: ModelInfo, target: Path, data: Data, gate: float
+) -> bool:
+    saturates = largest_pair(quantized) > PAIR_LIMIT
+    quantized_info = replace(info, precision="int8", saturates=saturates, torch_error=0.0)
     if info.tile is None:  # rounding turns the faintest far influence into whole steps: only the full context will do
         halo = -(-receptive_radius(model) // info.stride) * info.stride
         memory = measure_bytes_per_pixel(with_facts(quantized, quantized_info), info.channels)
@@ -103,13 +121,14 @@ def facts(model: nn.Module, recipe: dict[str, Any], proto: onnx.ModelProto, data
     """What the runtime and its users need to know and the network, its recipe and measurements tell."""
     content = with_facts(proto, ModelInfo())
     session = Session(content, "the exported file", device="cpu")
-    blind = recipe["model"] == "photo"
+    blind = recipe["crop"] > 0
+    camera = " and a camera's" if recipe.get("camera") else ""
     info = ModelInfo(
         architecture=recipe["model"],
         channels=model.channels,
         tile=model.window,
         stride=1 if model.window else model.stride,
-        noise=f"Gaussian, sigma {'0 to ' if blind else ''}{recipe['sigma']:g}, clipped and not"
+        noise=f"Gaussian, sigma {'0 to ' if blind else ''}{recipe['sigma']:g}, clipped and not{camera}"
         if recipe["sigma"]
         else "none",
         psnr={"held out": round(held_out_psnr(session, data.validation), 3)},
@@ -148,6 +167,7 @@ def main(argv: list[str] | None = None) -> int:
         "--data", type=Path, required=True, help="the folder it was trained on: held-out part and calibration"
     )
     parser.add_argument("--name", help="the model's name in its facts [the file's]")
+    parser.add_argument("--int8", type=Path, help="the checkpoint of its int8 recipe; without, ranges are calibrated")
     parser.add_argument("--no-int8", action="store_true")
     parser.add_argument("--gate", type=float, default=INT8_GATE_DB, help="largest loss of int8 in dB [%(default)s]")
     parser.add_argument("--no-verify-data", action="store_true", help="accept IDX files that are not a known set")
@@ -164,7 +184,10 @@ def main(argv: list[str] | None = None) -> int:
         data = open_data(Recipe(**recipe), args.data, not args.no_verify_data)
         proto, info = export(model, recipe, args.output, data, **stated)
         export_halves(model, args.output, info)
-        kept = args.no_int8 or export_int8(model, proto, info, args.output, data, args.gate)
+        if args.int8:
+            kept = export_trained_int8(model, trained_model(args.int8)[0], info, args.output, data, args.gate)
+        else:
+            kept = args.no_int8 or export_int8(model, proto, info, args.output, data, args.gate)
     except (AEInferError, FileNotFoundError) as error:
         parser.exit(2, f"export: {error}\n")
     return 0 if kept else 1

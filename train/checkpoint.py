@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from aeinfer.errors import InputError
-from train.models import MODELS
+from train.quantization import build_model
 
 if TYPE_CHECKING:
     from train.fit import Recipe
@@ -22,25 +23,28 @@ def save_checkpoint(
     recipe: Recipe,
     state: dict[str, Any],
     averaged: nn.Module,
-    running: tuple[nn.Module, torch.optim.Optimizer] | None = None,
+    running: tuple[nn.Module, Sequence[torch.optim.Optimizer]] | None = None,
 ) -> None:
     """Write a checkpoint; the file of that name is the old one or the new one at every moment.
 
-    Without `running`, the network in training and its optimizer, it is enough to export and too little to go on.
+    Without `running`, the network in training and its optimizers, it is enough to export and too little to go on.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"recipe": asdict(recipe), "state": dict(state), "weights": averaged.state_dict()}
     if running is not None:
-        content |= {"model": running[0].state_dict(), "optimizer": running[1].state_dict()}
+        content |= {
+            "model": running[0].state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in running[1]],
+        }
     temporary = path.with_suffix(".tmp")
     torch.save(content, temporary)
     temporary.replace(path)
 
 
 def load_checkpoint(
-    path: Path, recipe: Recipe, model: nn.Module, averaged: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path, recipe: Recipe, model: nn.Module, averaged: nn.Module, optimizers: Sequence[torch.optim.Optimizer]
 ) -> dict[str, Any]:
-    """Fill the model, the average and the optimizer from `path`, and return the state of the loop.
+    """Fill the model, the average and the optimizers from `path`, and return the state of the loop.
 
     Raises
     ------
@@ -48,7 +52,7 @@ def load_checkpoint(
         The checkpoint was made with another recipe: going on would give neither run's result. Or it holds weights only.
     """
     saved = read_checkpoint(path)
-    if "optimizer" not in saved:
+    if "optimizers" not in saved:
         raise InputError(f"{path} holds the weights alone, as best.pt does: going on needs a last.pt")
     if saved["recipe"] != asdict(recipe):
         changed = [
@@ -61,7 +65,8 @@ def load_checkpoint(
         )
     model.load_state_dict(saved["model"])
     averaged.load_state_dict(saved["weights"])
-    optimizer.load_state_dict(saved["optimizer"])
+    for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+        optimizer.load_state_dict(state)
     return saved["state"]
 
 
@@ -81,6 +86,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def trained_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Return the network of a checkpoint with its averaged weights, ready to evaluate, and the recipe."""
     saved = read_checkpoint(path)
-    model = MODELS[saved["recipe"]["model"]]()
+    model = build_model(saved["recipe"]["model"], saved["recipe"].get("int8", False))
     model.load_state_dict(saved["weights"])
     return model.eval(), saved["recipe"]

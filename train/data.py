@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from aeinfer import kernels, noise
 from aeinfer.errors import InputError
+from train.camera import add_camera_noise
 from train.idx import read_digits
 
 Tensor = NDArray[np.float32]
@@ -66,12 +67,14 @@ class Digits:
 class Photos:
     """Random crops of photographs, shrunk by a random factor, flipped and turned, with sigma drawn from 0 to `sigma`.
 
+    A share `camera` of them has the noise of a camera instead.
+
     Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away.
     """
 
     steps_per_epoch = 500
 
-    def __init__(self, folder: Path, batch: int, crop: int, sigma: float, seed: int) -> None:
+    def __init__(self, folder: Path, batch: int, crop: int, sigma: float, seed: int, camera: float = 0.0) -> None:
         paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
         if len(paths) < 2:
             raise InputError(
@@ -79,13 +82,19 @@ class Photos:
             )
         kept, paths = paths[::HELD_OUT_PHOTOS], [p for i, p in enumerate(paths) if i % HELD_OUT_PHOTOS]
         self.photos = [_read_rgb(path) for path in paths]
-        self.size, self.crop, self.sigma, self.seed = batch, crop, sigma, seed
+        self.size, self.crop, self.sigma, self.seed, self.camera = batch, crop, sigma, seed, camera
+        middles = [_middle(_read_rgb(path), 256) for path in kept]
         self.validation = [
             (_quantize_some(noise.add_gaussian(clean, sigma, seed=VALIDATION_SEED, index=i), np.array([True])), clean)
-            for i, path in enumerate(kept)
-            for clean in [kernels.to_float(_middle(_read_rgb(path), 256)).transpose(2, 0, 1)[None].copy()]
+            for i, middle in enumerate(middles)
+            for clean in [_planes(kernels.to_float(middle))]
             for sigma in (15.0, 25.0, 50.0)
         ]
+        if camera:
+            self.validation += [
+                (_planes(add_camera_noise(middle, np.random.default_rng(i))), _planes(kernels.to_float(middle)))
+                for i, middle in enumerate(middles)
+            ]
 
     def batch(self, step: int) -> Pair:
         rng = np.random.default_rng([self.seed, step])
@@ -93,7 +102,10 @@ class Photos:
         clean = kernels.to_float(np.stack(crops)).transpose(0, 3, 1, 2).copy()
         sigma = rng.uniform(0, self.sigma, self.size)
         noisy = noise.add_gaussian(clean, sigma, seed=self.seed + 1 + step, index=np.arange(self.size))
-        return _quantize_some(noisy, rng.random(self.size) < 0.5), clean
+        noisy = _quantize_some(noisy, rng.random(self.size) < 0.5)
+        for i in np.flatnonzero(rng.random(self.size) < self.camera):
+            noisy[i] = _planes(add_camera_noise(crops[i], rng))[0]
+        return noisy, clean
 
     def _crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         photo = self.photos[rng.integers(len(self.photos))]
@@ -111,6 +123,11 @@ def _quantize_some(noisy: Tensor, chosen: NDArray[np.bool_]) -> Tensor:
     """Clip and round the chosen images to 8 bits, as files hold them."""
     noisy[chosen] = kernels.to_float(kernels.from_float(noisy[chosen], np.uint8))
     return noisy
+
+
+def _planes(image: Tensor) -> Tensor:
+    """(H, W, C) -> (1, C, H, W)."""
+    return image.transpose(2, 0, 1)[None].copy()
 
 
 def _read_rgb(path: Path) -> NDArray[np.uint8]:

@@ -15,9 +15,11 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from aeinfer.errors import InputError
-from train.checkpoint import load_checkpoint, save_checkpoint
+from train.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from train.data import Data, Digits, Pair, Photos
 from train.models import MODELS, macs, parameter_count
+from train.muon import Muon
+from train.quantization import calibrate, rounded
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,30 @@ class Recipe:
     batch: int = 128
     crop: int = 0  # side of the crops of photographs, in pixels
     epochs: int = 30
-    optimizer: str = "adamw"  # or "adadelta"
+    camera: float = 0.0  # share of the crops with a camera's noise instead of Gaussian
+    optimizer: str = "adamw"  # or "adadelta", or "muon": its rate for the hidden convolutions, AdamW for the rest
     learning_rate: float = 1e-3
+    muon_rate: float = 8e-3
     cosine: bool = True  # warm up, then fall to zero along a cosine; False keeps the rate
     ema: float = 0.0  # weights are also averaged with this decay per step; 0 does not average
     clip: float = 0.1  # largest norm of the gradient; Adam cares for its direction, a spike costs epochs; 0 is none
     patience: int = 0  # stop after so many epochs without a lower validation loss; 0 never does
+    int8: bool = False  # train with rounded weights and activations, from the weights of a trained network
     seed: int = 0
 
 
 SEED = Recipe(
     "dense", loss="bce", epochs=300, optimizer="adadelta", learning_rate=1.0, cosine=False, clip=0, patience=10
+)
+
+
+def to_int8(recipe: Recipe) -> Recipe:
+    """The short run with rounding that follows a long one without."""
+    return replace(recipe, int8=True, epochs=2, optimizer="adamw", learning_rate=2e-4, clip=0.1)
+
+
+PHOTO = Recipe(
+    "photo", loss="l1", sigma=55.0, batch=12, crop=96, epochs=46, camera=0.2, optimizer="muon", ema=0.999, clip=0
 )
 RECIPES = {
     # the seed's recipe; adadelta at rate 1, as its paper has it and as Keras had it when the recipe was written
@@ -48,17 +63,25 @@ RECIPES = {
     ("conv", "seed"): replace(SEED, model="conv", sigma=127.5),
     ("dense", "default"): Recipe("dense", epochs=40, ema=0.999),
     ("conv", "default"): Recipe("conv", loss="bce", sigma=127.5, epochs=18, learning_rate=2e-3, ema=0.999),
-    ("photo", "default"): Recipe(
-        "photo", loss="l1", sigma=55.0, batch=12, crop=96, epochs=50, learning_rate=1e-3, ema=0.999
-    ),
+    ("photo", "default"): PHOTO,
+    ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=20),
+    ("photo-best", "default"): replace(PHOTO, model="photo-best", batch=8, epochs=14),
 }
+RECIPES |= {(model, "int8"): to_int8(recipe) for (model, _), recipe in RECIPES.items() if model.startswith("photo")}
 LOSSES = {"bce": F.binary_cross_entropy, "mse": F.mse_loss, "l1": F.l1_loss}
 WARM_UP_STEPS = 200
+CALIBRATION_BATCHES = 10
 CHECKPOINT_SECONDS = 180
 
 
 def fit(
-    recipe: Recipe, data: Data, folder: Path, resume: bool = False, device: str = "cpu", stop_after: int = 0
+    recipe: Recipe,
+    data: Data,
+    folder: Path,
+    resume: bool = False,
+    device: str = "cpu",
+    stop_after: int = 0,
+    start: Path | None = None,
 ) -> Path:
     """Train, and return the path of the best checkpoint.
 
@@ -75,15 +98,17 @@ def fit(
         "cpu" or "cuda".
     stop_after : int
         Save and return after that many steps of this call; 0 runs to the end.
+    start : Path or None
+        A checkpoint whose weights the run begins with; the int8 recipes need one.
     """
     torch.manual_seed(recipe.seed)
     torch.set_flush_denormal(True)  # gradients of a saturated sigmoid are denormal, and three times as slow
-    model = MODELS[recipe.model]().to(device, memory_format=torch.channels_last)  # a quarter faster on a CPU
-    optimizer = make_optimizer(recipe, model)
+    model = begin(recipe, data, start).to(device, memory_format=torch.channels_last)  # a quarter faster on a CPU
+    optimizers = make_optimizers(recipe, model)
     averaged = copy.deepcopy(model)  # what is validated and exported; the model itself where nothing is averaged
     state = {"step": 0, "best": math.inf, "stale": 0}
     if resume:
-        state = load_checkpoint(folder / "last.pt", recipe, model, averaged, optimizer)
+        state = load_checkpoint(folder / "last.pt", recipe, model, averaged, optimizers)
     total = recipe.epochs * data.steps_per_epoch
     log = SummaryWriter(str(folder), purge_step=state["step"] + 1)
 
@@ -91,16 +116,18 @@ def fit(
     first = state["step"]
     progress = tqdm(total=total, initial=first, desc=recipe.model, unit="step", dynamic_ncols=True)
     while state["step"] < total and not (recipe.patience and state["stale"] >= recipe.patience):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, state["step"], total)
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+            group["lr"] = group["initial_lr"] * schedule(recipe, state["step"], total)
         noisy, clean = (
             torch.from_numpy(part).to(device, memory_format=torch.channels_last) for part in data.batch(state["step"])
         )
         loss = LOSSES[recipe.loss](model.train()(noisy), clean)
-        optimizer.zero_grad()
+        model.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip or math.inf)
-        optimizer.step()
+        if recipe.clip:
+            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+        for optimizer in optimizers:
+            optimizer.step()
         average(averaged, model, recipe.ema, state["step"])
         state["step"] += 1
         progress.update()
@@ -112,28 +139,47 @@ def fit(
             if state["stale"] == 0:
                 save_checkpoint(folder / "best.pt", recipe, state, averaged)
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
-            save_checkpoint(folder / "last.pt", recipe, state, averaged, (model, optimizer))
+            save_checkpoint(folder / "last.pt", recipe, state, averaged, (model, optimizers))
             saved = time.monotonic()
         if stop_after and state["step"] - first >= stop_after:
             break
-    save_checkpoint(folder / "last.pt", recipe, state, averaged, (model, optimizer))
+    save_checkpoint(folder / "last.pt", recipe, state, averaged, (model, optimizers))
     progress.close()
     log.close()
     return folder / "best.pt"
 
 
-def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    kinds = {"adamw": torch.optim.AdamW, "adadelta": torch.optim.Adadelta}
-    weight_decay = {"weight_decay": 0.0}  # Adadelta's own default; fresh noise is all the regularization needed
-    return kinds[recipe.optimizer](model.parameters(), lr=recipe.learning_rate, **weight_decay)
+def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
+    """Return the network at step 0: fresh, or with the weights of a checkpoint, its ranges measured if it rounds."""
+    model = MODELS[recipe.model]()
+    if start is not None:
+        model.load_state_dict(read_checkpoint(start)["weights"])
+    if recipe.int8:
+        calibrate(rounded(model), (torch.from_numpy(data.batch(step)[0]) for step in range(CALIBRATION_BATCHES)))
+    return model
 
 
-def learning_rate(recipe: Recipe, step: int, total: int) -> float:
-    """The rate as a pure function of the step, so that resuming needs no scheduler."""
+def make_optimizers(recipe: Recipe, model: nn.Module) -> list[torch.optim.Optimizer]:
+    """One or two; no weight decay: fresh noise is all the regularization needed."""
+    if recipe.optimizer == "adadelta":
+        made = [torch.optim.Adadelta(model.parameters(), lr=recipe.learning_rate)]
+    else:
+        convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+        hidden = [layer.weight for layer in convolutions[1:-1]] if recipe.optimizer == "muon" else []
+        rest = set(model.parameters()) - set(hidden)
+        ordered = [parameter for parameter in model.parameters() if parameter in rest]
+        made = [torch.optim.AdamW(ordered, lr=recipe.learning_rate, weight_decay=0.0)]
+        made += [Muon(hidden, lr=recipe.muon_rate)] if hidden else []
+    for group in (group for optimizer in made for group in optimizer.param_groups):
+        group["initial_lr"] = group["lr"]
+    return made
+
+
+def schedule(recipe: Recipe, step: int, total: int) -> float:
+    """Share of the learning rate as a pure function of the step, so that resuming needs no scheduler."""
     if not recipe.cosine:
-        return recipe.learning_rate
-    warm_up = min(1.0, (step + 1) / WARM_UP_STEPS)
-    return recipe.learning_rate * warm_up * 0.5 * (1 + math.cos(math.pi * step / total))
+        return 1.0
+    return min(1.0, (step + 1) / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * step / total))
 
 
 @torch.no_grad()
@@ -189,8 +235,8 @@ def log_epoch(
 
 
 def open_data(recipe: Recipe, folder: Path, verify: bool = True) -> Data:
-    if recipe.model == "photo":
-        return Photos(folder, recipe.batch, recipe.crop, recipe.sigma, recipe.seed)
+    if recipe.crop:
+        return Photos(folder, recipe.batch, recipe.crop, recipe.sigma, recipe.seed, recipe.camera)
     return Digits(folder, recipe.batch, recipe.sigma, recipe.seed, verify)
 
 
@@ -204,6 +250,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--out", type=Path, help="folder of checkpoints and log [runs/MODEL]")
     parser.add_argument("--resume", action="store_true", help="go on from last.pt, exactly")
+    parser.add_argument("--start", type=Path, help="a checkpoint to begin with; the recipe int8 needs one")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-verify", action="store_true", help="accept IDX files whose checksum is not a known set's")
     args = parser.parse_args(argv)
@@ -212,7 +259,9 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"{args.model} has the recipes {known}, not {args.recipe}")
     given = {name: value for name in ("sigma", "epochs", "seed") if (value := getattr(args, name)) is not None}
     recipe = replace(RECIPES[args.model, args.recipe], **given)
-    folder = args.out or Path("runs") / args.model
+    folder = args.out or Path("runs") / (f"{args.model}-int8" if recipe.int8 else args.model)
+    if recipe.int8 and not args.start and not args.resume:
+        parser.error("the recipe int8 starts from a trained network: give its checkpoint with --start")
     if (folder / "last.pt").exists() and not args.resume:
         parser.error(f"{folder} holds a run already: go on with --resume, or give another --out")
     model = MODELS[recipe.model]()
@@ -222,10 +271,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     print(", ".join(f"{key}={value}" for key, value in asdict(recipe).items() if key != "model"))
     try:
-        data = open_data(
-            recipe, args.data or Path("data", "photos" if args.model == "photo" else "mnist"), not args.no_verify
-        )
-        best = fit(recipe, data, folder, args.resume, args.device)
+        data = open_data(recipe, args.data or Path("data", "photos" if recipe.crop else "mnist"), not args.no_verify)
+        best = fit(recipe, data, folder, args.resume, args.device, start=args.start)
     except (InputError, FileNotFoundError) as error:
         parser.exit(2, f"train.fit: {error}\n")
     print(f"best checkpoint: {best}")

@@ -97,6 +97,17 @@ def test_the_network_gets_the_threads(four_cpus: Path, tiny_model: Path) -> None
         assert options.get_session_config_entry("session.x64quantprecision") == "1"
 
 
+def test_int8_that_cannot_saturate_takes_the_fast_products(tiny_model: Path) -> None:
+    """The fact is read from the bytes, as options are needed before onnxruntime tells the metadata."""
+    key, value = b"aeinfer.saturates", b"false"
+    entry = b"\x0a" + bytes([len(key)]) + key + b"\x12" + bytes([len(value)]) + value
+    content = tiny_model.read_bytes() + b"\x72" + bytes([len(entry)]) + entry  # field 14: metadata_props
+    session = Session(content, "tiny", "cpu")
+    assert session.info().saturates is False
+    with pytest.raises(RuntimeError, match="x64quantprecision"):
+        session._session.get_session_options().get_session_config_entry("session.x64quantprecision")
+
+
 def test_options_of_the_user_are_taken_as_they_are(tiny_model: Path) -> None:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 3

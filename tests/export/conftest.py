@@ -23,7 +23,7 @@ def dense_checkpoint(digits_data: Data, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="session")
 def photos_data(photos: Path) -> Data:  # noqa: F811
-    data = Photos(photos, 2, 32, 55, seed=0)
+    data = Photos(photos, 2, 32, 55, seed=0, camera=0.2)
     data.steps_per_epoch = 10
     return data
 
@@ -32,3 +32,10 @@ def photos_data(photos: Path) -> Data:  # noqa: F811
 def photo_checkpoint(photos_data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = replace(RECIPES["photo", "default"], batch=2, crop=32, epochs=1)
     return fit(recipe, photos_data, tmp_path_factory.mktemp("photo"))
+
+
+@pytest.fixture(scope="session")
+def rounding_checkpoint(photo_checkpoint: Path, photos_data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same network after a few steps with rounding."""
+    recipe = replace(RECIPES["photo", "int8"], batch=2, crop=32, epochs=1)
+    return fit(recipe, photos_data, tmp_path_factory.mktemp("photo-int8"), start=photo_checkpoint)

@@ -1,12 +1,14 @@
 """From a checkpoint to files that are portable, state what was measured, and are kept only when they are right."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from aeinfer import AEInfer, InputError, noise
 from aeinfer.session import Session
 from export import __main__ as command
 from export import verify
+from export.int8 import PAIR_LIMIT, largest_pair
 from export.measure import measure_bytes_per_pixel, measure_halo, receptive_radius
 from tests.export.make_tiny_models import HALO, tiny_networks
 from train.checkpoint import read_checkpoint, trained_model
@@ -122,6 +125,54 @@ def test_an_export_removes_the_siblings_of_an_earlier_one(
     command.export(*trained_model(photo_checkpoint), tmp_path / "photo.onnx", photos_data, name="photo", license="MIT")
     assert [path.name for path in tmp_path.iterdir()] == ["photo.onnx"]
     assert AEInfer.load(tmp_path / "photo.onnx").info.license == "MIT"
+
+
+@pytest.fixture(scope="module")
+def trained_int8(
+    photo_checkpoint: Path, rounding_checkpoint: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    target = tmp_path_factory.mktemp("exported") / "photo.onnx"
+    arguments = [str(photo_checkpoint), "-o", str(target), "--data", str(photos), "--int8", str(rounding_checkpoint)]
+    assert command.main([*arguments, "--gate", "1"]) == 0
+    return target.with_suffix(".int8.onnx")
+
+
+def test_int8_that_was_trained_is_what_torch_rounds(trained_int8: Path, rounding_checkpoint: Path) -> None:
+    """Sums differ in their last bits, so a value now and then falls to the next step: the mean tells."""
+    images = np.random.default_rng(0).random((2, 3, 64, 80), np.float32)
+    with torch.no_grad():
+        expected = trained_model(rounding_checkpoint)[0](torch.from_numpy(images)).numpy()
+    difference = np.abs(Session(trained_int8.read_bytes(), "int8", "cpu").run(images) - expected)
+    assert difference.mean() < 0.1 / 255
+    assert difference.max() < 4 / 255
+
+
+def test_int8_that_was_trained_cannot_saturate(trained_int8: Path) -> None:
+    info = AEInfer.load(trained_int8).info
+    assert (info.precision, info.saturates) == ("int8", False)
+    assert "trained with rounding" in info.calibration
+    proto = onnx.load(trained_int8)
+    assert largest_pair(proto) <= PAIR_LIMIT
+    weights = [onnx.numpy_helper.to_array(part) for part in proto.graph.initializer]
+    assert not [array.shape for array in weights if array.dtype == np.float32 and array.size > 32 * 3 * 36]
+    assert sum(array.dtype == np.int32 and array.ndim == 1 for array in weights) > 15  # the biases
+    assert proto.ByteSize() < 0.4 * trained_int8.with_name("photo.onnx").stat().st_size
+    assert all(opset.domain in ("", "ai.onnx") for opset in proto.opset_import)
+
+
+def test_values_stay_in_8_bits_between_convolutions(trained_int8: Path, tmp_path: Path) -> None:
+    """In onnxruntime's own plan only the first convolution and the last subtraction are in floating point."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath, options.log_severity_level = str(tmp_path / "plan.onnx"), 3
+    onnxruntime.InferenceSession(trained_int8, options)
+    kinds = Counter(node.op_type for node in onnx.load(tmp_path / "plan.onnx").graph.node)
+    assert kinds["Conv"] == kinds["QuantizeLinear"] == kinds["DequantizeLinear"] == kinds["Sub"] == 1
+    assert kinds["Add"] == 0
+    assert kinds["QLinearConv"] > 15
+
+
+def test_calibrated_int8_may_saturate(dense: Path) -> None:
+    assert AEInfer.load(dense, precision="int8").info.saturates
 
 
 def test_verify_finds_other_weights(dense: Path, dense_checkpoint: Path, tmp_path: Path) -> None:

@@ -103,3 +103,15 @@ def test_photo_validation_is_clipped_noise_of_three_strengths(photos: Path) -> N
 def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 2 photographs"):
         Photos(tmp_path, 2, 32, 55, seed=0)
+
+
+def test_some_crops_have_a_cameras_noise(photos: Path) -> None:
+    """A camera's noise stays on 8-bit levels, is correlated, and never moves the clean crop."""
+    plain, mixed = (Photos(photos, 8, 32, 55, seed=0, camera=share) for share in (0.0, 0.5))
+    noisy, clean = mixed.batch(3)
+    other, same = plain.batch(3)
+    assert np.array_equal(clean, same)
+    changed = [not np.array_equal(a, b) for a, b in zip(noisy, other, strict=True)]
+    assert 0 < sum(changed) < 8
+    assert np.array_equal(noisy, mixed.batch(3)[0])
+    assert len(mixed.validation) == len(plain.validation) * 4 // 3

@@ -11,7 +11,7 @@ import torch
 from aeinfer.errors import InputError
 from train.checkpoint import read_checkpoint, trained_model
 from train.data import Digits, Photos
-from train.fit import RECIPES, Recipe, fit, image_psnr, learning_rate, main
+from train.fit import RECIPES, Recipe, fit, image_psnr, main, schedule
 
 DENSE = Recipe("dense", sigma=127.5, batch=32, epochs=3, ema=0.9)
 
@@ -23,8 +23,8 @@ def data(digits: Path) -> Digits:
 
 def tensors(checkpoint: dict[str, Any]) -> list[torch.Tensor]:
     """Weights, and, where the checkpoint can be gone on from, the network in training and its optimizer."""
-    optimizer = checkpoint.get("optimizer", {"state": {}})["state"].values()
-    values = [tensor for state in optimizer for tensor in state.values()]
+    states = [state for saved in checkpoint.get("optimizers", []) for state in saved["state"].values()]
+    values = [tensor for state in states for tensor in state.values()]
     return [*checkpoint["weights"].values(), *checkpoint.get("model", {}).values(), *values]
 
 
@@ -46,11 +46,15 @@ def test_a_resumed_run_ends_as_an_unbroken_one(data: Digits, tmp_path: Path, opt
         assert same(tmp_path / "unbroken" / name, tmp_path / "broken" / name)
 
 
-def test_a_resumed_photo_run_is_exact_too(photos: Path, tmp_path: Path) -> None:
-    recipe = replace(RECIPES["photo", "default"], batch=2, crop=32, epochs=1)
-    data = Photos(photos, 2, 32, 55, seed=0)
-    fit(recipe, data, tmp_path / "unbroken", stop_after=4)
-    fit(recipe, data, tmp_path / "broken", stop_after=2)
+@pytest.mark.parametrize("name", ["default", "int8"])
+def test_a_resumed_photo_run_is_exact_too(photos: Path, tmp_path: Path, name: str) -> None:
+    recipe = replace(RECIPES["photo-fast", name], batch=2, crop=32, epochs=1)
+    data = Photos(photos, 2, 32, 55, seed=0, camera=0.5)
+    start = None
+    if recipe.int8:
+        start = fit(replace(recipe, int8=False), data, tmp_path / "start", stop_after=1).with_name("last.pt")
+    fit(recipe, data, tmp_path / "unbroken", stop_after=4, start=start)
+    fit(recipe, data, tmp_path / "broken", stop_after=2, start=start)
     fit(recipe, data, tmp_path / "broken", resume=True, stop_after=2)
     assert same(tmp_path / "unbroken" / "last.pt", tmp_path / "broken" / "last.pt")
 
@@ -97,16 +101,16 @@ def test_the_seed_recipe_is_the_seeds() -> None:
         recipe = RECIPES[model, "seed"]
         assert (recipe.loss, recipe.batch, recipe.epochs, recipe.patience) == ("bce", 128, 300, 10)
         assert recipe.optimizer == "adadelta"
-        assert learning_rate(recipe, 10_000, 100_000) == recipe.learning_rate
+        assert schedule(recipe, 10_000, 100_000) == recipe.learning_rate == 1
     assert RECIPES["dense", "seed"].sigma == 0
     assert RECIPES["conv", "seed"].sigma == 127.5
 
 
 def test_the_cosine_falls_to_zero() -> None:
-    rates = [learning_rate(DENSE, step, 1000) for step in range(1000)]
+    rates = [schedule(DENSE, step, 1000) for step in range(1000)]
     assert rates[0] < rates[100] < rates[199]
     assert rates[199] > rates[600] > rates[999]
-    assert 0 < rates[999] < 1e-7
+    assert 0 < rates[999] < 1e-4
 
 
 def test_the_command_trains_and_resumes(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,9 +124,13 @@ def test_the_command_trains_and_resumes(digits: Path, tmp_path: Path, capsys: py
     assert (tmp_path / "best.pt").is_file()
 
 
-@pytest.mark.parametrize("arguments", [["dense", "--data", "nowhere"], ["photo", "--recipe", "seed"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["dense", "--data", "nowhere"], ["photo", "--recipe", "seed"], ["photo", "--recipe", "int8"]],
+)
 def test_the_command_refuses_clearly(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([*arguments, "--out", str(tmp_path)])
     assert stop.value.code == 2
-    assert "nowhere" in (said := capsys.readouterr().err) or "recipes default" in said
+    said = capsys.readouterr().err
+    assert "nowhere" in said or "recipes default" in said or "--start" in said

@@ -1,0 +1,90 @@
+"""The rounding network: what is rounded, to which steps, and that it can be copied, saved and trained."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from train.models import Add, Conv, PhotoAutoencoder
+from train.quantization import ACTIVATION_MAX, WEIGHT_MAX, RoundedActivation, RoundedWeight, calibrate, rounded
+
+
+@pytest.fixture
+def network() -> PhotoAutoencoder:
+    torch.manual_seed(0)
+    network = PhotoAutoencoder((4, 8), encoder=(1,), middle=1, decoder=(1,))
+    nn.init.normal_(network.tail.weight, std=0.1)
+    return network
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def test_weights_have_few_steps_per_channel() -> None:
+    weight = (
+        torch.randn(5, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+        * torch.logspace(0, -3, 5)[:, None, None, None]
+    )
+    result = RoundedWeight()(weight)
+    scale = weight.abs().amax((1, 2, 3), keepdim=True) / WEIGHT_MAX
+    steps = result / scale
+    assert torch.allclose(steps, steps.round(), atol=1e-3)
+    assert (result - weight).abs().max() <= scale.max() / 2 * 1.001
+    assert torch.all((result - weight).abs() <= scale / 2 * 1.001)
+
+
+def test_two_products_fit_16_bits() -> None:
+    assert 2 * WEIGHT_MAX * ACTIVATION_MAX < 2**15
+
+
+def test_the_range_is_that_of_nearly_all_values() -> None:
+    rounding = RoundedActivation()
+    holder = nn.Sequential(rounding)
+    values = torch.cat([torch.linspace(-1, 3, 100_000), torch.tensor([50.0])])
+    calibrate(holder, [values])
+    assert rounding.scale * ACTIVATION_MAX == pytest.approx(4, rel=0.01)
+    assert rounding.zero_point == 64
+    assert (rounding(values[:-1]) - values[:-1]).abs().max() < 0.01
+    assert rounding(values[-1:]) < 3.1
+
+
+def test_a_relus_range_begins_at_zero() -> None:
+    rounding = RoundedActivation()
+    calibrate(nn.Sequential(nn.ReLU(), rounding), [torch.randn(10_000)])
+    assert rounding.zero_point == 0
+
+
+def test_every_step_but_the_first_weights_is_rounded(network: PhotoAutoencoder, images: torch.Tensor) -> None:
+    calibrate(rounded(network), [images])
+    seen: dict[str, torch.Tensor] = {}
+    steps = {name: step for name, step in network.named_modules() if isinstance(step, Conv | Add)}
+    for name, step in steps.items():
+        step.register_forward_hook(lambda _step, _inputs, output, name=name: seen.update({name: output}))
+    network(images)
+    for name, step in steps.items():
+        levels = seen[name] / step.rounding.scale
+        assert torch.allclose(levels, levels.round(), atol=1e-3), name
+        assert isinstance(step, Add) or nn.utils.parametrize.is_parametrized(step) == (name != "head")
+
+
+def test_rounding_changes_little_and_survives_copy_and_checkpoint(
+    network: PhotoAutoencoder, images: torch.Tensor
+) -> None:
+    exact = network.eval()(images)
+    calibrate(rounded(network), [images])
+    with torch.no_grad():
+        coarse = network(images)
+        assert 0 < (coarse - exact).abs().mean() < 0.01
+        assert torch.equal(copy.deepcopy(network)(images), coarse)
+        other = rounded(PhotoAutoencoder((4, 8), encoder=(1,), middle=1, decoder=(1,))).eval()
+        other.load_state_dict(network.state_dict())
+        assert torch.equal(other(images), coarse)
+
+
+def test_gradients_reach_every_weight(network: PhotoAutoencoder, images: torch.Tensor) -> None:
+    calibrate(rounded(network), [images])
+    network.train()(images).square().mean().backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())

@@ -1,0 +1,94 @@
+"""The int8 network while it is trained: values rounded to the steps that the exported file will have; no loop is here.
+
+Weights take 7 bits and activations 8, so that the sum of two products, 2 * 63 * 255, fits in 16 bits: processors that
+add pairs of u8 x s8 products in 16 bits (AVX2 without VNNI) then saturate no more than any other. First convolution and
+last subtraction stay in floating point: what enters and leaves is the image itself.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from train.models import MODELS, Add, Conv
+
+WEIGHT_MAX = 63
+ACTIVATION_MAX = 255
+OUTSIDE = 1e-4  # share of the activations left outside of the range on either side
+
+
+class RoundedWeight(nn.Module):
+    """Weights on 127 symmetric steps, one scale per output channel."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        scale = weight.detach().abs().amax((1, 2, 3)).clamp_min(1e-8) / WEIGHT_MAX
+        zero_point = torch.zeros_like(scale, dtype=torch.int32)
+        if torch.onnx.is_in_onnx_export():
+            return _quantize_dequantize(weight, scale, zero_point.to(torch.int8), axis=0)
+        return torch.fake_quantize_per_channel_affine(weight, scale, zero_point, 0, -WEIGHT_MAX, WEIGHT_MAX)
+
+
+class RoundedActivation(nn.Module):
+    """Activations on 256 steps, one scale and zero point for all; measures its range in `calibrate`."""
+
+    scale: Tensor
+    zero_point: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("zero_point", torch.zeros((), dtype=torch.int32))
+        self.range: tuple[float, float] | None = None  # while it is being measured
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.onnx.is_in_onnx_export():
+            return _quantize_dequantize(x, self.scale, self.zero_point.to(torch.uint8))
+        if self.range is not None:
+            self._measure(x)
+            return x
+        return torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero_point, 0, ACTIVATION_MAX)
+
+    def _measure(self, x: Tensor) -> None:
+        values = x.detach().flatten().sort().values
+        outside = int(OUTSIDE * len(values))
+        low, high = min(self.range[0], values[outside].item()), max(self.range[1], values[-1 - outside].item())
+        self.range = low, high
+        self.scale.fill_(max(high - low, 1e-8) / ACTIVATION_MAX)
+        self.zero_point.fill_(round(-low / self.scale.item()))
+
+
+def build_model(name: str, int8: bool) -> nn.Module:
+    """Return the untrained network of that name; the int8 one rounds."""
+    model = MODELS[name]()
+    return rounded(model) if int8 else model
+
+
+def rounded(model: nn.Module) -> nn.Module:
+    """Let every convolution but the first round its weights, and every step round what it gives."""
+    for name, step in model.named_modules():
+        if isinstance(step, Conv | Add):
+            step.rounding = RoundedActivation()
+            step.register_forward_hook(lambda step, _inputs, output: step.rounding(output))
+        if isinstance(step, Conv) and name != "head":
+            parametrize.register_parametrization(step, "weight", RoundedWeight())
+    return model
+
+
+@torch.no_grad()
+def calibrate(model: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set every range to what these noisy images give."""
+    roundings = [module for module in model.modules() if isinstance(module, RoundedActivation)]
+    for rounding in roundings:
+        rounding.range = (0.0, 0.0)
+    for images in batches:
+        model(images)
+    for rounding in roundings:
+        rounding.range = None
+
+
+def _quantize_dequantize(x: Tensor, scale: Tensor, zero_point: Tensor, axis: int = 1) -> Tensor:
+    """The pair of ONNX operators that the exported file holds."""
+    arguments = {"shape": x.shape, "version": 13, "attrs": {"axis": axis}}
+    steps = torch.onnx.ops.symbolic("QuantizeLinear", (x, scale, zero_point), dtype=zero_point.dtype, **arguments)
+    return torch.onnx.ops.symbolic("DequantizeLinear", (steps, scale, zero_point), dtype=x.dtype, **arguments)

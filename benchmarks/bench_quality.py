@@ -1,91 +1,124 @@
-"""PSNR and SSIM of the packaged photo models under Gaussian noise: `python -m benchmarks.bench_quality --data DIR`.
+"""PSNR and SSIM of the packaged colour models and their peers: `python -m benchmarks.bench_quality --data DIR`.
 
-Protocol: image in [0, 1], RGB; noise from numpy's default_rng([10 * sigma, index in sorted order]). "float" input is
-unclipped, "8-bit" is clipped and rounded, as files hold it. PSNR and SSIM per image on the output clipped to [0, 1],
-then the mean over the images.
+Noise, inputs and averages are those of README.md. Rows go into results/quality.json (noise) and results/camera.json
+(clean images; real cameras), each as soon as it is measured; those of methods not run this time stay.
 """
 
 import argparse
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 
-from aeinfer import AEInfer, kernels, metrics
-from aeinfer.image import read_image
-from aeinfer.models import packaged_models, precision_files
+from aeinfer import AEInfer, metrics
 from benchmarks import results
+from benchmarks.noisy import INPUTS, SIGMAS, Image, noisy_image, read_set, real_pairs, rounded
+from benchmarks.packaged import color_models
+from benchmarks.peers import PEERS, Peer
 
-SETS = ("kodak24", "cbsd68")
-SIGMAS = (15, 25, 50)
-Denoise = Callable[[np.ndarray, float], np.ndarray]  # (noisy image, sigma) -> denoised image
-NLM_STRENGTH = 0.9  # h per sigma: the best single factor of 0.7 to 1.3 on crops of Kodak24 itself, in its favour
-
-
-def noisy_image(clean: np.ndarray, sigma: float, index: int) -> np.ndarray:
-    noise = np.random.default_rng([int(sigma * 10), index]).standard_normal(clean.shape)
-    return clean + noise.astype(np.float32) * np.float32(sigma / 255)
-
-
-def non_local_means(image: np.ndarray, sigma: float) -> np.ndarray:
-    """OpenCV's fast non-local means, told sigma, each channel by itself."""
-    image = kernels.from_float(image, np.uint8)
-    channels = [cv2.fastNlMeansDenoising(c, None, NLM_STRENGTH * sigma, 7, 21) for c in cv2.split(image)]
-    return kernels.to_float(np.stack(channels, 2))
+SETS = ("cbsd68", "kodak24")
+NOISY = "noisy"
+KEYS = {"quality": ("method", "set", "input", "sigma"), "camera": ("method", "set")}  # what names a row
+Denoise = Callable[[Image, float], Image]  # (noisy image, sigma) -> denoised image
+Images = list[tuple[int, Image]]
 
 
-def denoisers() -> dict[str, Denoise]:
-    """The packaged colour models, fp32 and int8, and what a user would otherwise take."""
-    found: dict[str, Denoise] = {
-        "noisy": lambda image, _sigma: image,
-        "OpenCV non-local means": non_local_means,
-    }
-    for name, path in packaged_models().items():
-        for precision, file in precision_files(path).items():
-            if (ae := AEInfer.load(file)).info.channels == 3:
-                found[f"{name} {precision}"] = lambda image, _sigma, ae=ae: ae(image)
-    return found
+class Model:
+    """A packaged model as a method: blind, so sigma is not passed on."""
+
+    def __init__(self, path: Path) -> None:
+        self.denoiser = AEInfer.load(path)
+        self.fingerprint = self.denoiser.info.fingerprint
+
+    def __call__(self, image: Image, _sigma: float) -> Image:
+        return self.denoiser(image)
 
 
-def measure(denoise: Denoise, images: list[np.ndarray], sigma: float, eight_bit: bool) -> tuple[float, float]:
-    """Mean PSNR in dB and mean SSIM over the images."""
+def methods() -> dict[str, Denoise]:
+    """What is measured: the noisy image itself, what a user would otherwise take, and the packaged models."""
+    models = {method: Model(path) for method, path in color_models().items()}
+    return {NOISY: lambda image, _sigma: image, **PEERS, **models}
+
+
+def psnr(image: Image, reference: Image) -> float:
+    """PSNR in dB of the image clipped to [0, 1]; 100 where the two are equal, so that a mean exists."""
+    return min(metrics.psnr(np.clip(image, 0, 1), reference, data_range=1.0), 100.0)
+
+
+def measure_noise(denoise: Denoise, images: Images, sigma: float, shown: str) -> results.Row:
+    """Mean PSNR in dB and mean SSIM under Gaussian noise of sigma."""
     psnrs, ssims = [], []
-    for index, clean in enumerate(images):
-        noisy = noisy_image(clean, sigma, index) if sigma else clean
-        if eight_bit:
-            noisy = kernels.to_float(kernels.from_float(noisy, np.uint8))
-        denoised = np.clip(denoise(noisy, sigma), 0, 1)
-        psnrs.append(metrics.psnr(denoised, clean, data_range=1.0))
+    for index, clean in images:
+        denoised = np.clip(denoise(noisy_image(clean, sigma, index, shown), sigma), 0, 1)
+        psnrs.append(psnr(denoised, clean))
         ssims.append(metrics.ssim(denoised, clean, data_range=1.0))
-    return float(np.mean(psnrs)), float(np.mean(ssims))
+    return {"images": len(images), "psnr": round(np.mean(psnrs), 2), "ssim": round(np.mean(ssims), 4)}
+
+
+def measure_clean(denoise: Denoise, images: Images) -> results.Row:
+    """Mean and lowest PSNR in dB of what becomes of clean 8-bit images, the output rounded to 8 bits as well."""
+    psnrs = [psnr(rounded(denoise(clean, 0)), clean) for _index, clean in images]
+    return {"images": len(images), "psnr": round(np.mean(psnrs), 2), "worst": round(min(psnrs), 2)}
+
+
+def measure_real(denoise: Denoise, pairs: Iterable[tuple[Image, Image]]) -> results.Row:
+    """Mean PSNR in dB over real pairs and over every third, there of the rounded output as well; the worst gain.
+
+    A gain is the PSNR of the output less that of the noisy photograph.
+    """
+    psnrs = []
+    for noisy, clean in pairs:
+        denoised = denoise(noisy, 0)
+        psnrs.append((psnr(noisy, clean), psnr(denoised, clean), psnr(rounded(denoised), clean)))
+    before, after, in_file = np.array(psnrs).T
+    figures = {
+        "psnr": after.mean(),
+        "psnr_third": after[::3].mean(),
+        "psnr_third_rounded": in_file[::3].mean(),
+        "worst_gain": (after - before).min(),
+    }
+    return {"images": len(psnrs), **{key: round(float(value), 2) for key, value in figures.items()}}
+
+
+def measurements(denoise: Denoise, images: dict[str, Images], real: Path | None) -> Iterator[tuple[str, results.Row]]:
+    """Yield all figures of one method, each with the name of the results it goes into."""
+    peer = denoise if isinstance(denoise, Peer) else None
+    for name, shown, sigma in itertools.product(images, INPUTS, SIGMAS):
+        if peer is None or shown == "8-bit" or not peer.eight_bit_only:
+            some = images[name][:: peer.every] if peer else images[name]
+            yield "quality", {"set": name, "input": shown, "sigma": sigma, **measure_noise(denoise, some, sigma, shown)}
+    if isinstance(denoise, Model):
+        for name in images:
+            yield "camera", {"set": name, **measure_clean(denoise, images[name])}
+    if real and peer is None:  # a peer needs to be told a sigma
+        yield "camera", {"set": "real", **measure_real(denoise, real_pairs(real))}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_quality", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help=f"folder with the test sets {', '.join(SETS)}")
-    parser.add_argument("--every", type=int, default=1, help="measure every Nth image only, for a quick look")
+    parser.add_argument("--data", type=Path, required=True, help=f"folder with the test sets {', '.join(SETS)} (PNG)")
+    parser.add_argument("--real", type=Path, help="folder of real pairs NAME_real, NAME_mean")
+    parser.add_argument("--every", type=int, default=1, help="every Nth image only: a quick look that saves nothing")
+    parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
     args = parser.parse_args()
-    if missing := [name for name in SETS if not (args.data / name).is_dir()]:
-        parser.exit(
-            2, f"bench_quality: no {', '.join(missing)} in {args.data}: expected a folder of PNG images of each\n"
-        )
-    sets = {name: sorted((args.data / name).glob("*.png"))[:: args.every] for name in SETS}
-    images = {name: [kernels.to_float(read_image(path).pixels) for path in paths] for name, paths in sets.items()}
-    rows: list[dict[str, Any]] = []
-    for method, denoise in denoisers().items():
-        for name in SETS:
-            for eight_bit in (False, True):
-                for sigma in SIGMAS:
-                    if method == "OpenCV non-local means" and not eight_bit:
-                        continue  # it takes 8-bit images only
-                    psnr, ssim = measure(denoise, images[name], sigma, eight_bit)
-                    row = {"method": method, "set": name, "input": "8-bit" if eight_bit else "float", "sigma": sigma}
-                    rows.append({**row, "images": len(images[name]), "psnr": round(psnr, 2), "ssim": round(ssim, 4)})
-                    print(rows[-1], flush=True)
-    if args.every == 1:
-        results.save("quality", rows)
+    if missing := [name for name in SETS if not any((args.data / name).glob("*.png"))]:
+        parser.exit(2, f"bench_quality: no {', '.join(missing)} in {args.data}: expected a folder of PNG images each\n")
+    if args.real and not any(real_pairs(args.real)):
+        parser.exit(2, f"bench_quality: no real pairs in {args.real}: expected files NAME_real and NAME_mean\n")
+    if not args.real:
+        print("real cameras: skipped, for --real was not given")
+    everything = methods()
+    if not (chosen := {name: each for name, each in everything.items() if any(text in name for text in args.methods)}):
+        parser.exit(2, f"bench_quality: no such method: there are {', '.join(everything)}\n")
+    images = {name: read_set(args.data / name, args.every) for name in SETS}
+    for method, denoise in chosen.items():
+        facts = {"fingerprint": denoise.fingerprint} if isinstance(denoise, Model) else {}
+        for name, figures in measurements(denoise, images, args.real):
+            row = {"method": method, **facts, **figures}
+            results.show(row)
+            if args.every == 1:
+                results.merge(name, [row], KEYS[name], everything)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 """The measured figures as JSON files in results/, each with the machine and the versions it was measured with."""
 
 import json
+import os
 import platform
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent / "results"
+Row = dict[str, Any]
+OTHER_FILE = "another file was measured"
 
 
 def machine() -> dict[str, str]:
@@ -21,15 +25,44 @@ def machine() -> dict[str, str]:
     return {"cpu": cpu, **{name: version(name) for name in ("aeinfer", "onnxruntime", "numpy")}}
 
 
-def save(name: str, rows: list[dict[str, Any]]) -> None:
+def save(name: str, rows: list[Row]) -> None:
     """Write results/NAME.json, and print the rows."""
-    FOLDER.mkdir(exist_ok=True)
-    (FOLDER / f"{name}.json").write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+    write(name, rows)
     for row in rows:
-        print("  ".join(f"{key}: {value}" for key, value in row.items()))
+        show(row)
+
+
+def show(row: Row) -> None:
+    print("  ".join(f"{key}: {value}" for key, value in row.items()), flush=True)
+
+
+def write(name: str, rows: list[Row]) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    temporary = FOLDER / f"{name}.{os.getpid()}.tmp"
+    temporary.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+    temporary.replace(FOLDER / f"{name}.json")  # whole at every moment: two runs may save side by side
 
 
 def load(name: str) -> dict[str, Any]:
     """Return what `save` wrote."""
     loaded: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text())
     return loaded
+
+
+def merge(name: str, rows: list[Row], by: Collection[str], methods: Collection[str]) -> None:
+    """Put rows into results/NAME.json: each replaces the one of the same `by`; rows of other `methods` are dropped."""
+    old = load(name)["rows"] if (FOLDER / f"{name}.json").exists() else []
+    merged = {tuple(row[key] for key in by): row for row in [*old, *rows] if row["method"] in methods}
+    write(name, list(merged.values()))
+
+
+def stale(rows: list[Row], fingerprints: Mapping[str, str]) -> list[str]:
+    """Say which of the models (method -> fingerprint) these rows do not measure, or measured from another file."""
+    measured: dict[str, set[str]] = {}
+    for row in rows:
+        measured.setdefault(row["method"], set()).add(row.get("fingerprint", ""))
+    return [
+        f"{method}: {OTHER_FILE if method in measured else 'not measured'}"
+        for method, fingerprint in fingerprints.items()
+        if measured.get(method) != {fingerprint}
+    ]

@@ -1,18 +1,23 @@
 """Write the measured tables into README.md and the model cards: `python -m benchmarks.table`; `--check` only compares.
 
-A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; everything in it comes from results/*.json.
+A table stands between `<!-- table: NAME -->` and `<!-- end of table -->`; `<!-- table: NAME MODEL -->` shows one
+model's rows. Everything in it comes from results/*.json and, marked so, published.py.
 """
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from benchmarks import results
+from benchmarks.noisy import INPUTS, SIGMAS
+from benchmarks.packaged import color_models, fingerprint
+from benchmarks.peers import PEERS
+from benchmarks.published import FFDNET_REAL, PUBLISHED
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "aeinfer" / "models").glob("*.md")))
-BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- table: ([\w-]+)(?: ([\w.-]+))? -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:
@@ -26,35 +31,96 @@ def machine(name: str) -> str:
     return f"\n\nMeasured on {cpu}; " + ", ".join(f"{key} {value}" for key, value in facts.items()) + "."
 
 
-def quality() -> str:
-    """PSNR by method and set, sigma 15 / 25 / 50, with the speed beside it."""
-    rows = results.load("quality")["rows"]
-    speed = {row["method"]: row for row in results.load("speed")["rows"]}
-    columns = list(dict.fromkeys((row["set"], row["input"]) for row in rows))
-    cells: dict[str, dict[tuple[str, str], list[str]]] = {}
+def by_method(rows: Iterable[results.Row], model: str) -> dict[str, list[results.Row]]:
+    """Group rows by method in the order noisy, peers, models; with a `model`, its precisions alone."""
+    found: dict[str, list[results.Row]] = {}
     for row in rows:
-        figures = cells.setdefault(row["method"], {}).setdefault((row["set"], row["input"]), [])
-        figures.append(f"{row['psnr']:.2f}")
-    header = [
-        "PSNR in dB, sigma 15 / 25 / 50",
-        *(f"{name}, {shown} input" for name, shown in columns),
-        "MPix/s, 1 / 2 threads",
-    ]
+        if model in ("", row["method"].rpartition(" ")[0]):
+            found.setdefault(row["method"], []).append(row)
+    order = ["noisy", *PEERS]
+    return dict(sorted(found.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
+
+
+def three(figures: Mapping[int, float]) -> str:
+    """The figures of sigma 15 / 25 / 50; what is missing shows as a dash."""
+    return " / ".join(f"{figures[s]:.2f}" if s in figures else "-" for s in SIGMAS) if figures else ""
+
+
+def quality(model: str) -> str:
+    """PSNR by method, set and input; SSIM of one column; below our own, the published figures."""
+    columns = [(name, shown) for name in ("cbsd68", "kodak24") for shown in INPUTS]
     body = []
-    for method, figures in cells.items():
-        pair = [speed.get(key) for key in (f"{method}, 1 thread(s)", f"{method}, 2 thread(s)")]
-        alone = speed.get(method)
-        rate = " / ".join(f"{row['mpix_per_s']:.2f}" for row in pair if row) or (
-            f"{alone['mpix_per_s']:.2f}" if alone else ""
+    for method, rows in by_method(results.load("quality")["rows"], model).items():
+        every = PEERS[method].every if method in PEERS else 1
+        label = f"{method}, every {every}th image" if every > 1 else method
+        psnr = [{r["sigma"]: r["psnr"] for r in rows if (r["set"], r["input"]) == column} for column in columns]
+        ssim = [r["ssim"] for r in rows if (r["set"], r["input"], r["sigma"]) == ("cbsd68", "8-bit", 25)]
+        body.append([label, *map(three, psnr), f"{ssim[0]:.3f}" if ssim else ""])
+    for method, other in PUBLISHED.items() if not model else ():
+        psnr = [dict(zip(SIGMAS, other.psnr.get(column, ()), strict=False)) for column in columns]
+        body.append([f"*{method}, published*", *map(three, psnr), ""])
+    header = ["PSNR in dB, sigma 15 / 25 / 50", *(f"{name}, {shown} input" for name, shown in columns)]
+    told = "" if model else " Peers are told sigma, the models are not. In italics: others' figures."
+    text = f"\n\nMean over cbsd68 (68 images) and kodak24 (24). SSIM: cbsd68, 8-bit input, sigma 25.{told}"
+    return markdown([*header, "SSIM"], body) + text
+
+
+def camera(model: str) -> str:
+    """Real cameras, and what becomes of clean images."""
+    body = []
+    for method, rows in by_method(results.load("camera")["rows"], model).items():
+        real: results.Row = next((row for row in rows if row["set"] == "real"), {})
+        clean = [row for row in rows if row["set"] != "real"]
+        figures = [real.get(key) for key in ("psnr_third", "psnr_third_rounded", "psnr", "worst_gain")]
+        # the mean over all clean images, not of the sets' means
+        images = sum(row["images"] for row in clean)
+        figures.append(sum(row["psnr"] * row["images"] for row in clean) / images if clean else None)
+        figures.append(min((row["worst"] for row in clean), default=None))
+        body.append([method, *("" if figure is None else f"{figure:.2f}" for figure in figures)])
+    if not model:
+        body.append([f"*{FFDNET_REAL['method']}, published*", f"{FFDNET_REAL['psnr_third']:.2f}", *[""] * 5])
+    header = [
+        "PSNR in dB",
+        "real cameras, every third pair",
+        "the same, rounded",
+        "all pairs",
+        "worst pair against noisy",
+        "clean images, mean",
+        "clean images, worst",
+    ]
+    text = "\n\nReal cameras: the development half of PolyU's pairs. Clean images: cbsd68 and kodak24 without noise, "
+    text += "output rounded to 8 bits."
+    return markdown(header, body) + text
+
+
+def models(model: str) -> str:
+    """What a model costs: work, size, speed beside the network of FFDNet's shape, memory."""
+
+    def at_threads(row: results.Row, key: str, form: str) -> str:
+        return " / ".join(format(row[f"{key}_{n}"], form) for n in (1, 2) if f"{key}_{n}" in row)
+
+    body = []
+    for method, (row,) in by_method(results.load("models")["rows"], model).items():
+        known = "kmac_per_pixel" in row
+        body.append(
+            [
+                method,
+                f"{row['kmac_per_pixel']:.1f}" if known else "",
+                f"{row['parameters'] / 1000:.0f}k" if known else "",
+                f"{row['file_kb']}" if known else "",
+                at_threads(row, "mpix_per_s", ".2f"),
+                at_threads(row, "ratio", ".2f"),
+                at_threads(row, "ratio_to_fp32", ".2f"),
+                f"{row['peak_mb']}" if "peak_mb" in row else "",
+            ]
         )
-        body.append([method, *(" / ".join(figures.get(column, [])) for column in columns), rate])
-    count = {row["set"]: row["images"] for row in rows}
-    sets = " and ".join(f"{name} ({images} images)" for name, images in count.items())
-    told = "non-local means is told sigma, the models are not"
-    return markdown(header, body) + f"\n\nMean over {sets}; {told}." + machine("speed")
+    header = ["one 768x512 image", "kMAC/pixel", "parameters", "file, kB", "MPix/s, 1 / 2 threads"]
+    header += ["times FFDNet-shaped", "times its fp32", "peak memory, MB"]
+    text = "\n\nPeers run on one thread. Memory: what loading the model and one run add to a process, at one thread."
+    return markdown(header, body) + text + machine("models")
 
 
-def digits() -> str:
+def digits(_model: str) -> str:
     rows = results.load("digits")["rows"]
     inputs = list(dict.fromkeys(row["input"] for row in rows))
     cells: dict[str, dict[str, str]] = {}
@@ -64,30 +130,49 @@ def digits() -> str:
     return markdown(["PSNR in dB, 10,000 test digits", *inputs], body) + machine("digits")
 
 
-def memory() -> str:
+def memory(_model: str) -> str:
     rows = results.load("memory")["rows"]
     body = [[row["command"], str(row["peak_mb"]), str(row["seconds"])] for row in rows]
     return markdown(["one 6000x4000 JPEG to PNG", "peak of the process, MB", "seconds"], body) + machine("memory")
 
 
-TABLES: dict[str, Callable[[], str]] = {"quality": quality, "digits": digits, "memory": memory}
+TABLES: dict[str, Callable[[str], str]] = {
+    "quality": quality,
+    "camera": camera,
+    "models": models,
+    "digits": digits,
+    "memory": memory,
+}
 
 
 def rewritten(text: str) -> str:
     """Return a page's text with its tables made anew."""
-    return BLOCK.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}\n{found[3]}", text)
+    return BLOCK.sub(lambda found: f"{found[1]}{TABLES[found[2]](found[3] or '')}\n{found[4]}", text)
+
+
+def stale_results() -> list[str]:
+    """Say which packaged models' files are not the ones that were measured."""
+    fingerprints = {method: fingerprint(path.read_bytes()) for method, path in color_models().items()}
+    return [
+        f"results/{name}.json: {complaint}"
+        for name in ("quality", "camera", "models")
+        for complaint in results.stale(results.load(name)["rows"], fingerprints)
+        if name != "camera" or complaint.endswith(results.OTHER_FILE)  # real pairs are not everybody's to measure
+    ]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is not up to date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page or result is out of date")
     args = parser.parse_args()
-    stale = [path for path in PAGES if rewritten(path.read_text()) != path.read_text()]
-    for path in stale:
+    old = [path for path in PAGES if rewritten(path.read_text()) != path.read_text()]
+    for path in old:
         print(f"{path.name}: {'not up to date' if args.check else 'written'}")
         if not args.check:
             path.write_text(rewritten(path.read_text()))
-    return 1 if stale and args.check else 0
+    for complaint in (complaints := stale_results()):
+        print(complaint)
+    return 1 if args.check and (old or complaints) else 0
 
 
 if __name__ == "__main__":

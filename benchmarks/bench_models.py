@@ -1,0 +1,135 @@
+"""Speed, size and memory of the packaged colour models and their peers: `python -m benchmarks.bench_models`.
+
+The base is a network of FFDNet's shape, timed in the same rounds (README.md). Figures go into results/models.json;
+those of methods not run this time stay. How well they denoise is bench_quality's business.
+"""
+
+import argparse
+import re
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer.session import Session
+from benchmarks import results
+from benchmarks.ffdnet import ffdnet_shaped
+from benchmarks.graph import conv_cost
+from benchmarks.noisy import Image, noisy_image
+from benchmarks.packaged import color_models, fingerprint
+from benchmarks.peers import PEERS
+from benchmarks.timing import interleaved_seconds
+
+HEIGHT, WIDTH = 512, 768
+THREADS = (1, 2)
+BASE = "FFDNet-shaped"
+SIGMA = 25  # that the peers are told
+Call = Callable[[], object]
+
+
+def scene() -> Image:
+    """A smooth picture under noise: what a filter with shortcuts for flat regions would meet."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    waves = [np.sin(x / a) * np.cos(y / b) / 4 + 0.5 for a, b in ((31, 57), (83, 19), (47, 101))]
+    return noisy_image(np.stack(waves, 2).astype(np.float32), SIGMA, 0)
+
+
+def rates(calls: dict[str, Call], rounds: int) -> dict[str, tuple[float, NDArray[np.float64]]]:
+    """Return of each call MPix/s in the median round, and its speed relative to the base round by round."""
+    seconds = interleaved_seconds(calls, rounds)
+    return {
+        name: (HEIGHT * WIDTH / 1e6 / float(np.median(times)), seconds[BASE] / times) for name, times in seconds.items()
+    }
+
+
+def session_call(content: bytes, name: str, threads: int, laid_out: Image) -> Call:
+    session = Session(content, name, device="cpu", threads=threads)
+    return lambda: session.run(laid_out)
+
+
+def peak_megabytes(content: bytes, name: str) -> float:
+    """How much memory loading the model and one run at one thread take at most, in a process that did nothing else."""
+
+    def status(field: str) -> int:
+        # not getrusage: its maximum begins with the parent's
+        found = re.search(rf"{field}:\s*(\d+) kB", Path("/proc/self/status").read_text())
+        assert found
+        return int(found[1])
+
+    session_call(ffdnet_shaped(), BASE, 1, np.zeros((1, 3, 16, 16), np.float32))()  # what any first session takes
+    before = status("VmRSS")
+    session_call(content, name, 1, np.zeros((1, 3, HEIGHT, WIDTH), np.float32))()
+    return (status("VmHWM") - before) * 1024 / 1e6
+
+
+def in_new_process(function: Callable[..., float], *arguments: object) -> float:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def cost_row(method: str, content: bytes) -> results.Row:
+    """What a model costs whatever the clock says."""
+    macs, parameters = conv_cost(content, HEIGHT, WIDTH)
+    row = {
+        "method": method,
+        "fingerprint": fingerprint(content),
+        "kmac_per_pixel": round(macs / HEIGHT / WIDTH / 1000, 1),
+        "parameters": parameters,
+        "file_kb": round(len(content) / 1000),
+    }
+    if Path("/proc/self/status").exists():  # Linux
+        row["peak_mb"] = round(in_new_process(peak_megabytes, content, method))
+    return row
+
+
+def measure_models(contents: dict[str, bytes], rounds: int) -> list[results.Row]:
+    """Rows of the models and the base: their cost, MPix/s and ratio to the base at each of THREADS."""
+    rows = {method: cost_row(method, content) for method, content in contents.items()}
+    laid_out = np.ascontiguousarray(scene().transpose(2, 0, 1)[None])
+    for threads in THREADS:
+        calls = {method: session_call(content, method, threads, laid_out) for method, content in contents.items()}
+        measured = rates(calls, rounds)
+        for method, (rate, ratio) in measured.items():
+            figures = {"mpix_per_s": rate, "ratio": np.median(ratio)}
+            fp32 = method.removesuffix("int8") + "fp32"
+            if fp32 in measured and fp32 != method:
+                figures["ratio_to_fp32"] = np.median(ratio / measured[fp32][1])
+            rows[method] |= {f"{key}_{threads}": round(float(value), 3) for key, value in figures.items()}
+    return list(rows.values())
+
+
+def measure_peer(name: str, rounds: int) -> results.Row:
+    """Row of a peer: MPix/s and ratio to the base, both at one thread."""
+    image = scene()
+    laid_out = np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+    cv2.setNumThreads(1)
+    base = session_call(ffdnet_shaped(), BASE, 1, laid_out)
+    rate, ratio = rates({BASE: base, name: lambda: PEERS[name](image, SIGMA)}, rounds)[name]
+    return {"method": name, "mpix_per_s_1": round(rate, 3), "ratio_1": round(float(np.median(ratio)), 3)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_models", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="of which the median counts (default: 7)")
+    parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
+    args = parser.parse_args()
+    files = color_models()
+
+    def keep(rows: list[results.Row]) -> None:
+        for row in rows:
+            results.show(row)
+        results.merge("models", rows, ("method",), (BASE, *files, *PEERS))
+
+    contents = {method: file.read_bytes() for method, file in files.items() if any(t in method for t in args.methods)}
+    keep(measure_models({BASE: ffdnet_shaped(), **contents}, args.rounds))
+    for name, peer in PEERS.items():
+        if any(text in name for text in args.methods):
+            keep([measure_peer(name, max(1, args.rounds // peer.every))])  # a slow one gets fewer rounds
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""The packaged colour models as methods to measure: their files and fingerprints; nothing is measured here."""
+
+import hashlib
+from pathlib import Path
+
+from aeinfer import AEInfer
+from aeinfer.models import packaged_models, precision_files
+
+
+def color_models() -> dict[str, Path]:
+    """Return "NAME PRECISION" -> model file of every packaged model of three channels."""
+    files = {
+        f"{name} {precision}": file
+        for name, path in packaged_models().items()
+        for precision, file in precision_files(path).items()
+    }
+    return {method: file for method, file in files.items() if AEInfer.load(file).info.channels == 3}
+
+
+def fingerprint(content: bytes) -> str:
+    """The same as ModelInfo.fingerprint, without a session."""
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,0 +1,72 @@
+"""The picture of quality over speed, docs/psnr-over-speed.svg: `python -m benchmarks.plot`; it measures nothing.
+
+PSNR on CBSD68 at sigma 25, float input (8-bit where a method takes nothing else), over megapixels a second at one
+thread. Filled markers were measured here. Open markers are published.py's: their speed is their ratio to FFDNet times
+that of the network of FFDNet's shape measured here.
+"""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from benchmarks import results
+from benchmarks.bench_models import BASE
+from benchmarks.peers import PEERS
+from benchmarks.published import PUBLISHED
+
+TARGET = Path(__file__).parents[1] / "docs" / "psnr-over-speed.svg"
+MODEL, PEER, OTHER = "#c2410c", "#475569", "#64748b"
+Point = tuple[float, float]  # MPix/s, dB
+
+
+def measured() -> dict[str, Point]:
+    """Methods with both figures, quality of the whole set."""
+    speed = {row["method"]: row["mpix_per_s_1"] for row in results.load("models")["rows"]}
+    wanted = [row for row in results.load("quality")["rows"] if (row["set"], row["sigma"]) == ("cbsd68", 25)]
+    whole = max(row["images"] for row in wanted)  # a mean over a few images would stand at the wrong height
+    wanted = sorted((row for row in wanted if row["images"] == whole), key=lambda row: row["input"])
+    psnr = {row["method"]: row["psnr"] for row in wanted}  # float comes last
+    return {method: (speed[method], psnr[method]) for method in psnr if method in speed}
+
+
+def published() -> dict[str, Point]:
+    base = next(row["mpix_per_s_1"] for row in results.load("models")["rows"] if row["method"] == BASE)
+    column = ("cbsd68", "float")
+    return {
+        name: (each.speed * base, each.psnr[column][1])
+        for name, each in PUBLISHED.items()
+        if each.speed and column in each.psnr
+    }
+
+
+def draw(target: Path = TARGET) -> None:
+    plt.rcParams.update({"svg.hashsalt": "aeinfer", "svg.fonttype": "path", "font.size": 9})
+    figure, axes = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
+    kinds = [
+        ({k: v for k, v in measured().items() if k not in PEERS}, MODEL, MODEL, "aeinfer"),
+        ({k: v for k, v in measured().items() if k in PEERS}, PEER, PEER, "other packages, measured here"),
+        (published(), OTHER, "none", "published figures"),
+    ]
+    for points, edge, face, label in kinds:
+        rates, psnrs = ([point[i] for point in points.values()] for i in (0, 1))
+        axes.scatter(rates, psnrs, s=42, edgecolors=edge, facecolors=face, label=label, zorder=3)
+        for name, point in points.items():
+            below = name.endswith("int8") or name == "DnCNN"
+            offset = (0, -12) if below else (0, 6)
+            axes.annotate(name, point, offset, textcoords="offset points", ha="center", color=edge, fontsize=8)
+    axes.set(xscale="log", xlabel="megapixels a second, one thread", ylabel="PSNR in dB, CBSD68, sigma 25")
+    axes.margins(x=0.12, y=0.1)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(alpha=0.25, which="major")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower left", frameon=False)
+    figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    draw()
+    print(f"{TARGET} written")

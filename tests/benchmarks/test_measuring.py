@@ -1,0 +1,118 @@
+"""The yardstick has FFDNet's shape, the noise is the same in every run, and the measures measure."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from aeinfer import AEInfer
+from aeinfer.session import Session
+from benchmarks import bench_quality, noisy, packaged, peers, published, table
+from benchmarks.ffdnet import ffdnet_shaped
+from benchmarks.graph import conv_cost
+
+CLEAN = np.full((32, 48, 3), 0.5, np.float32)
+
+
+def test_the_yardstick_has_the_work_of_ffdnet() -> None:
+    macs, parameters = conv_cost(ffdnet_shaped(), 64, 96)
+    assert macs / (64 * 96) == pytest.approx(213_000, rel=0.01)
+    assert parameters == 15 * 96 * 9 + 10 * 96 * 96 * 9 + 96 * 12 * 9 + 11 * 96 + 12
+
+
+def test_the_yardstick_runs_and_its_values_stay_in_bounds() -> None:
+    batch = np.random.default_rng(0).random((1, 3, 32, 48), np.float32)
+    with pytest.warns(UserWarning, match="does not state"):
+        AEInfer.load(ffdnet_shaped())
+    output = Session(ffdnet_shaped(), "shape", device="cpu", threads=1).run(batch)
+    assert output.shape == batch.shape
+    assert 0.1 < output.std() < 10
+
+
+def test_both_precisions_of_a_model_cost_the_same_work() -> None:
+    costs = {method: conv_cost(path.read_bytes(), 64, 64) for method, path in packaged.color_models().items()}
+    assert costs
+    for method, cost in costs.items():
+        assert cost == costs[method.replace("int8", "fp32")]
+
+
+def test_noise_is_that_of_the_protocol() -> None:
+    drawn = np.random.default_rng([250, 3]).standard_normal(CLEAN.shape).astype(np.float32)
+    image = noisy.noisy_image(CLEAN, 25, 3)
+    np.testing.assert_array_equal(image, CLEAN + drawn * np.float32(25 / 255))
+    assert (image != noisy.noisy_image(CLEAN, 25, 4)).any()
+    levels = noisy.noisy_image(CLEAN, 25, 3, "8-bit") * 255
+    np.testing.assert_allclose(levels, np.rint(np.clip(image, 0, 1) * 255), atol=1e-3)
+
+
+def test_an_image_keeps_its_noise_when_only_some_are_measured(tmp_path: Path) -> None:
+    for name in "abcde":
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((16, 16, 3), ord(name), np.uint8))
+    some = noisy.read_set(tmp_path, every=2)
+    assert [index for index, _ in some] == [0, 2, 4]
+    assert [round(float(image[0, 0, 0] * 255)) for _, image in some] == [ord(name) for name in "ace"]
+
+
+def test_measures() -> None:
+    def half(image: noisy.Image, _sigma: float) -> noisy.Image:
+        return (image + CLEAN) / 2
+
+    row = bench_quality.measure_noise(half, [(0, CLEAN), (1, CLEAN)], 25, "float")
+    assert row["images"] == 2
+    assert row["psnr"] == pytest.approx(20 * np.log10(2 * 255 / 25), abs=0.2)
+    grey = noisy.rounded(CLEAN)
+    clean = bench_quality.measure_clean(lambda image, _: image + np.float32(2.9 / 255), [(0, grey)])
+    assert clean == {"images": 1, "psnr": 38.59, "worst": 38.59}  # three levels: what is written is rounded
+    pairs = [(noisy.noisy_image(CLEAN, 10, i), CLEAN) for i in range(4)]
+    real = bench_quality.measure_real(half, pairs)
+    assert real["images"] == 4
+    assert real["worst_gain"] == pytest.approx(6.02, abs=0.02)
+
+
+@pytest.mark.parametrize("name", [name for name in peers.PEERS if name.startswith("OpenCV")])
+def test_opencv_peers_keep_the_shape_and_remove_noise(name: str) -> None:
+    image = noisy.noisy_image(CLEAN, 25, 0, "8-bit")
+    denoised = peers.PEERS[name](image, 25)
+    assert (denoised.shape, denoised.dtype) == (image.shape, np.float32)
+    assert np.abs(denoised - CLEAN).mean() < np.abs(image - CLEAN).mean() / 2
+
+
+def test_settings_of_the_peers_lie_on_their_grids() -> None:
+    for peer in peers.PEERS.values():
+        assert len(peer.settings) == len(noisy.SIGMAS)
+        for settings in peer.settings:
+            assert set(settings) == set(peer.grid)
+            assert all(value in peer.grid[key] for key, value in settings.items())
+
+
+def test_tuning_takes_the_best_of_the_grid() -> None:
+    peer = peers.Peer(lambda image, _sigma, share: share * CLEAN + (1 - share) * image, grid={"share": (0.2, 0.9)})
+    psnr, settings = peers.tune(peer, [CLEAN], 25)
+    assert settings == {"share": 0.9}
+    assert psnr > 35
+
+
+def test_missing_test_sets_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["bench_quality", "--data", str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        bench_quality.main()
+    assert stop.value.code == 2
+    assert "no cbsd68, kodak24 in" in capsys.readouterr().err
+
+
+def test_fingerprints_are_those_that_info_shows() -> None:
+    for path in packaged.color_models().values():
+        assert packaged.fingerprint(path.read_bytes()) == AEInfer.load(path).info.fingerprint
+
+
+def test_the_packaged_files_are_the_measured_ones() -> None:
+    assert not table.stale_results(), "run python -m benchmarks.bench_quality and bench_models"
+
+
+def test_published_figures_fall_with_sigma() -> None:
+    for other in published.PUBLISHED.values():
+        assert other.psnr
+        assert all(figures == tuple(sorted(figures, reverse=True)) for figures in other.psnr.values())

@@ -1,0 +1,106 @@
+"""Rows of methods not run again are kept, tables show what the rows say, and a changed model file is noticed."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import results, table
+
+KEYS = ("method", "set", "input", "sigma")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    return tmp_path
+
+
+def row(method: str, psnr: float, sigma: int = 25, **more: object) -> results.Row:
+    return {"method": method, "set": "cbsd68", "input": "8-bit", "sigma": sigma, "psnr": psnr, "ssim": 0.9, **more}
+
+
+def test_merge_replaces_the_same_row_and_keeps_the_others() -> None:
+    results.merge("quality", [row("slow", 1.0), row("fast", 2.0), row("fast", 3.0, 50)], KEYS, ("slow", "fast"))
+    results.merge("quality", [row("fast", 4.0)], KEYS, ("slow", "fast"))
+    found = {(each["method"], each["sigma"]): each["psnr"] for each in results.load("quality")["rows"]}
+    assert found == {("slow", 25): 1.0, ("fast", 25): 4.0, ("fast", 50): 3.0}
+
+
+def test_merge_drops_methods_that_are_gone(folder: Path) -> None:
+    results.merge("quality", [row("old", 1.0)], KEYS, ("old",))
+    results.merge("quality", [row("new", 2.0)], KEYS, ("new",))
+    assert [each["method"] for each in results.load("quality")["rows"]] == ["new"]
+    assert [path.name for path in folder.iterdir()] == ["quality.json"]
+
+
+def test_stale_names_changed_unmeasured_and_half_measured_models() -> None:
+    rows = [
+        *(row("same", 1.0, fingerprint="a"), row("changed", 1.0, fingerprint="old")),
+        *(row("half", 1.0, 25, fingerprint="new"), row("half", 1.0, 50, fingerprint="old")),
+    ]
+    complaints = results.stale(rows, {"same": "a", "changed": "new", "half": "new", "absent": "b"})
+    assert complaints == [
+        f"changed: {results.OTHER_FILE}",
+        f"half: {results.OTHER_FILE}",
+        "absent: not measured",
+    ]
+
+
+def test_quality_table_orders_methods_marks_subsets_and_what_is_published() -> None:
+    rows = [row("photo fp32", 32.0), row("photo fp32", 30.0, 15), row("BM3D", 31.0), row("noisy", 20.0)]
+    results.save("quality", rows)
+    lines = table.quality("").splitlines()
+    firsts = [line.split(" | ")[0].removeprefix("| ") for line in lines[2:6]]
+    assert firsts == ["noisy", "BM3D, every 17th image", "photo fp32", "*CBM3D, published*"]
+    assert "| 30.00 / 32.00 / - |" in lines[4]
+    assert lines[4].endswith("| 0.900 |")
+    assert "*FFDNet-clip, published* |  | 33.89 / 31.23 / 27.95 |" in table.quality("")
+
+
+def test_a_card_shows_its_own_model_alone() -> None:
+    results.save("quality", [row(name, 32.0) for name in ("photo fp32", "photo int8", "photo-fast fp32", "noisy")])
+    text = table.rewritten("a\n<!-- table: quality photo -->\nold\n<!-- end of table -->\nb")
+    assert [name in text for name in ("photo fp32", "photo int8", "photo-fast", "noisy", "published", "old")] == [
+        *(True, True, False, False, False, False)
+    ]
+    assert table.rewritten(text) == text
+
+
+def test_camera_table_joins_the_sets_by_their_images() -> None:
+    rows = [
+        {"method": "photo fp32", "set": "cbsd68", "images": 3, "psnr": 44.0, "worst": 40.0},
+        {"method": "photo fp32", "set": "kodak24", "images": 1, "psnr": 40.0, "worst": 39.0},
+        {
+            "method": "photo fp32",
+            "set": "real",
+            "images": 51,
+            "psnr": 38.5,
+            "psnr_third": 38.1,
+            "psnr_third_rounded": 38.07,
+            "worst_gain": -0.1,
+        },
+        {
+            "method": "noisy",
+            "set": "real",
+            "images": 51,
+            "psnr": 36.0,
+            "psnr_third": 35.4,
+            "psnr_third_rounded": 35.4,
+            "worst_gain": 0.0,
+        },
+    ]
+    results.save("camera", rows)
+    text = table.camera("")
+    assert "| photo fp32 | 38.10 | 38.07 | 38.50 | -0.10 | 43.00 | 39.00 |" in text
+    assert "| noisy | 35.40 | 35.40 | 36.00 | 0.00 |  |  |" in text
+    assert "published* | 38.01 |" in text
+
+
+def test_models_table_leaves_out_what_a_peer_does_not_have() -> None:
+    model = {"method": "photo int8", "kmac_per_pixel": 20.2, "parameters": 554492, "file_kb": 615, "peak_mb": 59}
+    for threads in (1, 2):
+        model |= {f"mpix_per_s_{threads}": 2.0 * threads, f"ratio_{threads}": 10.0, f"ratio_to_fp32_{threads}": 1.5}
+    results.save("models", [model, {"method": "OpenCV bilateral", "mpix_per_s_1": 7.0, "ratio_1": 40.0}])
+    text = table.models("")
+    assert "| OpenCV bilateral |  |  |  | 7.00 | 40.00 |  |  |\n| photo int8 | 20.2 |" in text
+    assert "| 554k | 615 | 2.00 / 4.00 | 10.00 / 10.00 | 1.50 / 1.50 | 59 |" in text

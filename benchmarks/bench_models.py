@@ -20,7 +20,7 @@ from benchmarks import results
 from benchmarks.ffdnet import ffdnet_shaped
 from benchmarks.graph import conv_cost
 from benchmarks.noisy import Image, noisy_image
-from benchmarks.packaged import color_models, fingerprint
+from benchmarks.packaged import color_models, fingerprint, model_files
 from benchmarks.peers import PEERS
 from benchmarks.timing import interleaved_seconds
 
@@ -122,7 +122,7 @@ def main() -> None:
     def keep(rows: list[results.Row]) -> None:
         for row in rows:
             results.show(row)
-        results.merge("models", rows, ("method",), (BASE, *files, *PEERS))
+        results.merge("models", rows, ("method",), {BASE, *PEERS, *model_files()})
 
     contents = {method: file.read_bytes() for method, file in files.items() if any(t in method for t in args.methods)}
     keep(measure_models({BASE: ffdnet_shaped(), **contents}, args.rounds))

@@ -14,7 +14,7 @@ import numpy as np
 from aeinfer import AEInfer, metrics
 from benchmarks import results
 from benchmarks.noisy import INPUTS, SIGMAS, Image, noisy_image, read_set, real_pairs, rounded
-from benchmarks.packaged import color_models
+from benchmarks.packaged import color_models, model_files
 from benchmarks.peers import PEERS, Peer
 
 SETS = ("cbsd68", "kodak24")
@@ -118,7 +118,7 @@ def main() -> None:
             row = {"method": method, **facts, **figures}
             results.show(row)
             if args.every == 1:
-                results.merge(name, [row], KEYS[name], everything)
+                results.merge(name, [row], KEYS[name], {NOISY, *PEERS, *model_files()})  # those there are by now
 
 
 if __name__ == "__main__":

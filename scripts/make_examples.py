@@ -1,4 +1,4 @@
-"""Make examples/ again: small CC0 photographs and test digits, clean and with the noise that `aeinfer noise` adds.
+"""Make examples/ again: small CC0 photographs and test digits, clean and noisy.
 
 `python -m scripts.make_examples --photos data/photos --digits data/mnist`
 """
@@ -8,12 +8,17 @@ import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 
+from aeinfer import kernels
 from aeinfer.cli import main as aeinfer
+from train.camera import add_camera_noise
 from train.idx import read_digits
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PHOTOS = ("budgie__abstract-spiral", "budgie__canyon-wren", "budgie__singaporean-cityscape")  # CC0-1.0
+CAMERA = "canyon-wren"  # has a camera's noise, the others white noise
+CAMERA_SEED = 0
 LONGEST_SIDE = 400
 DIGITS = 10
 
@@ -39,6 +44,9 @@ def main() -> None:
         code = aeinfer(["noise", clean, "-o", noisy, "--sigma", sigma, "--quiet"])
         if code:
             raise SystemExit(code)
+    clean = cv2.imread(str(EXAMPLES / "photos" / "clean" / f"{CAMERA}.png"), cv2.IMREAD_COLOR_RGB)
+    noisy = kernels.from_float(add_camera_noise(clean, np.random.default_rng(CAMERA_SEED)), np.uint8)
+    cv2.imwrite(str(EXAMPLES / "photos" / "noisy" / f"{CAMERA}.png"), noisy[..., ::-1])
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def add_camera_noise(photo: NDArray[np.uint8], rng: np.random.Generator) -> Imag
     Parameters
     ----------
     photo : uint8 (H, W, 3)
-        Clean RGB, even sides.
+        Clean RGB.
     rng : Generator
         Draws the camera, the light, the strength of the noise and the quality of the JPEG.
 

@@ -51,7 +51,7 @@ SEED = Recipe(
 
 def to_int8(recipe: Recipe) -> Recipe:
     """The short run with rounding that follows a long one without."""
-    return replace(recipe, int8=True, epochs=2, optimizer="adamw", learning_rate=2e-4, clip=0.1)
+    return replace(recipe, int8=True, epochs=2, optimizer="adamw", learning_rate=1e-4, clip=0.1)
 
 
 PHOTO = Recipe(
@@ -65,7 +65,7 @@ RECIPES = {
     ("conv", "default"): Recipe("conv", loss="bce", sigma=127.5, epochs=18, learning_rate=2e-3, ema=0.999),
     ("photo", "default"): PHOTO,
     ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=20),
-    ("photo-best", "default"): replace(PHOTO, model="photo-best", batch=8, epochs=14),
+    ("photo-best", "default"): replace(PHOTO, model="photo-best", batch=8, epochs=20),
 }
 RECIPES |= {(model, "int8"): to_int8(recipe) for (model, _), recipe in RECIPES.items() if model.startswith("photo")}
 LOSSES = {"bce": F.binary_cross_entropy, "mse": F.mse_loss, "l1": F.l1_loss}

@@ -12,7 +12,8 @@ from aeinfer.tiling import plan_tiles
 from benchmarks import table
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-NAMES = ("mnist-conv", "mnist-dense", "photo")
+PHOTO_NAMES = ("photo", "photo-best", "photo-fast")
+NAMES = ("mnist-conv", "mnist-dense", *PHOTO_NAMES)
 
 
 def examples(folder: str) -> list[np.ndarray]:
@@ -75,14 +76,20 @@ def test_dense_keeps_clean_digits_in_64_numbers() -> None:
     assert mean_psnr(decoded, clean) > 21.5
 
 
+@pytest.mark.parametrize("name", PHOTO_NAMES)
+def test_int8_of_the_photo_family_needs_no_slow_products(name: str) -> None:
+    assert not AEInfer.load(name, precision="int8").info.saturates
+
+
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_tiles_of_the_photo_model_equal_the_whole(precision: str) -> None:
+@pytest.mark.parametrize("name", PHOTO_NAMES)
+def test_tiles_of_a_photo_model_equal_the_whole(name: str, precision: str) -> None:
     image = np.pad(kernels.to_float(examples("photos/noisy")[0]), ((0, 400), (0, 400), (0, 0)), mode="symmetric")
-    info = AEInfer.load("photo", precision=precision).info
+    info = AEInfer.load(name, precision=precision).info
     plan = plan_tiles(*image.shape[:2], tile=256, halo=info.halo, stride=info.stride)
     assert len(plan.positions) >= 4
     assert all(len(np.unique(plan.positions[:, axis])) > 1 for axis in (0, 1))
-    whole, tiled = (AEInfer.load("photo", precision=precision, tile=tile)(image) for tile in (4096, 256))
+    whole, tiled = (AEInfer.load(name, precision=precision, tile=tile)(image) for tile in (4096, 256))
     assert np.abs(whole - tiled).max() * 255 < 0.5
 
 

@@ -17,7 +17,9 @@ def packaged_models() -> dict[str, Path]:
     """
     folder = Path(__file__).parent
     # NAME.int8.onnx and NAME.encoder.onnx are companions of NAME.onnx, not models of their own
-    return {path.stem: path for path in sorted(folder.glob("*.onnx")) if "." not in path.stem}
+    return {
+        path.stem: path for path in sorted(folder.glob("*.onnx"), key=lambda path: path.stem) if "." not in path.stem
+    }
 
 
 def precision_files(path: Path) -> dict[str, Path]:

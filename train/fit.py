@@ -95,7 +95,7 @@ def fit(
     resume : bool
         Go on from last.pt; on a CPU the result is that of an unbroken run, bit for bit.
     device : str
-        "cpu" or "cuda".
+        "cpu", or "cuda", where the network runs in bfloat16 and the loss and the weights stay float32.
     stop_after : int
         Save and return after that many steps of this call; 0 runs to the end.
     start : Path or None
@@ -121,7 +121,9 @@ def fit(
         noisy, clean = (
             torch.from_numpy(part).to(device, memory_format=torch.channels_last) for part in data.batch(state["step"])
         )
-        loss = LOSSES[recipe.loss](model.train()(noisy), clean)
+        with torch.autocast("cuda", torch.bfloat16, enabled=device.startswith("cuda")):
+            output = model.train()(noisy)
+        loss = LOSSES[recipe.loss](output.float(), clean)
         model.zero_grad()
         loss.backward()
         if recipe.clip:

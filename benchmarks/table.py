@@ -38,7 +38,8 @@ def by_method(rows: Iterable[results.Row], model: str) -> dict[str, list[results
         if model in ("", row["method"].rpartition(" ")[0]):
             found.setdefault(row["method"], []).append(row)
     order = ["noisy", *PEERS]
-    return dict(sorted(found.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
+    place = {method: i for i, method in enumerate([*order, *sorted(found.keys() - set(order))])}
+    return dict(sorted(found.items(), key=lambda item: place[item[0]]))
 
 
 def three(figures: Mapping[int, float]) -> str:

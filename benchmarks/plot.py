@@ -42,6 +42,17 @@ def published() -> dict[str, Point]:
     }
 
 
+def place(name: str, point: Point) -> tuple[Point, str]:
+    """Offset and alignment of a label, so that neighbours stay apart."""
+    if name in PEERS:
+        return ((8, -3), "left") if 1 < point[0] < 50 else ((-8, -3), "right")
+    if name.endswith("int8"):
+        return (0, -13), "right"
+    if name.endswith("fp32"):
+        return (0, 6), "left"
+    return ((0, -13) if name == "DnCNN" else (0, 6)), "center"
+
+
 def draw(target: Path = TARGET) -> None:
     plt.rcParams.update({"svg.hashsalt": "aeinfer", "svg.fonttype": "path", "font.size": 9})
     figure, axes = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
@@ -54,15 +65,14 @@ def draw(target: Path = TARGET) -> None:
         rates, psnrs = ([point[i] for point in points.values()] for i in (0, 1))
         axes.scatter(rates, psnrs, s=42, edgecolors=edge, facecolors=face, label=label, zorder=3)
         for name, point in points.items():
-            below = name.endswith("int8") or name == "DnCNN"
-            offset = (0, -12) if below else (0, 6)
-            axes.annotate(name, point, offset, textcoords="offset points", ha="center", color=edge, fontsize=8)
+            offset, side = place(name, point)
+            axes.annotate(name, point, offset, textcoords="offset points", ha=side, color=edge, fontsize=8)
     axes.set(xscale="log", xlabel="megapixels a second, one thread", ylabel="PSNR in dB, CBSD68, sigma 25")
     axes.margins(x=0.12, y=0.1)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.grid(alpha=0.25, which="major")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower left", frameon=False)
+    axes.legend(loc="upper right", frameon=False)
     figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)
     plt.close(figure)
 

@@ -181,11 +181,17 @@ def main(argv: list[str] | None = None) -> int:
     stated = {"name": args.name or args.output.stem} | {fact: getattr(args, fact) for fact in STATED}
     try:
         model, recipe = trained_model(args.checkpoint)
+        if args.int8:
+            rounding, int8_recipe = trained_model(args.int8)
+            if not int8_recipe.get("int8") or int8_recipe["model"] != recipe["model"]:
+                raise InputError(
+                    f"expected a checkpoint of {recipe['model']}'s recipe int8, got another's: {args.int8}"
+                )
         data = open_data(Recipe(**recipe), args.data, not args.no_verify_data)
         proto, info = export(model, recipe, args.output, data, **stated)
         export_halves(model, args.output, info)
         if args.int8:
-            kept = export_trained_int8(model, trained_model(args.int8)[0], info, args.output, data, args.gate)
+            kept = export_trained_int8(model, rounding, info, args.output, data, args.gate)
         else:
             kept = args.no_int8 or export_int8(model, proto, info, args.output, data, args.gate)
     except (AEInferError, FileNotFoundError) as error:

@@ -101,6 +101,8 @@ def fit(
     start : Path or None
         A checkpoint whose weights the run begins with; the int8 recipes need one.
     """
+    if recipe.int8 and start is None and not resume:
+        raise InputError("the recipe int8 goes on from a trained network: give its checkpoint with --start")
     torch.manual_seed(recipe.seed)
     torch.set_flush_denormal(True)  # gradients of a saturated sigmoid are denormal, and three times as slow
     model = begin(recipe, data, start).to(device, memory_format=torch.channels_last)  # a quarter faster on a CPU
@@ -155,9 +157,16 @@ def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
     """Return the network at step 0: fresh, or with the weights of a checkpoint, its ranges measured if it rounds."""
     model = MODELS[recipe.model]()
     if start is not None:
-        model.load_state_dict(read_checkpoint(start)["weights"])
+        try:
+            model.load_state_dict(read_checkpoint(start)["weights"])
+        except RuntimeError as error:
+            raise InputError(
+                f"expected a checkpoint of {recipe.model} to start from, but {start} is another's"
+            ) from error
     if recipe.int8:
-        calibrate(rounded(model), (torch.from_numpy(data.batch(step)[0]) for step in range(CALIBRATION_BATCHES)))
+        rounded(model)
+    if recipe.int8 and start is not None:
+        calibrate(model, (torch.from_numpy(data.batch(step)[0]) for step in range(CALIBRATION_BATCHES)))
     return model
 
 
@@ -262,8 +271,6 @@ def main(argv: list[str] | None = None) -> int:
     given = {name: value for name in ("sigma", "epochs", "seed") if (value := getattr(args, name)) is not None}
     recipe = replace(RECIPES[args.model, args.recipe], **given)
     folder = args.out or Path("runs") / (f"{args.model}-int8" if recipe.int8 else args.model)
-    if recipe.int8 and not args.start and not args.resume:
-        parser.error("the recipe int8 starts from a trained network: give its checkpoint with --start")
     if (folder / "last.pt").exists() and not args.resume:
         parser.error(f"{folder} holds a run already: go on with --resume, or give another --out")
     model = MODELS[recipe.model]()

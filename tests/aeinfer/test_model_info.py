@@ -22,6 +22,7 @@ FULL = ModelInfo(
     bytes_per_pixel=512,
     torch_error=3e-6,
     psnr={"kodak 25": 30.1},
+    saturates=False,
     calibration="32 tiles",
     training_data="photographs",
     training_license="CC0",

@@ -171,6 +171,17 @@ def test_values_stay_in_8_bits_between_convolutions(trained_int8: Path, tmp_path
     assert kinds["QLinearConv"] > 15
 
 
+def test_int8_of_another_recipe_is_refused(
+    photo_checkpoint: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(photo_checkpoint), "-o", str(tmp_path / "photo.onnx"), "--data", str(photos)]
+    with pytest.raises(SystemExit) as stop:
+        command.main([*arguments, "--int8", str(photo_checkpoint)])
+    assert stop.value.code == 2
+    assert "recipe int8" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_calibrated_int8_may_saturate(dense: Path) -> None:
     assert AEInfer.load(dense, precision="int8").info.saturates
 

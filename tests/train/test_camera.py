@@ -46,7 +46,7 @@ def test_camera_noise_is_mild_correlated_and_around_the_photograph(photo: np.nda
         assert np.abs(levels - levels.round()).max() < 1e-3
         assert 0 <= levels.min() <= levels.max() <= 255
         noise = (levels - photo)[4:-4, 4:-4]
-        assert np.abs(noise.mean((0, 1))).max() < 0.5 + 0.2 * noise.std()  # the tone curve bends strong noise
+        assert np.abs(noise.mean((0, 1))).max() < 0.5 + 0.35 * noise.std()  # the tone curve bends strong noise
         strengths.append(noise.std())
         noise = noise - noise.mean((0, 1))
         correlations.append((noise[:, 1:] * noise[:, :-1]).mean() / np.square(noise).mean())

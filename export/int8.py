@@ -8,8 +8,9 @@ import onnx
 import onnxruntime as ort
 from onnx import numpy_helper
 
+from train.quantization import ACTIVATION_MAX
+
 MOVES = ("Resize", "DepthToSpace")  # operators that move values and make no new ones: their steps are their input's
-ACTIVATION_MAX = 255
 PAIR_LIMIT = 2**15 - 1  # what AVX2 adds pairs of u8 x s8 products in
 
 

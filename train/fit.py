@@ -1,4 +1,4 @@
-"""Train one autoencoder: `python -m train.fit dense|conv|photo`; the whole loop is in sight, nothing is exported."""
+"""Train one autoencoder: `python -m train.fit MODEL`; the whole loop is in sight, nothing is exported."""
 
 import argparse
 import copy
@@ -19,14 +19,14 @@ from train.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from train.data import Data, Digits, Pair, Photos
 from train.models import MODELS, macs, parameter_count
 from train.muon import Muon
-from train.quantization import calibrate, rounded
+from train.quantization import build_model, calibrate, rounded
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides a run: the same recipe on the same data gives the same weights."""
 
-    model: str  # "dense", "conv" or "photo"
+    model: str  # a name in MODELS
     loss: str = "mse"  # "bce", "mse" or "l1"
     sigma: float = 0.0  # noise in 8-bit levels; for photographs the upper end, drawn from 0 per crop
     batch: int = 128
@@ -118,20 +118,8 @@ def fit(
     first = state["step"]
     progress = tqdm(total=total, initial=first, desc=recipe.model, unit="step", dynamic_ncols=True)
     while state["step"] < total and not (recipe.patience and state["stale"] >= recipe.patience):
-        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-            group["lr"] = group["initial_lr"] * schedule(recipe, state["step"], total)
-        noisy, clean = (
-            torch.from_numpy(part).to(device, memory_format=torch.channels_last) for part in data.batch(state["step"])
-        )
-        with torch.autocast("cuda", torch.bfloat16, enabled=device.startswith("cuda")):
-            output = model.train()(noisy)
-        loss = LOSSES[recipe.loss](output.float(), clean)
-        model.zero_grad()
-        loss.backward()
-        if recipe.clip:
-            nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        for optimizer in optimizers:
-            optimizer.step()
+        share = schedule(recipe, state["step"], total)
+        loss = update(recipe, model, optimizers, data.batch(state["step"]), share, device)
         average(averaged, model, recipe.ema, state["step"])
         state["step"] += 1
         progress.update()
@@ -155,19 +143,35 @@ def fit(
 
 def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
     """Return the network at step 0: fresh, or with the weights of a checkpoint, its ranges measured if it rounds."""
+    if start is None:
+        return build_model(recipe.model, recipe.int8)
     model = MODELS[recipe.model]()
-    if start is not None:
-        try:
-            model.load_state_dict(read_checkpoint(start)["weights"])
-        except RuntimeError as error:
-            raise InputError(
-                f"expected a checkpoint of {recipe.model} to start from, but {start} is another's"
-            ) from error
+    try:
+        model.load_state_dict(read_checkpoint(start)["weights"])
+    except RuntimeError as error:
+        raise InputError(f"expected a checkpoint of {recipe.model} to start from, but {start} is another's") from error
     if recipe.int8:
-        rounded(model)
-    if recipe.int8 and start is not None:
-        calibrate(model, (torch.from_numpy(data.batch(step)[0]) for step in range(CALIBRATION_BATCHES)))
+        calibrate(rounded(model), (torch.from_numpy(data.batch(step)[0]) for step in range(CALIBRATION_BATCHES)))
     return model
+
+
+def update(
+    recipe: Recipe, model: nn.Module, optimizers: list[torch.optim.Optimizer], pair: Pair, share: float, device: str
+) -> Tensor:
+    """Take one step on a batch with that share of the learning rates, and return the loss before it."""
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+        group["lr"] = group["initial_lr"] * share
+    noisy, clean = (torch.from_numpy(part).to(device, memory_format=torch.channels_last) for part in pair)
+    with torch.autocast("cuda", torch.bfloat16, enabled=device.startswith("cuda")):
+        output = model.train()(noisy)
+    loss = LOSSES[recipe.loss](output.float(), clean)
+    model.zero_grad()
+    loss.backward()
+    if recipe.clip:
+        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+    for optimizer in optimizers:
+        optimizer.step()
+    return loss.detach()
 
 
 def make_optimizers(recipe: Recipe, model: nn.Module) -> list[torch.optim.Optimizer]:
@@ -255,7 +259,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.fit", description=__doc__)
     parser.add_argument("model", choices=sorted(MODELS))
     parser.add_argument("--data", type=Path, help="folder of IDX files, or of photographs [data/mnist, data/photos]")
-    parser.add_argument("--recipe", default="default", help="default, or seed: the classic Keras recipe")
+    parser.add_argument("--recipe", default="default", help="default; seed: the classic Keras recipe; int8: rounding")
     parser.add_argument("--sigma", type=float, help="noise in 8-bit levels: 127.5 is 0.5; 0 trains a plain autoencoder")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int)

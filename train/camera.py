@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aeinfer import noise
+from aeinfer import kernels, noise
 
 Image = NDArray[np.float32]
 
@@ -85,7 +85,7 @@ def add_camera_noise(photo: NDArray[np.uint8], rng: np.random.Generator) -> Imag
         raw, sigma=255 * np.exp(log_read / 2), peak=np.exp(-log_shot), seed=int(rng.integers(2**62))
     )
     noisy, plain = (_develop(r, DEMOSAIC[corner][edge_aware], develop) for r in (noisy_raw, raw))
-    return _jpeg(photo / np.float32(255) + _smoothed(noisy - plain, rng), rng)
+    return _jpeg(kernels.to_float(photo) + _smoothed(noisy - plain, rng), rng)
 
 
 def _mosaic(light: Image, corner: tuple[int, int]) -> Image:
@@ -121,10 +121,10 @@ def _smoothed(difference: Image, rng: np.random.Generator) -> Image:
 
 def _jpeg(image: Image, rng: np.random.Generator) -> Image:
     """Round to 8 bits and, three times of four, go through JPEG of a good quality."""
-    levels = np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
+    levels = kernels.from_float(image, np.uint8)
     if rng.random() < 0.25:
-        return levels / np.float32(255)
+        return kernels.to_float(levels)
     sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if rng.random() < 0.5 else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
     options = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(80, 101)), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     _ok, file = cv2.imencode(".jpg", levels[..., ::-1], options)
-    return cv2.imdecode(file, cv2.IMREAD_COLOR_RGB) / np.float32(255)
+    return kernels.to_float(cv2.imdecode(file, cv2.IMREAD_COLOR_RGB))

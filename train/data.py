@@ -20,6 +20,9 @@ Pair = tuple[Tensor, Tensor]
 
 HELD_OUT_DIGITS = 5000  # of the 60,000: early stopping looks at these, never at the test digits
 HELD_OUT_PHOTOS = 20  # every 20th photograph, in sorted order
+TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
+MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
+TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
 VALIDATION_SEED = 2**32  # apart from every seed of an epoch or a step
 
 
@@ -70,6 +73,7 @@ class Photos:
     A share `camera` of them has the noise of a camera instead.
 
     Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away.
+    Most of a photograph is smooth: most crops are the most textured one of several drawn.
     """
 
     steps_per_epoch = 500
@@ -82,6 +86,7 @@ class Photos:
             )
         kept, paths = paths[::HELD_OUT_PHOTOS], [p for i, p in enumerate(paths) if i % HELD_OUT_PHOTOS]
         self.photos = [_read_rgb(path) for path in paths]
+        self.textures = [_texture(photo) for photo in self.photos]
         self.size, self.crop, self.sigma, self.seed, self.camera = batch, crop, sigma, seed, camera
         middles = [_middle(_read_rgb(path), 256) for path in kept]
         self.validation = [
@@ -108,15 +113,33 @@ class Photos:
         return noisy, clean
 
     def _crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        photo = self.photos[rng.integers(len(self.photos))]
-        shrink = 1.0 if rng.random() < 0.3 else rng.uniform(1.0, 2.5)
-        side = min(int(self.crop * shrink), *photo.shape[:2])
-        top, left = rng.integers(photo.shape[0] - side + 1), rng.integers(photo.shape[1] - side + 1)
-        crop = photo[top : top + side, left : left + side]
+        drawn = [self._place(rng) for _ in range(CANDIDATES if rng.random() < TEXTURED else 1)]
+        index, top, left, side = max(drawn, key=self._texture_at)
+        crop = self.photos[index][top : top + side, left : left + side]
         if side != self.crop:
             crop = cv2.resize(crop, (self.crop, self.crop), interpolation=cv2.INTER_AREA)
         crop = np.rot90(crop, rng.integers(4))
         return crop[:, ::-1] if rng.random() < 0.5 else crop
+
+    def _place(self, rng: np.random.Generator) -> tuple[int, int, int, int]:
+        """Index of a photograph, top, left and side of a square in it."""
+        index = int(rng.integers(len(self.photos)))
+        height, width = self.photos[index].shape[:2]
+        shrink = 1.0 if rng.random() < 0.2 else MOST_SHRUNK ** rng.random()
+        side = min(int(self.crop * shrink), height, width)
+        return index, int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1)), side
+
+    def _texture_at(self, place: tuple[int, int, int, int]) -> float:
+        top, left, bottom, right = (length // TEXTURE_BLOCK for length in (*place[1:3], *np.add(place[1:3], place[3])))
+        return float(self.textures[place[0]][top : bottom + 1, left : right + 1].mean())
+
+
+def _texture(photo: NDArray[np.uint8]) -> Tensor:
+    """Mean absolute Laplacian of the green channel per block; at half the size, where a sensor's own grain is gone."""
+    half = cv2.resize(photo[..., 1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    height, width = (-(-length // TEXTURE_BLOCK) for length in photo.shape[:2])
+    energy = np.abs(cv2.Laplacian(half, cv2.CV_32F))
+    return cv2.resize(energy, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _quantize_some(noisy: Tensor, chosen: NDArray[np.bool_]) -> Tensor:

@@ -55,7 +55,7 @@ def to_int8(recipe: Recipe) -> Recipe:
 
 
 PHOTO = Recipe(
-    "photo", loss="l1", sigma=55.0, batch=12, crop=96, epochs=46, camera=0.2, optimizer="muon", ema=0.999, clip=0
+    "photo", loss="l1", sigma=55.0, batch=12, crop=96, epochs=90, camera=0.2, optimizer="muon", ema=0.999, clip=0
 )
 RECIPES = {
     # the seed's recipe; adadelta at rate 1, as its paper has it and as Keras had it when the recipe was written
@@ -64,7 +64,7 @@ RECIPES = {
     ("dense", "default"): Recipe("dense", epochs=40, ema=0.999),
     ("conv", "default"): Recipe("conv", loss="bce", sigma=127.5, epochs=18, learning_rate=2e-3, ema=0.999),
     ("photo", "default"): PHOTO,
-    ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=20),
+    ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=60),
     ("photo-best", "default"): replace(PHOTO, model="photo-best", batch=8, epochs=20),
 }
 RECIPES |= {(model, "int8"): to_int8(recipe) for (model, _), recipe in RECIPES.items() if model.startswith("photo")}

@@ -166,7 +166,7 @@ class PhotoAutoencoder(nn.Module):
 
 def photo_fast() -> PhotoAutoencoder:
     """A quarter of the work of `photo`, most of it in a single convolution at half resolution."""
-    return PhotoAutoencoder((32, 32, 48), encoder=(0, 0), middle=1, decoder=(1, 0), depth=1, tail=1)
+    return PhotoAutoencoder((32, 32, 48, 64), encoder=(0, 0, 0), middle=2, decoder=(1, 0, 0), depth=1, head=4, tail=1)
 
 
 def photo_best() -> PhotoAutoencoder:

@@ -19,7 +19,7 @@ from train.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from train.data import Data, Digits, Pair, Photos
 from train.models import MODELS, macs, parameter_count
 from train.muon import Muon
-from train.quantization import build_model, calibrate, rounded
+from train.quantization import RoundedActivation, build_model, calibrate, rounded
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Recipe:
     muon_rate: float = 8e-3
     cosine: bool = True  # warm up, then fall to zero along a cosine; False keeps the rate
     ema: float = 0.0  # weights are also averaged with this decay per step; 0 does not average
-    clip: float = 0.1  # largest norm of the gradient; Adam cares for its direction, a spike costs epochs; 0 is none
+    clip: float = 0.1  # largest norm of the gradient: one spike stays in the momentum and costs epochs; 0 is none
     patience: int = 0  # stop after so many epochs without a lower validation loss; 0 never does
     int8: bool = False  # train with rounded weights and activations, from the weights of a trained network
     seed: int = 0
@@ -55,7 +55,7 @@ def to_int8(recipe: Recipe) -> Recipe:
 
 
 PHOTO = Recipe(
-    "photo", loss="l1", sigma=55.0, batch=12, crop=96, epochs=90, camera=0.2, optimizer="muon", ema=0.999, clip=0
+    "photo", loss="l1", sigma=55.0, batch=12, crop=96, epochs=60, camera=0.2, optimizer="muon", ema=0.999, clip=0.3
 )
 RECIPES = {
     # the seed's recipe; adadelta at rate 1, as its paper has it and as Keras had it when the recipe was written
@@ -71,6 +71,7 @@ RECIPES |= {(model, "int8"): to_int8(recipe) for (model, _), recipe in RECIPES.i
 LOSSES = {"bce": F.binary_cross_entropy, "mse": F.mse_loss, "l1": F.l1_loss}
 WARM_UP_STEPS = 200
 CALIBRATION_BATCHES = 10
+RANGE_RATE = 10.0  # learning rate of the logarithm of a range, in that of the weights
 CHECKPOINT_SECONDS = 180
 
 
@@ -181,9 +182,11 @@ def make_optimizers(recipe: Recipe, model: nn.Module) -> list[torch.optim.Optimi
     else:
         convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
         hidden = [layer.weight for layer in convolutions[1:-1]] if recipe.optimizer == "muon" else []
-        rest = set(model.parameters()) - set(hidden)
+        ranges = [layer.log_scale for layer in model.modules() if isinstance(layer, RoundedActivation)]
+        rest = set(model.parameters()) - set(hidden) - set(ranges)
         ordered = [parameter for parameter in model.parameters() if parameter in rest]
-        made = [torch.optim.AdamW(ordered, lr=recipe.learning_rate, weight_decay=0.0)]
+        groups = [{"params": ordered}, {"params": ranges, "lr": RANGE_RATE * recipe.learning_rate}]
+        made = [torch.optim.AdamW(groups[: 1 + bool(ranges)], lr=recipe.learning_rate, weight_decay=0.0)]
         made += [Muon(hidden, lr=recipe.muon_rate)] if hidden else []
     for group in (group for optimizer in made for group in optimizer.param_groups):
         group["initial_lr"] = group["lr"]

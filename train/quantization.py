@@ -1,17 +1,18 @@
 """The int8 network while it is trained: values rounded to the steps that the exported file will have; no loop is here.
 
 Weights take 7 bits and activations 8, so that the sum of two products, 2 * 63 * 255, fits in 16 bits: processors that
-add pairs of u8 x s8 products in 16 bits (AVX2 without VNNI) then saturate no more than any other. First convolution and
-last subtraction stay in floating point: what enters and leaves is the image itself.
+add pairs of u8 x s8 products in 16 bits (AVX2 without VNNI) then saturate no more than any other. First and last
+convolution, last sum and subtraction stay in floating point: what enters and leaves is the image itself.
 """
 
+import math
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from train.models import MODELS, Add, Conv
+from train.models import MODELS, Add, Conv, PhotoAutoencoder
 
 WEIGHT_MAX = 63
 ACTIVATION_MAX = 255
@@ -30,32 +31,37 @@ class RoundedWeight(nn.Module):
 
 
 class RoundedActivation(nn.Module):
-    """Activations on 256 steps, one scale and zero point for all; measures its range in `calibrate`."""
+    """Activations on 256 steps, one scale and zero point for all; measures its range in `calibrate`, then learns it.
 
-    scale: Tensor
+    The scale's gradient is that of Esser et al., "Learned Step Size Quantization" (ICLR 2020); the zero point stays.
+    """
+
     zero_point: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("scale", torch.ones(()))
+        self.log_scale = nn.Parameter(torch.zeros(()))
         self.register_buffer("zero_point", torch.zeros((), dtype=torch.int32))
         self.range: tuple[float, float] | None = None  # while it is being measured
 
     def forward(self, x: Tensor) -> Tensor:
+        scale = self.log_scale.exp()
         if torch.onnx.is_in_onnx_export():
-            return _quantize_dequantize(x, self.scale, self.zero_point.to(torch.uint8))
+            return _quantize_dequantize(x, scale, self.zero_point.to(torch.uint8))
         if self.range is not None:
             self._measure(x)
             return x
-        return torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero_point, 0, ACTIVATION_MAX)
+        steps = (x / scale + self.zero_point).clamp(0, ACTIVATION_MAX)
+        return (steps + (steps.round() - steps).detach() - self.zero_point) * scale
 
     def _measure(self, x: Tensor) -> None:
-        values = x.detach().flatten().sort().values
+        values = x.flatten().sort().values
         outside = int(OUTSIDE * len(values))
         low, high = min(self.range[0], values[outside].item()), max(self.range[1], values[-1 - outside].item())
         self.range = low, high
-        self.scale.fill_(max(high - low, 1e-8) / ACTIVATION_MAX)
-        self.zero_point.fill_(round(-low / self.scale.item()))
+        scale = max(high - low, 1e-8) / ACTIVATION_MAX
+        self.log_scale.fill_(math.log(scale))
+        self.zero_point.fill_(round(-low / scale))
 
 
 def build_model(name: str, int8: bool) -> nn.Module:
@@ -64,13 +70,14 @@ def build_model(name: str, int8: bool) -> nn.Module:
     return rounded(model) if int8 else model
 
 
-def rounded(model: nn.Module) -> nn.Module:
-    """Let every convolution but the first round its weights, and every step round what it gives."""
-    for name, step in model.named_modules():
-        if isinstance(step, Conv | Add):
+def rounded(model: PhotoAutoencoder) -> PhotoAutoencoder:
+    """Let all but the first and last convolution round their weights, and every step but the last two what it gives."""
+    last_sum = model.decoder[0][-1].add
+    for step in model.modules():
+        if isinstance(step, Conv | Add) and step not in (last_sum, model.tail):
             step.rounding = RoundedActivation()
             step.register_forward_hook(lambda step, _inputs, output: step.rounding(output))
-        if isinstance(step, Conv) and name != "head":
+        if isinstance(step, Conv) and step not in (model.head, model.tail):
             parametrize.register_parametrization(step, "weight", RoundedWeight())
     return model
 

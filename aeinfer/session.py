@@ -75,13 +75,18 @@ class Session:
                 f"device {device!r} did not start: onnxruntime fell back to {self.provider}. "
                 "Check the driver and the CUDA libraries, or ask for device='auto'"
             )
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        try:
+            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+            names = [value.name for value in inputs]
+            self._metadata = self._session.get_modelmeta().custom_metadata_map
+        except UnicodeDecodeError as error:
+            raise ModelError(
+                f"{name}: expected names and facts in UTF-8, got other bytes: the file is damaged"
+            ) from error
         if [value.type for value in inputs] != ["tensor(float)"] or [v.type for v in outputs] != ["tensor(float)"]:
             got = " -> ".join(", ".join(f"{v.name}: {v.type}" for v in values) for values in (inputs, outputs))
             raise ModelError(f"{name}: expected a model of images, one float32 input and one such output, got {got}")
-        self._input = inputs[0].name
-        self.input_shape: list[int | str | None] = inputs[0].shape
-        self._metadata = self._session.get_modelmeta().custom_metadata_map
+        self._input, self.input_shape = names[0], inputs[0].shape
         self._name, self._fingerprint = name, hashlib.sha256(content).hexdigest()[:16]
 
     def info(self) -> ModelInfo:

@@ -4,7 +4,6 @@ Arrays are RGB wherever they have colour; OpenCV's BGR exists inside this room o
 """
 
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aeinfer.atomic import write_whole
 from aeinfer.errors import BackendMissingError, ImageReadError, ImageWriteError, InputError
 from aeinfer.file_format import EXIF_HEADER, FORMATS, XMP_HEADER, FileFacts, inspect
 from aeinfer.picture import Picture, Pixels, turn, upright
@@ -325,14 +325,8 @@ def _options(cv2: Any, name: str, quality: int | None, alpha: bool) -> list[int]
 
 def _replace(target: Path, data: bytes) -> None:
     """Write beside the target, then rename over it: at any point of it either the old file or the new is there."""
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_bytes(data)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(target, data)
     except OSError as error:
         raise ImageWriteError(f"{target}: cannot be written: {error.strerror}") from error
 

@@ -24,8 +24,10 @@ FREE = {"errors", "version"}
 ROOMS = {
     "batching": {"kernels", "tiling"},
     "denoiser": {"arrays", "batching", "session", "tiling", "kernels", "model_info", "models", "stream"},
-    "folder": {"image"},
-    "image": {"file_format", "picture", "tiff_tags"},
+    "folder": {"atomic", "image", "naming"},
+    "naming": {"image"},
+    "report": {"atomic"},
+    "image": {"atomic", "file_format", "picture", "tiff_tags"},
     "picture": {"tiff_tags"},
     "file_format": {"tiff_tags"},
     "session": {"model_info"},

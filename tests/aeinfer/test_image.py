@@ -3,13 +3,14 @@
 import io
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aeinfer import image
+from aeinfer import atomic, image
 from aeinfer.errors import BackendMissingError, ImageReadError, ImageWriteError, InputError
 from aeinfer.file_format import FORMATS, inspect
 from aeinfer.image import read_image, write_image
@@ -267,12 +268,11 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
     target = tmp_path / "a.png"
     write_image(target, np.full((4, 4), 7, np.uint8))
 
-    def half(self: Path, data: bytes) -> int:
-        with self.open("wb") as file:
-            file.write(data[: len(data) // 2])
+    def half(file: IO[bytes], data: bytes) -> None:
+        file.write(data[: len(data) // 2])
         raise stop
 
-    monkeypatch.setattr(Path, "write_bytes", half)
+    monkeypatch.setattr(atomic, "_write_all", half)
     with pytest.raises((KeyboardInterrupt, ImageWriteError)) as caught:
         write_image(target, np.full((4, 4), 9, np.uint8))
     if not isinstance(caught.value, KeyboardInterrupt):

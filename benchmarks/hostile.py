@@ -1,0 +1,130 @@
+"""Valid files of every format, and what must hold when `aeinfer denoise` meets a damaged one; runs inside a cage."""
+
+import contextlib
+import io
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from aeinfer import AEInfer
+from aeinfer.cli import main
+from aeinfer.errors import AEInferError
+from aeinfer.image import quiet_opencv, read_image, write_image
+
+DATA = Path(__file__).parents[1] / "tests" / "data"
+MODEL = DATA / "tiny.onnx"
+SIZE = (37, 53)
+
+
+def image_seeds() -> dict[str, bytes]:
+    """Return name -> content of small valid files: every format, depth and kind of alpha that can be written here."""
+    rng = np.random.default_rng(0)
+    smooth = cv2.resize(rng.integers(0, 256, (5, 7, 4), dtype=np.uint8), SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+    kinds = {"grey": smooth[..., 0], "rgb": smooth[..., :3], "rgba": smooth}
+    deep = {kind: pixels.astype(np.uint16) * 257 for kind, pixels in kinds.items()}
+    wide = {kind: pixels.astype(np.float32) / 255 for kind, pixels in kinds.items() if kind != "rgba"}
+    facts = {"exif": _exif(6), "icc": _icc(), "xmp": b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"}
+    wanted = {"png": {**kinds, **_named(deep, "16")}, "tiff": {**kinds, **_named(deep, "16"), **_named(wide, "float")}}
+    wanted |= {"webp": kinds, "bmp": kinds, "avif": kinds, "jpg": {kind: kinds[kind] for kind in ("grey", "rgb")}}
+    seeds = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix, pictures in wanted.items():
+            for kind, pixels in pictures.items():
+                path = Path(folder, f"{kind}.{suffix}")
+                write_image(path, np.ascontiguousarray(pixels), metadata=facts if kind == "rgb" else None)
+                seeds[path.name] = path.read_bytes()
+    options = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_RST_INTERVAL, 2]
+    seeds["progressive.jpg"] = bytes(cv2.imencode(".jpg", kinds["rgb"], options)[1])
+    seeds["lossy.webp"] = bytes(cv2.imencode(".webp", kinds["rgba"], [cv2.IMWRITE_WEBP_QUALITY, 60])[1])
+    seeds["colours.gif"] = bytes(cv2.imencode(".gif", kinds["rgb"])[1])
+    for poison in (np.nan, np.inf):
+        holed = wide["rgb"].copy()
+        holed[3, 4] = poison
+        seeds[f"{poison}.tiff"] = bytes(cv2.imencode(".tiff", holed)[1])
+    return seeds
+
+
+def _named(pictures: dict[str, np.ndarray], mark: str) -> dict[str, np.ndarray]:
+    return {f"{kind}{mark}": pixels for kind, pixels in pictures.items()}
+
+
+def _exif(orientation: int) -> bytes:
+    entry = (274).to_bytes(2, "little") + (3).to_bytes(2, "little") + (1).to_bytes(4, "little")
+    value = orientation.to_bytes(4, "little")
+    return b"II*\0" + (8).to_bytes(4, "little") + (1).to_bytes(2, "little") + entry + value + bytes(4)
+
+
+def _icc() -> bytes:
+    """The smallest colour profile that libpng accepts: a header without tags."""
+    header = bytearray(132)
+    header[:4] = len(header).to_bytes(4, "big")
+    header[8:24] = b"\x02\0\0\0mntrRGB XYZ "
+    header[36:40] = b"acsp"
+    header[68:80] = bytes.fromhex("0000f6d6000100000000d32d")  # the D50 white that every profile names
+    return bytes(header)
+
+
+def make_image_job() -> Callable[[tuple[str, bytes]], str]:
+    """Return the job that denoises one file (name, content): "written", "refused", or "wrong: ..."."""
+    quiet_opencv()
+    AEInfer.load(MODEL).warmup()  # compiles the kernels before the clock runs
+
+    def job(case: tuple[str, bytes]) -> str:
+        name, content = case
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, name)
+            source.write_bytes(content)
+            return _denoise(source, MODEL, Path(folder, "out"), refusal=1)
+
+    return job
+
+
+def make_model_job() -> Callable[[tuple[str, bytes]], str]:
+    """Return the job that denoises a good image with one damaged model."""
+    quiet_opencv()
+    AEInfer.load(MODEL).warmup()
+    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+
+    def job(case: tuple[str, bytes]) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            source, model = Path(folder, "image.png"), Path(folder, "damaged.onnx")
+            write_image(source, image)
+            model.write_bytes(case[1])
+            return _denoise(source, model, Path(folder, "out"), refusal=4)
+
+    return job
+
+
+def _denoise(source: Path, model: Path, out: Path, refusal: int) -> str:
+    """Judge one run of the command: a result that can be read and nothing else, or a clear line and nothing at all."""
+    said = io.StringIO()
+    before = source.read_bytes()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            code = main(["denoise", str(source), "-o", f"{out}/", "-m", str(model), "--threads", "1", "-q"])
+    except BaseException:  # noqa: BLE001 (whatever it is, it must not leave the command)
+        return f"wrong: {traceback.format_exc(limit=-3)}"
+    left = sorted(path.name for path in out.rglob("*")) if out.exists() else []
+    if source.read_bytes() != before:
+        return "wrong: the original was changed"
+    if code == 0:
+        return _readable(out / source.name, left)
+    if code not in (1, refusal):
+        return f"wrong: exit code {code}: {said.getvalue()}"
+    if left:
+        return f"wrong: refused, but left {left}"
+    return "refused" if said.getvalue().strip() else "wrong: refused without a word"
+
+
+def _readable(target: Path, left: list[str]) -> str:
+    if left != [target.name]:
+        return f"wrong: expected {target.name}, found {left}"
+    try:
+        read_image(target)
+    except AEInferError as error:
+        return f"wrong: the result cannot be read: {error}"
+    return "written"

@@ -1,0 +1,89 @@
+"""The harness of faults: it notices crashes, hangs and lies; and a small part of its table."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory caps and kills are Linux's here")
+if sys.platform == "linux":
+    from benchmarks.bench_faults import mutated
+    from benchmarks.cage import Cage
+    from benchmarks.hostile import DATA, image_seeds, make_image_job, make_model_job
+    from benchmarks.kills import kill_often
+    from benchmarks.mutate import MUTATIONS, mutate
+    from benchmarks.shortages import full_disk, read_only_target
+
+
+def make_odd_job() -> Callable[[str], str]:
+    def job(case: str) -> str:
+        if case == "die":
+            os.abort()
+        if case == "sleep":
+            time.sleep(60)
+        if case == "fill":
+            try:
+                np.ones(200 << 20, np.uint8)
+            except MemoryError:
+                return "refused"
+        return f"did {case}"
+
+    return job
+
+
+def test_the_cage_tells_crashes_hangs_and_hunger_apart_and_goes_on() -> None:
+    with Cage(make_odd_job, memory_mb=100, seconds=5) as cage:
+        assert cage.run("work") == "did work"
+        assert cage.run("die") == "crashed with -6"
+        assert cage.run("fill") == "refused"
+        assert cage.run("sleep") == "hung"
+        assert cage.run("work") == "did work"
+        assert cage.starts == 3
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
+def test_a_mutation_follows_from_its_generator(mutation: Callable[..., bytes]) -> None:
+    data = bytes(range(256)) * 4
+    results = [mutation(bytearray(data), np.random.default_rng(seed)) for seed in range(20)]
+    assert results == [mutation(bytearray(data), np.random.default_rng(seed)) for seed in range(20)]
+    assert sum(result != data for result in results) > 15
+
+
+def test_mutations_of_tiny_files_do_not_fail() -> None:
+    for seed in range(200):
+        mutate(b"BM", np.random.default_rng(seed))
+
+
+def test_whole_files_are_written_and_poisoned_ones_refused() -> None:
+    job = make_image_job()
+    verdicts = {name: job((name, content)) for name, content in image_seeds().items()}
+    refused = {name for name, verdict in verdicts.items() if verdict == "refused"}
+    assert set(verdicts.values()) == {"written", "refused"}
+    assert {"nan.tiff", "inf.tiff"} <= refused
+    assert len(refused) <= 3
+
+
+def test_damaged_files_are_refused_or_read(capsys: pytest.CaptureFixture[str]) -> None:
+    models = {"tiny.onnx": (DATA / "tiny.onnx").read_bytes()}
+    rows = mutated("images", image_seeds(), make_image_job, 60) + mutated("models", models, make_model_job, 15)
+    assert sum(row["tried"] for row in rows) == 75
+    assert sum(row["refused"] for row in rows) > 20
+    assert not any(row["wrong"] or row["crashed"] for row in rows), capsys.readouterr()
+
+
+def test_a_killed_job_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
+    found = kill_often(tmp_path, 2)
+    assert (found["lost"], found["wrong"], found["stray"]) == (0, 0, 0)
+    assert found["struck"] >= 1
+
+
+@pytest.mark.parametrize("case", [full_disk, read_only_target], ids=lambda case: case.__name__)
+def test_a_disk_that_takes_no_more(case: Callable[[Path], str], tmp_path: Path) -> None:
+    verdict = case(tmp_path)
+    if verdict.startswith("skipped"):
+        pytest.skip(verdict)
+    assert verdict == "held"

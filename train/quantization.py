@@ -1,8 +1,8 @@
 """The int8 network while it is trained: values rounded to the steps that the exported file will have; no loop is here.
 
 Weights take 7 bits and activations 8, so that the sum of two products, 2 * 63 * 255, fits in 16 bits: processors that
-add pairs of u8 x s8 products in 16 bits (AVX2 without VNNI) then saturate no more than any other. First and last
-convolution, last sum and subtraction stay in floating point: what enters and leaves is the image itself.
+add pairs of u8 x s8 products in 16 bits (AVX2 without VNNI) then saturate no more than any other. What is
+closest to the image stays in floating point.
 """
 
 import math
@@ -71,13 +71,17 @@ def build_model(name: str, int8: bool) -> nn.Module:
 
 
 def rounded(model: PhotoAutoencoder) -> PhotoAutoencoder:
-    """Let all but the first and last convolution round their weights, and every step but the last two what it gives."""
-    last_sum = model.decoder[0][-1].add
+    """Let convolutions round their weights and all steps what they give, but for what stays in floating point.
+
+    That is the first convolution's weights, and the last sum and convolution: half of the loss on white noise was
+    theirs. A last convolution of 1x1 is rounded too: in `photo_fast` these two would take what all the rest saves.
+    """
+    exact = () if model.tail.kernel_size == (1, 1) else (model.decoder[0][-1].add, model.tail)
     for step in model.modules():
-        if isinstance(step, Conv | Add) and step not in (last_sum, model.tail):
+        if isinstance(step, Conv | Add) and step not in exact:
             step.rounding = RoundedActivation()
             step.register_forward_hook(lambda step, _inputs, output: step.rounding(output))
-        if isinstance(step, Conv) and step not in (model.head, model.tail):
+        if isinstance(step, Conv) and step not in (model.head, *exact):
             parametrize.register_parametrization(step, "weight", RoundedWeight())
     return model
 

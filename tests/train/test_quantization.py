@@ -73,6 +73,12 @@ def test_all_but_what_meets_the_image_is_rounded(network: PhotoAutoencoder, imag
         assert isinstance(step, Add) or nn.utils.parametrize.is_parametrized(step) == (name not in exact_weights)
 
 
+def test_a_last_convolution_of_one_pixel_is_rounded_too() -> None:
+    network = rounded(PhotoAutoencoder((4, 8), encoder=(0,), middle=1, decoder=(1,), depth=1, tail=1))
+    assert all(hasattr(step, "rounding") for step in network.modules() if isinstance(step, Conv | Add))
+    assert nn.utils.parametrize.is_parametrized(network.tail)
+
+
 def test_the_scale_learns_from_rounding_and_clipping() -> None:
     rounding = RoundedActivation()
     calibrate(nn.Sequential(nn.ReLU(), rounding), [torch.linspace(0, 255, 100_001)])

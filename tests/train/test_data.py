@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -106,12 +107,27 @@ def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
 
 
 def test_some_crops_have_a_cameras_noise(photos: Path) -> None:
-    """A camera's noise stays on 8-bit levels, is correlated, and never moves the clean crop."""
-    plain, mixed = (Photos(photos, 8, 32, 55, seed=0, camera=share) for share in (0.0, 0.5))
-    noisy, clean = mixed.batch(3)
-    other, same = plain.batch(3)
-    assert np.array_equal(clean, same)
-    changed = [not np.array_equal(a, b) for a, b in zip(noisy, other, strict=True)]
-    assert 0 < sum(changed) < 8
-    assert np.array_equal(noisy, mixed.batch(3)[0])
-    assert len(mixed.validation) == len(plain.validation) * 4 // 3
+    """A camera's noise is correlated between neighbours and comes in whole 8-bit levels."""
+    correlations = {}
+    for share in (0.0, 0.5, 1.0):
+        data = Photos(photos, 16, 64, 55, seed=0, camera=share)
+        noisy, clean = data.batch(3)
+        assert np.array_equal(noisy, data.batch(3)[0])
+        noise = (noisy - clean)[:, 1]
+        correlations[share] = np.array([np.corrcoef(n[:, 1:].ravel(), n[:, :-1].ravel())[0, 1] for n in noise])
+    assert abs(correlations[0.0]).max() < 0.25
+    assert np.median(correlations[1.0]) > 0.25
+    assert 0 < np.mean(correlations[0.5] > 0.25) < 1
+    assert np.allclose(noisy * 255, np.round(noisy * 255), atol=1e-3)
+    assert len(data.validation) == 4  # one held-out photograph: three strengths of white noise, and a camera's
+
+
+def test_most_crops_are_of_the_textured_side(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(2):
+        photo = np.full((400, 800, 3), 128, np.uint8)
+        photo[:, 400:] = cv2.resize(rng.integers(0, 256, (100, 100, 3), dtype=np.uint8), (400, 400))
+        cv2.imwrite(str(tmp_path / f"{i}.png"), photo)
+    _noisy, clean = Photos(tmp_path, 64, 32, 0, seed=0).batch(0)
+    textured = np.mean(clean.std((1, 2, 3)) > 0.02)
+    assert 0.8 < textured < 1

@@ -1,21 +1,25 @@
-"""A folder job without any pixel code: which files, where each result goes, what is unsafe, what was done."""
+"""A folder job without any pixel code: which files, where each result goes, and what is unsafe."""
 
+import functools
 import glob
-import json
 import os
 import re
+import stat
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Literal
+from typing import Literal
 
+from aeinfer.atomic import ignores_case
 from aeinfer.errors import InputError
-from aeinfer.image import SUFFIXES, format_of
+from aeinfer.image import SUFFIXES
+from aeinfer.naming import Pair, check_template, file_pair, folder_goal, named_pair, rename
 
-__all__ = ["Entry", "Job", "Plan", "Report", "list_images", "parse_shard", "plan"]
+__all__ = ["Job", "Plan", "list_images", "parse_shard", "plan"]
 
 OnExist = Literal["skip", "overwrite", "error"]
+Name = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,20 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do, in order: its share of `total` files; `missing` are the inputs that name nothing."""
+    """What a run will do, in order: its share of `total` files.
+
+    `missing` are the inputs that name nothing, `unreadable` the folders that cannot be listed, each with the reason.
+    """
 
     jobs: tuple[Job, ...]
     total: int
     missing: tuple[str, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def failures(self) -> list[tuple[str, str]]:
+        """Return all that failed before any work: names and reasons."""
+        return [(name, "no such file or folder") for name in self.missing] + list(self.unreadable)
 
     @property
     def pending(self) -> int:
@@ -53,19 +66,24 @@ class Plan:
         return Path(os.path.commonpath(parents)) if parents else Path()
 
 
-@dataclass(frozen=True)
-class _Pair:
-    source: Path
-    target: Path
-    relative: str
+@dataclass
+class _Found:
+    """The inputs, sorted by what they are."""
+
+    files: list[Path] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
 
 
 def plan(
-    inputs: Sequence[str | os.PathLike[str]],
-    output: str | os.PathLike[str] | None = None,
+    inputs: Sequence[Name],
+    output: Name | None = None,
     *,
+    pairs: Sequence[tuple[Path, Path]] = (),
     recursive: bool = False,
     suffix: str | None = None,
+    name: str | None = None,
     on_exist: OnExist = "skip",
     shard: tuple[int, int] | None = None,
     label: str = "denoised",
@@ -75,79 +93,98 @@ def plan(
     Parameters
     ----------
     inputs : paths or patterns
-        Files are taken as named; of a folder, the files with one of `SUFFIXES` that are not hidden; patterns (``*``,
-        ``?``, ``[ab]``, ``**``) are expanded as a shell would.
+        Files as named; of a folder the images that `list_images` lists; a str may be a pattern (``*``, ``?``,
+        ``[ab]``, ``**``) as in a shell.
     output : path
-        The folder of the results, or for one input file the result itself. Without it ``one.png`` gives
-        ``one-denoised.png`` and ``folder`` gives ``folder-denoised`` beside it.
-    recursive : bool
-        Take folders within folders, and keep the tree.
-    suffix : str
-        Of the results (".webp"); None keeps each file's own.
-    on_exist : {"skip", "overwrite", "error"}
-        What to do where a result is there already.
-    shard : (int, int)
-        (I, N): every Nth file of the sorted whole, beginning with the Ith, which counts from 1.
-    label : str
-        What a result's name gets where none was given.
-
-    Returns
-    -------
-    Plan, its jobs sorted by relative name, numbers in names by value.
+        The folder of the results, or for one input file the result itself; None: beside, as ``one-denoised.png``.
+    pairs : (source, target) paths
+        Files whose results are named one by one, inside `output` if that is given.
+    recursive, suffix : bool, str
+        Take folders within folders and keep the tree; give results this suffix (None: their own).
+    name, label : str
+        A template of the results' names (see `naming.FIELDS`); what is added where none is given.
+    on_exist, shard : {"skip", "overwrite", "error"}, (int, int)
+        What to do where a result is; (I, N) takes every Nth of the sorted whole, from the Ith, counted from 1.
 
     Raises
     ------
     InputError
-        Two inputs map to one result, a result lies inside an input folder or would replace an input, or (on_exist
-        "error") exists; all of them are listed.
+        Results collide, lie in an input folder, would replace an input, or (on_exist "error") exist; all are listed.
 
     Examples
     --------
     >>> plan(["no-such-folder/*.png"]).missing
     ('no-such-folder/*.png',)
     """
-    files, folders, missing = _expand(inputs)
-    if output is not None and Path(output).exists() and not Path(output).is_dir() and (folders or len(files) != 1):
-        raise InputError(f"the output {output} is a file, but the inputs are several or a folder; name a folder")
-    pairs = [_file_pair(file, output, suffix, label, len(files) == 1 and not folders) for file in files]
-    for folder in folders:
-        pairs += _folder_pairs(folder, output, suffix, label, recursive)
-    once = {(os.path.realpath(pair.source), os.path.realpath(pair.target)): pair for pair in pairs}
-    pairs = sorted(once.values(), key=lambda pair: (_natural(pair.relative), str(pair.source)))
-    _refuse_unsafe(pairs, folders, on_exist)
-    jobs = [
-        Job(pair.source, pair.target, pair.relative, index, _action(pair.target, on_exist))
-        for index, pair in enumerate(pairs)
-    ]
+    if name is not None:
+        check_template(name, suffix)
+    found = _expand(inputs)
+    placed = _place(found, output, recursive, suffix, label, named=name is not None)
+    if name is not None:
+        placed = rename(placed, name)
+    placed = _sorted([*placed, *_place_named(pairs, output, suffix, found)])
+    _refuse_unsafe(placed, found.folders, on_exist)
+    jobs = [Job(p.source, p.target, p.relative, index, _action(p.target, on_exist)) for index, p in enumerate(placed)]
     if shard is not None:
-        number, count = shard
-        jobs = jobs[number - 1 :: count]
-    return Plan(tuple(jobs), len(pairs), tuple(missing))
+        jobs = jobs[shard[0] - 1 :: shard[1]]
+    return Plan(tuple(jobs), len(placed), tuple(found.missing), tuple(found.unreadable))
 
 
-def _expand(inputs: Iterable[str | os.PathLike[str]]) -> tuple[list[Path], list[Path], list[str]]:
-    """Sort inputs into files, folders, and those that name nothing."""
-    files: list[Path] = []
-    folders: list[Path] = []
-    missing: list[str] = []
-    for given in [os.fspath(path) for path in inputs]:
-        found = [given] if Path(given).exists() else sorted(glob.glob(given, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
-        if not found:
-            missing.append(given)
-        for path in map(Path, found):
-            (folders if path.is_dir() else files).append(path)
-    return files, folders, missing
+def _expand(inputs: Iterable[Name]) -> _Found:
+    """Sort inputs into files, folders, and those that name nothing; only text can be a pattern."""
+    found = _Found()
+    for given in inputs:
+        name = os.fspath(given)
+        try:
+            paths = [(Path(given), Path(given).stat().st_mode)]
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a name with a NUL
+            paths = [(path, path.stat().st_mode) for path in sorted(_match(name))] if isinstance(given, str) else []
+            if not paths:
+                found.missing.append(name)
+        except OSError as error:
+            paths = []
+            found.unreadable.append((name, f"cannot be read: {error.strerror}"))
+        for path, mode in paths:
+            (found.folders if stat.S_ISDIR(mode) else found.files).append(path)
+    return found
 
 
-def list_images(folder: Path, *, recursive: bool = False) -> list[Path]:
+def _match(pattern: str) -> Iterator[Path]:
+    """Expand a pattern as a shell would; ``**`` follows no links to folders, which may lead in circles."""
+    if not glob.has_magic(pattern):
+        return
+    path = Path(pattern)
+    hidden = any(_is_hidden(part) for part in path.parts)
+    start = Path(path.anchor)
+    try:
+        for match in start.glob(str(path.relative_to(start)) if path.anchor else pattern):
+            if (hidden or not any(map(_is_hidden, match.parts))) and _exists(match):
+                yield match
+    except ValueError:  # "**" as a part of a name is no pattern
+        return
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") and name not in (".", "..")
+
+
+def _exists(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 (Path.exists raises where a folder may not be entered)
+
+
+def list_images(
+    folder: Path, *, recursive: bool = False, unreadable: list[tuple[str, str]] | None = None
+) -> list[Path]:
     """List the files of a folder that are images by their suffix, hidden ones left out, in natural order.
 
     Parameters
     ----------
     folder : Path
-        Links to folders within it are not followed.
+        Links to folders within it are not followed; pipes, sockets and devices are no images.
     recursive : bool
         Take folders within it too.
+    unreadable : list
+        Gets each folder that cannot be listed, with the reason.
 
     Returns
     -------
@@ -158,11 +195,25 @@ def list_images(folder: Path, *, recursive: bool = False) -> list[Path]:
     >>> list_images(Path("no-such-folder"))
     []
     """
+
+    def note(error: OSError) -> None:
+        if unreadable is not None:
+            unreadable.append((os.fspath(error.filename), f"cannot be read: {error.strerror}"))
+
     found: list[Path] = []
-    for root, inner, names in os.walk(folder):
+    for root, inner, names in os.walk(folder, onerror=note):
         inner[:] = [name for name in inner if recursive and not name.startswith(".")]
-        found += [Path(root, name) for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
+        paths = [Path(root, name) for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
+        found += [path for path in paths if _is_file_or_broken(path)]
     return sorted(found, key=lambda path: _natural(path.relative_to(folder).as_posix()))
+
+
+def _is_file_or_broken(path: Path) -> bool:
+    """Keep what is to be read or reported: a link to nothing fails by name, a pipe would wait for ever."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
 
 
 def _natural(name: str) -> tuple[list[str | int], str]:
@@ -171,63 +222,96 @@ def _natural(name: str) -> tuple[list[str | int], str]:
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
 
 
-def _file_pair(file: Path, output: str | os.PathLike[str] | None, suffix: str | None, label: str, alone: bool) -> _Pair:
-    kept = suffix or file.suffix
-    if output is None:
-        return _Pair(file, file.with_name(f"{file.stem}-{label}{kept}"), file.name)
-    if Path(output).suffix.lower() not in SUFFIXES or Path(output).is_dir():
-        return _Pair(file, Path(output, file.stem + kept), file.name)
-    if not alone:
-        raise InputError(f"the output {output} is named like a file, but the inputs are several; name a folder")
-    if suffix is not None and format_of(output) != format_of("any" + suffix):
-        raise InputError(f"the output {output} does not end in the format asked for, {suffix}")
-    return _Pair(file, Path(output), file.name)
+def _place(
+    found: _Found, output: Name | None, recursive: bool, suffix: str | None, label: str, *, named: bool
+) -> list[Pair]:
+    """Pair the files, and the images of the folders, with their results."""
+    alone = len(found.files) == 1 and not found.folders
+    if output is not None and Path(output).is_file() and not alone and (found.files or found.folders):
+        raise InputError(f"the output {output} is a file, but the inputs are several or a folder; name a folder")
+    pairs = [file_pair(file, output, suffix, label, alone=alone, named=named) for file in found.files]
+    for folder in found.folders:
+        goal = folder_goal(folder, output, label)
+        for source in list_images(folder, recursive=recursive, unreadable=found.unreadable):
+            relative = source.relative_to(folder)
+            target = goal / (relative.with_suffix(suffix) if suffix else relative)
+            pairs.append(Pair(source, target, relative.as_posix()))
+    return _sorted(pairs)
 
 
-def _folder_pairs(
-    folder: Path, output: str | os.PathLike[str] | None, suffix: str | None, label: str, recursive: bool
-) -> Iterator[_Pair]:
-    named = folder if folder.name not in ("", "..") else folder.resolve()
-    if output is None and not named.name:
-        raise InputError(f"{folder} has no place beside it; name an output folder with -o")
-    goal = named.with_name(f"{named.name}-{label}") if output is None else Path(output)
-    for source in list_images(folder, recursive=recursive):
-        relative = source.relative_to(folder)
-        yield _Pair(source, goal / (relative.with_suffix(suffix) if suffix else relative), relative.as_posix())
+def _place_named(
+    pairs: Sequence[tuple[Path, Path]], output: Name | None, suffix: str | None, found: _Found
+) -> Iterator[Pair]:
+    """Pair the files whose results are named one by one."""
+    for source, target in pairs:
+        if source.is_dir():
+            raise InputError(f"{source} is a folder, but {target} was named as the result of one image")
+        if _exists(source):
+            yield named_pair(source, target, output, suffix)
+        else:
+            found.missing.append(os.fspath(source))
+
+
+def _sorted(pairs: Iterable[Pair]) -> list[Pair]:
+    """Each pair once, by relative name."""
+    once = {(os.path.realpath(pair.source), os.path.realpath(pair.target)): pair for pair in pairs}
+    return sorted(once.values(), key=lambda pair: (_natural(pair.relative), str(pair.source)))
 
 
 def _action(target: Path, on_exist: OnExist) -> Literal["write", "overwrite", "skip"]:
-    if not target.exists():
+    if not _exists(target):
         return "write"
     return "skip" if on_exist == "skip" else "overwrite"
 
 
-def _refuse_unsafe(pairs: Sequence[_Pair], folders: Sequence[Path], on_exist: OnExist) -> None:
+def _refuse_unsafe(pairs: Sequence[Pair], folders: Sequence[Path], on_exist: OnExist) -> None:
     """Raise InputError that lists everything unsafe in a plan, or nothing."""
     problems: list[str] = []
-    real = {pair.source: os.path.realpath(pair.source) for pair in pairs}
-    inputs = set(real.values())
-    roots = {os.path.realpath(folder) for folder in folders}
-    takers: dict[str, set[str]] = {}
+    sources = {pair.source: os.path.realpath(pair.source) for pair in pairs}
+    targets = {pair.target: os.path.realpath(pair.target) for pair in pairs}
+    above = {
+        str(folder)
+        for parent in {Path(target).parent for target in targets.values()}
+        for folder in (parent, *parent.parents)
+    }
+    given = [os.path.realpath(folder) for folder in folders]
+    one = _spell({*targets.values(), *above}, {*sources.values(), *given})
+    inputs, roots = {one[source] for source in sources.values()}, {one[root] for root in given}
+    takers: dict[str, dict[str, Pair]] = {}
     for pair in pairs:
-        target = os.path.realpath(pair.target)
-        takers.setdefault(os.path.normcase(target), set()).add(real[pair.source])
-        inside = next((root for root in map(str, Path(target).parents) if root in roots), None)
-        if target == real[pair.source]:
+        source, target = one[sources[pair.source]], one[targets[pair.target]]
+        takers.setdefault(target, {})[source] = pair
+        inside = next((root for root in map(str, Path(targets[pair.target]).parents) if one[root] in roots), None)
+        if target == source:
             problems.append(f"{pair.source}: its result would replace it")
         elif inside is not None:
             problems.append(f"{pair.source}: its result {pair.target} would lie inside the input folder {inside}")
         elif target in inputs and on_exist != "skip":
             problems.append(f"{pair.source}: its result {pair.target} would replace another input")
-        elif on_exist == "error" and pair.target.exists():
+        elif on_exist == "error" and _exists(pair.target):
             problems.append(f"{pair.source}: its result {pair.target} exists")
     problems += [
-        f"{', '.join(sorted(sources))}: all would become {target}"
-        for target, sources in takers.items()
-        if len(sources) > 1
+        f"{', '.join(sorted(str(pair.source) for pair in group.values()))}: all would become "
+        f"{' or '.join(sorted({str(pair.target) for pair in group.values()}))}"
+        for group in takers.values()
+        if len(group) > 1
     ]
     if problems:
         raise InputError("nothing was done, because\n  " + "\n  ".join(problems))
+
+
+def _spell(targets: set[str], others: set[str]) -> dict[str, str]:
+    """Map paths to one spelling where some differ by case alone and the disk of the targets takes them for one."""
+    groups: dict[str, list[str]] = {}
+    for path in targets | others:
+        groups.setdefault(unicodedata.normalize("NFC", path).casefold(), []).append(path)
+    probe = functools.cache(ignores_case)
+    spelled: dict[str, str] = {}
+    for folded, paths in groups.items():
+        goal = next((path for path in paths if path in targets), None) if len(paths) > 1 else None
+        same = goal is not None and probe(next(folder for folder in Path(goal).parents if folder.is_dir()))
+        spelled.update((path, folded if same else path) for path in paths)
+    return spelled
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -247,58 +331,3 @@ def parse_shard(text: str) -> tuple[int, int]:
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise InputError(f"the shard is {text!r}; expected I/N with I from 1 to N, such as 2/8")
     return int(match[1]), int(match[2])
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of a report: `status` is written, skipped or failed, `model` the model file's fingerprint."""
-
-    source: str
-    target: str
-    status: Literal["written", "skipped", "failed"]
-    milliseconds: float | None = None
-    error: str | None = None
-    provider: str | None = None
-    model: str | None = None
-
-
-class Report:
-    """A file of JSON lines, one an Entry, each on the disk before the next file is begun.
-
-    Parameters
-    ----------
-    path : path or None
-        The file, replaced if it is there; None keeps no report.
-
-    Raises
-    ------
-    InputError
-        The file cannot be opened.
-
-    Examples
-    --------
-    >>> with Report(None) as report:
-    ...     report.write(Entry("a.png", "b.png", "written", 12.5))
-    """
-
-    def __init__(self, path: str | os.PathLike[str] | None) -> None:
-        self._file: IO[str] | None = None
-        if path is not None:
-            try:
-                self._file = Path(path).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115
-            except OSError as error:
-                raise InputError(f"the report {path} cannot be written: {error.strerror}") from error
-
-    def write(self, entry: Entry) -> None:
-        """Add one line."""
-        if self._file is not None:
-            self._file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
-
-    def __enter__(self) -> "Report":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._file is not None:
-            self._file.close()

@@ -2,47 +2,31 @@
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from aeinfer.atomic import clear_parts
 from aeinfer.cli.console import ExitCode, Progress, complain, say, say_json
-from aeinfer.errors import ImageReadError, ImageWriteError, InputError
+from aeinfer.cli.interrupt import Stop
+from aeinfer.cli.job import Run, Tally, Worker, do_job, skip_job
+from aeinfer.cli.manifest import read_manifest
+from aeinfer.cli.pipe import is_pipe, pipe
+from aeinfer.cli.watch import check_watch, watch
+from aeinfer.errors import InputError
 from aeinfer.file_format import FORMATS
-from aeinfer.folder import Entry, Job, Plan, Report, parse_shard, plan
-from aeinfer.image import carried_metadata, quiet_opencv, read_image, write_image
-from aeinfer.picture import Picture, Pixels, upright
+from aeinfer.folder import Plan, parse_shard, plan
+from aeinfer.image import quiet_opencv
+from aeinfer.report import Entry, Report
 
-__all__ = ["Worker", "process"]
+__all__ = ["process"]
 
-
-@dataclass(frozen=True)
-class Worker:
-    """What changes an image, and what a report says of it."""
-
-    change: Callable[[Pixels, Job], Pixels]
-    provider: str | None = None
-    model: str | None = None
+OpenWorker = Callable[[], AbstractContextManager[Worker]]
 
 
-@dataclass
-class Tally:
-    """What was done so far."""
-
-    written: int = 0
-    skipped: int = 0
-    megapixels: float = 0.0
-    errors: list[dict[str, str]] = field(default_factory=list)
-    not_carried: set[str] = field(default_factory=set)
-
-    def fail(self, source: str, error: str) -> None:
-        """Count a file that failed, and say so in one line."""
-        self.errors.append({"source": source, "error": error})
-        complain(error)
-
-
-def process(args: argparse.Namespace, label: str, open_worker: Callable[[], AbstractContextManager[Worker]]) -> int:
+def process(args: argparse.Namespace, label: str, open_worker: OpenWorker) -> int:
     """Run one job of many files and return its exit code.
 
     Parameters
@@ -54,44 +38,78 @@ def process(args: argparse.Namespace, label: str, open_worker: Callable[[], Abst
     open_worker : callable
         Makes the Worker; called only if there is something to do, after all that can be refused has been.
     """
-    suffix = None if args.format == "keep" else FORMATS[args.format].suffixes[0]
-    shard = parse_shard(args.shard) if args.shard else None
-    work = plan(
-        args.inputs,
-        args.output,
-        recursive=args.recursive,
-        suffix=suffix,
-        on_exist=args.on_exist,
-        shard=shard,
-        label=label,
-    )
-    if not work.total:
-        return _nothing(args, work)
-    tally = Tally()
-    for name in work.missing:
-        tally.fail(name, f"{name}: no such file or folder")
-    if args.dry_run:
-        return _preview(args, work, tally)
-    began, code = time.perf_counter(), None
-    with Report(args.report) as report:
-        for name in work.missing:
-            report.write(Entry(name, "", "failed", error="no such file or folder"))
+    with Stop() as stop:
         try:
-            if work.pending:
-                quiet_opencv()
-                with open_worker() as worker:
-                    _loop(args, work, worker, tally, report)
-            else:
-                _loop(args, work, Worker(lambda pixels, _: pixels), tally, report)
+            if is_pipe(args):
+                return pipe(args, stop, open_worker)
+            return _process(args, stop, _planner(args, label), open_worker)
         except KeyboardInterrupt:
             complain("interrupted")
-            code = ExitCode.INTERRUPTED
-    _summarize(args, work, tally, time.perf_counter() - began)
-    return code or (ExitCode.FAILED if tally.errors else ExitCode.DONE)
+            return stop.code or ExitCode.INTERRUPTED
+
+
+def _planner(args: argparse.Namespace, label: str) -> Callable[[], Plan]:
+    """Return what plans the job, and plans it anew for a watch."""
+    if not args.inputs and args.manifest is None:
+        raise InputError("nothing to do: name an INPUT, or a list of them with --manifest FILE")
+    if args.null and args.manifest is None:
+        raise InputError("-0 says how a manifest is written; name it with --manifest FILE")
+    listed, pairs = ([], []) if args.manifest is None else read_manifest(args.manifest, null=args.null)
+    return partial(
+        plan,
+        [*args.inputs, *listed],
+        args.output,
+        pairs=pairs,
+        recursive=args.recursive,
+        suffix=None if args.format == "keep" else FORMATS[args.format].suffixes[0],
+        name=args.name,
+        on_exist=args.on_exist,
+        shard=parse_shard(args.shard) if args.shard else None,
+        label=label,
+    )
+
+
+def _process(args: argparse.Namespace, stop: Stop, planner: Callable[[], Plan], open_worker: OpenWorker) -> int:
+    if args.watch is not None:
+        check_watch(args)
+    work = planner()
+    if not work.total and not work.unreadable and (work.missing or args.watch is None):
+        return _nothing(args, work)
+    if args.dry_run:
+        return _preview(args, work)
+    began, code = time.perf_counter(), None
+    with Report(args.report) as report:
+        run = Run(args, stop, report)
+        for name, error in work.failures:
+            run.tally.fail(name, f"{name}: {error}")
+            report.write(Entry(name, "", "failed", error=error))
+        _clear({job.target.parent for job in work.jobs})
+        try:
+            if args.watch is not None:
+                quiet_opencv()
+                with open_worker() as worker:
+                    watch(run, planner, worker)
+            elif work.pending:
+                quiet_opencv()
+                with open_worker() as worker:
+                    _loop(run, work, worker)
+            else:
+                _loop(run, work, Worker(lambda pixels, _: pixels))
+        except KeyboardInterrupt:
+            complain("interrupted")
+            code = stop.code or ExitCode.INTERRUPTED
+    _summarize(args, work, run.tally, time.perf_counter() - began)
+    return code or (ExitCode.FAILED if run.tally.errors else ExitCode.DONE)
+
+
+def _clear(folders: Iterable[Path]) -> None:
+    """Take away what an earlier job left that was killed while it wrote."""
+    for folder in folders:
+        clear_parts(folder)
 
 
 def _nothing(args: argparse.Namespace, work: Plan) -> ExitCode:
-    names = ", ".join(work.missing or args.inputs)
+    names = ", ".join(work.missing or args.inputs or [f"the manifest {args.manifest}"])
     complain(f"nothing found: {names} " + ("does not exist" if work.missing else "holds no images" + _hint(args)))
     return ExitCode.NOTHING_FOUND
 
@@ -100,93 +118,38 @@ def _hint(args: argparse.Namespace) -> str:
     return "" if args.recursive else " (-r looks into folders within)"
 
 
-def _preview(args: argparse.Namespace, work: Plan, tally: Tally) -> ExitCode:
+def _preview(args: argparse.Namespace, work: Plan) -> ExitCode:
+    for name, error in work.failures:
+        complain(f"{name}: {error}")
     if args.json:
         jobs = [{"source": str(job.source), "target": str(job.target), "action": job.action} for job in work.jobs]
-        say_json({"jobs": jobs, "missing": list(work.missing)})
+        unreadable = [{"folder": name, "error": error} for name, error in work.unreadable]
+        say_json({"jobs": jobs, "missing": list(work.missing), "unreadable": unreadable})
     else:
         for job in work.jobs:
             say(f"{job.action:9} {job.source} -> {job.target}")
-    return ExitCode.FAILED if tally.errors else ExitCode.DONE
+    return ExitCode.FAILED if work.failures else ExitCode.DONE
 
 
-def _loop(args: argparse.Namespace, work: Plan, worker: Worker, tally: Tally, report: Report) -> None:
+def _loop(run: Run, work: Plan, worker: Worker) -> None:
+    args, tally = run.args, run.tally
     with Progress(work.pending, wanted=not (args.quiet or args.no_progress)) as progress:
         done = 0
         for job in work.jobs:
             if args.fail_fast and tally.errors:
                 return
-            entry = _skip(job, tally) if job.action == "skip" else _do(args, job, worker, tally, progress)
+            entry = skip_job(job) if job.action == "skip" else do_job(run, job, worker)
             done += job.action != "skip"
-            report.write(entry)
-            if args.verbose:
+            if entry.error is not None or args.verbose:
                 progress.clear()
-                complain(f"{entry.status}: {job.source} -> {job.target}" + _timing(entry))
+            run.note(entry)
             progress.show(done, tally.megapixels)
-
-
-def _timing(entry: Entry) -> str:
-    return "" if entry.milliseconds is None else f" ({entry.milliseconds:.0f} ms)"
-
-
-def _skip(job: Job, tally: Tally) -> Entry:
-    tally.skipped += 1
-    return Entry(str(job.source), str(job.target), "skipped")
-
-
-def _do(args: argparse.Namespace, job: Job, worker: Worker, tally: Tally, progress: Progress) -> Entry:
-    """Do one file. A file that fails is told and counted; what would fail every file is raised."""
-    began = time.perf_counter()
-    error = None
-    try:
-        _change_file(args, job, worker, tally)
-    except (ImageReadError, ImageWriteError) as failure:  # their messages name the file
-        error = str(failure)
-    except InputError as failure:
-        error = f"{job.source}: {failure}"
-    except MemoryError:
-        error = f"{job.source}: not enough memory; give a smaller --tile or a --max-memory"
-    if error is None:
-        tally.written += 1
-    else:
-        progress.clear()
-        tally.fail(str(job.source), error)
-    milliseconds = round((time.perf_counter() - began) * 1000, 3)
-    return Entry(
-        str(job.source),
-        str(job.target),
-        "failed" if error else "written",
-        milliseconds,
-        error,
-        worker.provider,
-        worker.model,
-    )
-
-
-def _change_file(args: argparse.Namespace, job: Job, worker: Worker, tally: Tally) -> None:
-    picture = _with_metadata(args.metadata, read_image(job.source), job)
-    pixels = worker.change(picture.pixels, job)
-    lost = write_image(job.target, pixels, metadata=picture.metadata, quality=args.quality)
-    if args.metadata == "keep":
-        tally.not_carried |= picture.lost | lost
-    tally.megapixels += pixels.shape[0] * pixels.shape[1] / 1e6
-
-
-def _with_metadata(wish: str, picture: Picture, job: Job) -> Picture:
-    if wish == "strip":
-        standing = upright(picture)
-        return Picture(standing.pixels, standing.format)
-    missing = picture.lost | (picture.metadata.keys() - carried_metadata(job.target))
-    if wish == "require" and missing:
-        raise ImageWriteError(
-            f"{job.source}: its {', '.join(sorted(missing))} cannot be carried to {job.target.name} by this install; "
-            "--metadata keep writes it without, --format png may carry more"
-        )
-    return picture
+            run.stop.release()
 
 
 def _summarize(args: argparse.Namespace, work: Plan, tally: Tally, seconds: float) -> None:
-    untried = len(work.jobs) - tally.written - tally.skipped - (len(tally.errors) - len(work.missing))
+    tried = tally.written + tally.skipped + len(tally.errors) - len(work.failures)
+    untried = max(0, len(work.jobs) - tried) if args.watch is None else 0
     if tally.not_carried:
         complain(f"not carried over to some results: {', '.join(sorted(tally.not_carried))}")
     if args.json:
@@ -204,6 +167,7 @@ def _summarize(args: argparse.Namespace, work: Plan, tally: Tally, seconds: floa
         say_json(summary)
     elif not args.quiet:
         rest = f", {untried} not tried" if untried else ""
+        where = f": {work.where}" if work.jobs else ""
         pace = f" ({tally.written / seconds:.1f} images/s, {tally.megapixels / seconds:.1f} MPix/s)"
         counts = f"{tally.written} written, {tally.skipped} skipped, {len(tally.errors)} failed{rest}"
-        say(f"{counts}: {work.where}{pace if tally.written else ''}")
+        say(f"{counts}{where}{pace if tally.written else ''}")

@@ -1,11 +1,13 @@
 """What the commands say: exit codes, lines on stdout and stderr, and the line of progress; decides nothing."""
 
 import enum
-import json
+import re
 import sys
 import time
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
+
+from aeinfer.report import to_json
 
 __all__ = ["ExitCode", "Progress", "complain", "say", "say_json"]
 
@@ -20,21 +22,29 @@ class ExitCode(enum.IntEnum):
     BAD_MODEL = 4
     NOTHING_FOUND = 5
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 def say(text: str) -> None:
     """Print one line of a command's result."""
-    print(text)
+    _print(text, sys.stdout)
 
 
 def say_json(value: dict[str, Any] | list[Any]) -> None:
     """Print one JSON value; infinite and undefined numbers, which JSON lacks, must be None already."""
-    print(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    _print(to_json(value), sys.stdout)
 
 
 def complain(text: str) -> None:
     """Print one line on stderr: what is wrong, or what goes on."""
-    print(f"aeinfer: {text}", file=sys.stderr)
+    _print(f"aeinfer: {text}", sys.stderr)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    """Print a line of names that may hold anything: what the stream cannot show, or a terminal would obey, escaped."""
+    text = re.sub(r"[\0-\x08\x0b-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", text)
+    encoding = stream.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 class Progress:

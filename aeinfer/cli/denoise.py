@@ -4,8 +4,9 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aeinfer.cli.batch import Worker, process
+from aeinfer.cli.batch import process
 from aeinfer.cli.console import complain
+from aeinfer.cli.job import Worker
 from aeinfer.cli.options import add_job_options, number, whole
 
 __all__ = ["add_options", "run"]

@@ -7,7 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from aeinfer.cli.batch import Worker, process
+from aeinfer.cli.batch import process
+from aeinfer.cli.job import Worker
 from aeinfer.cli.options import add_job_options, number, whole
 from aeinfer.errors import InputError
 from aeinfer.folder import Job
@@ -36,6 +37,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Add noise to what the arguments name."""
     _check(args)
+    if args.watch is not None:
+        raise InputError("noise depends on a file's place among all; --watch is for aeinfer denoise")
 
     @contextmanager
     def open_worker() -> Iterator[Worker]:

@@ -10,9 +10,23 @@ __all__ = ["add_job_options", "number", "whole"]
 
 def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
     """Add what every command has that turns files into files; results are named with `label`."""
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="image, folder or pattern such as 'in/*.png'")
     parser.add_argument(
-        "-o", "--output", metavar="OUT", help=f"folder of the results, or one file (default: beside, as NAME-{label})"
+        "inputs", nargs="*", metavar="INPUT", help="image, folder or pattern such as 'in/*.png'; - is stdin"
+    )
+    parser.add_argument("--manifest", metavar="FILE", help="more inputs, one a line, or source<TAB>target; - is stdin")
+    parser.add_argument(
+        "-0", "--null", action="store_true", help="the manifest's inputs end with NUL, not a line's end"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help=f"folder of the results, or one file; - is stdout (default: beside, as NAME-{label})",
+    )
+    parser.add_argument(
+        "--name",
+        metavar="TEMPLATE",
+        help="of the results, such as '{stem}-clean{suffix}'; also {index:04} and {parent}",
     )
     parser.add_argument("-r", "--recursive", action="store_true", help="folders within folders too; keeps the tree")
     parser.add_argument(
@@ -33,8 +47,14 @@ def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
     )
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first file that fails")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-    parser.add_argument("--report", metavar="FILE.jsonl", help="write one line of JSON for each file")
+    parser.add_argument("--report", metavar="FILE.jsonl", help="add one line of JSON for each file to it")
     parser.add_argument("--shard", metavar="I/N", help="do only every Nth file, beginning with the Ith (from 1)")
+    parser.add_argument(
+        "--watch",
+        type=number(0.01),
+        metavar="SECONDS",
+        help="go on: look so often for new files that have stopped growing",
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     voice = parser.add_mutually_exclusive_group()
     voice.add_argument("-q", "--quiet", action="store_true", help="say nothing but what is wrong")

@@ -212,28 +212,6 @@ def test_missing_opencv_is_exit_3(
 
 
 @pytest.mark.usefixtures("folder")
-def test_interrupted_while_writing_is_130_and_leaves_whole_files(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write = Path.write_bytes
-    calls = []
-
-    def interrupted(self: Path, data: bytes) -> int:
-        calls.append(self)
-        if len(calls) == 2:
-            write(self, data[:10])
-            raise KeyboardInterrupt
-        return write(self, data)
-
-    monkeypatch.setattr(Path, "write_bytes", interrupted)
-    assert cli.main(["denoise", "in", "-m", str(tiny_model), "--report", "r.jsonl"]) == 130
-    assert files("in-denoised") == ["a.png"]
-    assert "1 written, 0 skipped, 0 failed, 1 not tried" in capsys.readouterr().out
-    assert len(Path("r.jsonl").read_text().splitlines()) == 1
-    read_image("in-denoised/a.png")
-
-
-@pytest.mark.usefixtures("folder")
 def test_metadata_kept_stripped_and_required(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pil = pytest.importorskip("PIL.Image")
     if not hasattr(sys.modules["cv2"], "imdecodeWithMetadata"):
@@ -256,9 +234,9 @@ def test_metadata_kept_stripped_and_required(tiny_model: Path, capsys: pytest.Ca
         assert not stripped.getexif()
         assert "icc_profile" not in stripped.info
 
-    assert cli.main([*job, "lost", "--format", "tiff"]) == 0
+    assert cli.main([*job, "lost", "--format", "bmp"]) == 0
     assert capsys.readouterr().err.splitlines() == ["aeinfer: not carried over to some results: exif, icc"]
-    assert cli.main([*job, "required", "--format", "tiff", "--metadata", "require"]) == 1
+    assert cli.main([*job, "required", "--format", "bmp", "--metadata", "require"]) == 1
     assert "exif, icc" in capsys.readouterr().err
     assert not Path("required").exists()
 
@@ -309,101 +287,6 @@ def test_version_and_lazy_commands(capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"aeinfer {__version__}\n"
-
-
-@pytest.mark.usefixtures("folder")
-def test_noise_is_known_repeatable_and_leaves_alpha(capsys: pytest.CaptureFixture[str]) -> None:
-    flat = np.full((64, 64, 4), 128, np.uint8)
-    flat[:, :, 3] = picture((64, 64))
-    write_image("flat/a.png", flat)
-    write_image("flat/b.png", flat)
-    write_image("flat/deep.png", np.full((64, 64), 32768, np.uint16))
-    for out in ("one", "two"):
-        assert cli.main(["noise", "flat", "-o", out, "--sigma", "10", "--seed", "3"]) == 0
-    assert cli.main(["noise", "flat", "-o", "three", "--sigma", "10", "--seed", "4"]) == 0
-    first, second, third = (read_image(f"{out}/a.png").pixels for out in ("one", "two", "three"))
-    np.testing.assert_array_equal(first, second)
-    assert (first != third).any()
-    assert (first != read_image("one/b.png").pixels).any()  # files differ by their place
-    np.testing.assert_array_equal(first[:, :, 3], flat[:, :, 3])
-    assert abs(first[:, :, :3].std() - 10) < 0.5
-    assert abs(read_image("one/deep.png").pixels.std() / 257 - 10) < 0.5
-    assert cli.main(["noise", "flat", "-o", "shard", "--sigma", "10", "--seed", "3", "--shard", "2/3"]) == 0
-    np.testing.assert_array_equal(read_image("shard/b.png").pixels, read_image("one/b.png").pixels)
-    assert cli.main(["noise", "flat/a.png", "--kind", "salt-and-pepper", "--amount", "0.2"]) == 0
-    changed = (read_image("flat/a-noisy.png").pixels[:, :, :3] != 128).mean()
-    assert 0.15 < changed < 0.25
-    assert cli.main(["noise", "flat/b.png", "--kind", "poisson-gaussian", "--peak", "50"]) == 0
-    assert "1 written" in capsys.readouterr().out
-
-
-@pytest.mark.usefixtures("folder")
-def test_compare_measures_by_name(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("a", "b"):
-        clean = read_image(f"in/{name}.png").pixels // 2 + 60
-        write_image(f"clean/{name}.png", clean)
-        write_image(f"near/{name}.bmp", clean + 1)
-        write_image(f"far/{name}.png", clean + 5)
-    assert cli.main(["compare", "near", "far", "--clean", "clean", "--json", "--picture", "side.png"]) == 0
-    near, far = json.loads(capsys.readouterr().out)["columns"]
-    assert near["psnr"] == pytest.approx(48.1308, abs=1e-3)
-    assert far["psnr"] == pytest.approx(34.1514, abs=1e-3)
-    assert [file["name"] for file in far["files"]] == ["a", "b"]
-    assert 0.9 < far["ssim"] < near["ssim"] < 1
-    side = read_image("side.png").pixels
-    assert side.shape[0] > 2 * 24
-    assert side.shape[1] > 3 * 32
-    assert cli.main(["compare", "near", "far", "--clean", "clean"]) == 0
-    table = capsys.readouterr().out
-    assert "48.13" in table.splitlines()[-1]
-    assert "34.15" in table.splitlines()[-1]
-    assert cli.main(["compare", "near/a.bmp", "--clean", "clean/a.png"]) == 0
-
-
-@pytest.mark.usefixtures("folder")
-def test_compare_says_what_has_no_partner_or_another_size(capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree("in", "clean")
-    write_image("in/c.png", picture())
-    write_image("in/b.png", picture((10, 10, 3)))
-    assert cli.main(["compare", "in", "--clean", "clean", "--json"]) == 1
-    output = capsys.readouterr()
-    result = json.loads(output.out)
-    assert result["failed"] == 2
-    assert [file["name"] for file in result["columns"][0]["files"]] == ["a"]
-    assert result["columns"][0]["psnr"] is None  # infinite: they are equal
-    assert "c: has no partner in clean" in output.err
-    assert "(10, 10, 3)" in output.err
-    shutil.copy("in/a.png", "in/a.webp")
-    assert cli.main(["compare", "in", "--clean", "clean"]) == 2
-
-
-def test_info_shows_the_facts(tiny_model: Path, tiny_grey: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["info", str(tiny_model), "-d", "cpu", "--json"]) == 0
-    facts = json.loads(capsys.readouterr().out)
-    assert facts["channels"] == 3
-    assert facts["provider"] == "CPUExecutionProvider"
-    assert facts["fingerprint"]
-    assert cli.main(["info", str(tiny_grey), "-d", "cpu"]) == 0
-    assert "channels" in capsys.readouterr().out
-
-
-def test_models_lists_what_is_packaged(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from aeinfer import models
-
-    shutil.copy(tiny_model, tmp_path / "tiny.onnx")
-    (tmp_path / "tiny.int8.onnx").write_bytes(bytes(5000))
-    monkeypatch.setattr(models, "packaged_models", lambda: {"tiny": tmp_path / "tiny.onnx"})
-    assert cli.main(["models", "--json"]) == 0
-    (row,) = json.loads(capsys.readouterr().out)
-    assert row["name"] == "tiny"
-    assert row["channels"] == 3
-    assert row["kilobytes"] == {"fp32": round(tiny_model.stat().st_size / 1000), "int8": 5}
-    assert cli.main(["models"]) == 0
-    assert "int8 5 KB" in capsys.readouterr().out
-    monkeypatch.setattr(models, "packaged_models", dict)
-    assert cli.main(["models"]) == 5
 
 
 @pytest.mark.usefixtures("folder")

@@ -1,6 +1,5 @@
 """Folder jobs: every result has one place, nothing is overwritten unasked, order and shards are fixed."""
 
-import json
 import os
 from pathlib import Path
 
@@ -8,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aeinfer import folder
 from aeinfer.errors import InputError
-from aeinfer.folder import Entry, Report, list_images, parse_shard, plan
+from aeinfer.folder import list_images, parse_shard, plan
 
 
 @pytest.fixture
@@ -127,6 +127,95 @@ def test_where_names_the_file_or_the_common_folder(tree: Path) -> None:
     assert plan(["in", tree / "one.png"]).where == tree
 
 
+@pytest.mark.usefixtures("tree")
+def test_templates_name_the_results() -> None:
+    assert targets(["in"], name="{stem}-clean{suffix}") == ["in-denoised/img2-clean.PNG", "in-denoised/img10-clean.png"]
+    assert targets(["one.png"], name="{stem}.webp") == ["one.webp"]
+    assert targets(["in"], "out", recursive=True, suffix=".jpg", name="{index:02}-{parent}{suffix}") == [
+        "out/01-in.jpg",
+        "out/02-in.jpg",
+        "out/inner/03-inner.jpg",
+    ]
+    with pytest.raises(InputError, match="all would become"):
+        plan(["in"], "out", name="{parent}.png")
+    with pytest.raises(InputError, match="name a folder"):
+        plan(["one.png"], "out.png", name="{stem}{suffix}")
+
+
+WRONG = ["{stem", "{size}{suffix}", "{}{suffix}", "{stem!r}{suffix}", "{stem.x}{suffix}", "{stem:>9}{suffix}", "{stem}"]
+WRONG += ["../{stem}{suffix}", "/{stem}{suffix}", "{index:q}{suffix}", "", "{stem}.txt"]
+
+
+@pytest.mark.parametrize("template", WRONG)
+def test_wrong_templates(template: str) -> None:
+    with pytest.raises(InputError, match="the name"):
+        plan(["one.png"], name=template)
+    with pytest.raises(InputError, match="format asked for"):
+        plan(["one.png"], name="{stem}.png", suffix=".webp")
+
+
+@pytest.mark.usefixtures("tree")
+def test_results_named_one_by_one() -> None:
+    named = [(Path("one.png"), Path("new/1.webp")), (Path("gone.png"), Path("2.png"))]
+    found = plan([], "out", pairs=named)
+    assert [(job.source.name, job.target.as_posix()) for job in found.jobs] == [("one.png", "out/new/1.webp")]
+    assert found.missing == ("gone.png",)
+    assert plan([Path("one.p*")]).missing == ("one.p*",)  # a path is no pattern
+    with pytest.raises(InputError, match="ends in none of"):
+        plan([], pairs=[(Path("one.png"), Path("text.txt"))])
+    with pytest.raises(InputError, match="is a folder"):
+        plan([], pairs=[(Path("in"), Path("new.png"))])
+    with pytest.raises(InputError, match="all would become"):
+        plan(["in/img2.PNG"], "out", pairs=[(Path("one.png"), Path("img2.PNG"))])
+
+
+@pytest.mark.usefixtures("tree")
+def test_circles_of_links_broken_links_and_pipes_end() -> None:
+    for name in ("loop", "again", "more"):
+        Path("in", name).symlink_to(".", target_is_directory=True)
+    Path("in/self.png").symlink_to("self.png")
+    Path("in/nothing.png").symlink_to("gone.png")
+    os.mkfifo("in/pipe.png")
+    found = plan(["in"], "out", recursive=True)
+    assert [job.relative for job in found.jobs] == [
+        "img2.PNG",
+        "img10.png",
+        "inner/img1.jpg",
+        "nothing.png",
+        "self.png",
+    ]
+    assert targets(["in/**/*.jpg"], "out") == ["out/img1.jpg"]
+    assert plan(["in/self.png"]).unreadable[0][0] == "in/self.png"
+
+
+@pytest.mark.usefixtures("tree")
+def test_a_folder_that_cannot_be_listed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def refuse(path: str | Path) -> object:
+        if Path(path).name == "inner":
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = plan(["in"], recursive=True)
+    assert found.unreadable == ((str(Path("in/inner")), "cannot be read: Permission denied"),)
+    assert len(found.jobs) == 2
+
+
+@pytest.mark.usefixtures("tree")
+def test_names_that_differ_by_case_collide_where_the_disk_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("in/IMG2.png").touch()
+    probed = []
+    monkeypatch.setattr(folder, "ignores_case", lambda place: probed.append(place) or len(probed) > 1)
+    assert len(targets(["in"], "out")) == 3
+    with pytest.raises(
+        InputError, match=r"in/IMG2\.png, in/img2\.PNG: all would become out/IMG2\.png or out/img2\.PNG"
+    ):
+        plan(["in"], "out")
+    assert probed == [Path.cwd(), Path.cwd()]
+
+
 @pytest.mark.parametrize("text", ["", "1", "0/3", "4/3", "1/0", "a/b", "-1/2", "1/2/3", "1 / 2"])
 def test_wrong_shards(text: str) -> None:
     with pytest.raises(InputError, match="shard"):
@@ -169,24 +258,3 @@ def test_no_two_sources_share_a_target_and_shards_add_up(
     parts = [plan([root], recursive=recursive, suffix=suffix, shard=(i, shards)) for i in range(1, shards + 1)]
     joined = [job for part in parts for job in part.jobs]
     assert sorted(joined, key=lambda job: job.index) == list(whole.jobs)
-
-
-def test_report_is_one_json_object_a_line(tmp_path: Path) -> None:
-    path = tmp_path / "report.jsonl"
-    entry = Entry("ä.png", "b.png", "failed", None, "damaged", "CPUExecutionProvider", "12ab")
-    with Report(path) as report:
-        report.write(entry)
-        first = json.loads(path.read_text("utf-8"))  # on the disk already
-        report.write(Entry("c.png", "d.png", "written", 2.5))
-    assert first == {
-        "source": "ä.png",
-        "target": "b.png",
-        "status": "failed",
-        "milliseconds": None,
-        "error": "damaged",
-        "provider": "CPUExecutionProvider",
-        "model": "12ab",
-    }
-    assert len(path.read_text("utf-8").splitlines()) == 2
-    with pytest.raises(InputError, match="report"):
-        Report(tmp_path / "none" / "report.jsonl")

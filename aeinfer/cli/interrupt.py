@@ -1,0 +1,52 @@
+"""Ends a job on SIGINT (Ctrl-C) and SIGTERM: at once, but for a result that is being written, which is finished."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+__all__ = ["Stop"]
+
+
+class Stop:
+    """Raises KeyboardInterrupt on SIGINT and SIGTERM, later where one comes between `hold` and `release`.
+
+    A second signal does not wait. Outside the main thread, where signals cannot be caught, it does nothing.
+
+    Attributes
+    ----------
+    code : int or None
+        The exit code that the signal that came asks for, 128 and its number.
+    """
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        self._held = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Stop":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._take)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _take(self, number: int, _: FrameType | None) -> None:
+        first, self.code = self.code is None, 128 + number
+        if not (self._held and first):
+            raise KeyboardInterrupt
+
+    def hold(self) -> None:
+        """Let a signal wait from here on."""
+        self._held = True
+
+    def release(self) -> None:
+        """Raise KeyboardInterrupt if a signal waits, and let the next one through."""
+        self._held = False
+        if self.code is not None:
+            raise KeyboardInterrupt

@@ -1,0 +1,95 @@
+"""One image through standard input or standard output, either named "-"; nothing else is printed there."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from aeinfer.cli.console import ExitCode, complain
+from aeinfer.cli.interrupt import Stop
+from aeinfer.cli.job import Run, Worker, do_job, skip_job
+from aeinfer.errors import ImageReadError, InputError
+from aeinfer.file_format import FORMATS, inspect
+from aeinfer.folder import Job, plan
+from aeinfer.image import SUFFIXES, quiet_opencv
+from aeinfer.report import Entry, Report
+
+__all__ = ["is_pipe", "pipe"]
+
+ALONE = {"manifest": None, "name": None, "shard": None, "watch": None, "json": False, "dry_run": False}
+"""Options of jobs of many files, as they are when they are not given."""
+
+
+def is_pipe(args: argparse.Namespace) -> bool:
+    """Tell whether standard input or output is named."""
+    return "-" in args.inputs or args.output == "-"
+
+
+def pipe(args: argparse.Namespace, stop: Stop, open_worker: Callable[[], AbstractContextManager[Worker]]) -> int:
+    """Change one image and return the exit code; without `-o` the image from standard input goes to standard output.
+
+    Raises
+    ------
+    InputError
+        There are other inputs, options of a job of many files, or a terminal for the image.
+    """
+    source, target = _ends(args)
+    with tempfile.TemporaryDirectory(prefix="aeinfer-") as place, Report(args.report) as report:
+        run = Run(args, stop, report)
+        job = _job(args, Path(place), source, target)
+        if job.action == "skip":
+            entry = skip_job(job)
+        else:
+            quiet_opencv()
+            with open_worker() as worker:
+                entry = do_job(run, job, worker)
+        if target == "-" and entry.error is None:
+            sys.stdout.buffer.write(job.target.read_bytes())
+            sys.stdout.buffer.flush()
+        error = None if entry.error is None else entry.error.replace(str(Path(place, "standard ")), "standard ")
+        run.note(Entry(source, target, entry.status, entry.milliseconds, error, entry.provider, entry.model))
+        stop.release()
+        if run.tally.not_carried:
+            complain(f"not carried over to the result: {', '.join(sorted(run.tally.not_carried))}")
+    return ExitCode.FAILED if run.tally.errors else ExitCode.DONE
+
+
+def _ends(args: argparse.Namespace) -> tuple[str, str]:
+    """Return the one input and the one output, each a file or "-"."""
+    given = [f"--{option.replace('_', '-')}" for option, default in ALONE.items() if getattr(args, option) != default]
+    if given:
+        raise InputError(f'"-" is one image; {" and ".join(given)} is for jobs of many files')
+    if len(args.inputs) != 1:
+        raise InputError(f'"-" is one image and has one input, but there are {len(args.inputs)}')
+    source, target = args.inputs[0], args.output or "-"
+    if target == "-" and sys.stdout.isatty():
+        raise InputError("standard output is a terminal; send the image to a file or a program, or name one with -o")
+    if source != "-" and not Path(source).is_file():
+        raise InputError(f"{source} is not one file; -o - takes one image")
+    if target != "-" and (Path(target).suffix.lower() not in SUFFIXES or Path(target).is_dir()):
+        raise InputError(f"{target} is no image by its name; the image from standard input needs a file to go to")
+    return source, target
+
+
+def _job(args: argparse.Namespace, place: Path, source: str, target: str) -> Job:
+    """Bring standard input to a file, and name one for standard output."""
+    taken = Path(source)
+    if source == "-":
+        taken = place / "standard input"
+        taken.write_bytes(sys.stdin.buffer.read())
+    if target == "-":
+        goal = place / f"standard output{_suffix(args.format, taken)}"
+        return Job(taken, goal, source, 0, "write")
+    suffix = None if args.format == "keep" else FORMATS[args.format].suffixes[0]
+    return plan([taken], target, suffix=suffix, on_exist=args.on_exist).jobs[0]
+
+
+def _suffix(wish: str, source: Path) -> str:
+    if wish != "keep":
+        return FORMATS[wish].suffixes[0]
+    try:
+        return FORMATS[inspect(source.read_bytes()).format].suffixes[0]
+    except (ImageReadError, OSError):
+        return ".png"  # reading it says what is wrong

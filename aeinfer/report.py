@@ -1,0 +1,138 @@
+"""The report of a job: one line of JSON for each file, whole lines even of a job that was killed; decides nothing."""
+
+import errno
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Literal
+
+from aeinfer.atomic import locked
+from aeinfer.errors import InputError
+
+__all__ = ["Entry", "Report", "to_json"]
+
+BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a report: `status` is written, skipped or failed, `model` the model file's fingerprint."""
+
+    source: str
+    target: str
+    status: Literal["written", "skipped", "failed"]
+    milliseconds: float | None = None
+    error: str | None = None
+    provider: str | None = None
+    model: str | None = None
+
+
+def to_json(value: dict[str, Any] | list[Any]) -> str:
+    """Return one line of JSON that any UTF-8 file can hold.
+
+    Names that are not UTF-8 keep every byte: each that does not fit is a lone surrogate, as Python reads it, in JSON
+    as an escape; `os.fsencode` gives the name back. Infinite and undefined numbers must be None already.
+
+    Examples
+    --------
+    >>> to_json(["é", os.fsdecode(b"\\xe9")])
+    '["é", "\\\\udce9"]'
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+class Report:
+    """A file of JSON lines, one an Entry, each there before the next file is begun.
+
+    Lines are added to a report that is there, so that a job that was stopped and started again has one report, and
+    so have shards that run side by side. An unfinished last line, which a killed job may leave, is cut off.
+
+    Parameters
+    ----------
+    path : path or None
+        The file; None keeps no report.
+
+    Raises
+    ------
+    InputError
+        The file cannot be opened, or holds something else than a report.
+
+    Examples
+    --------
+    >>> with Report(None) as report:
+    ...     report.write(Entry("a.png", "b.png", "written", 12.5))
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None) -> None:
+        self.path, self._file = path, None if path is None else _open(Path(path))
+
+    def write(self, entry: Entry) -> None:
+        """Add one line.
+
+        Raises
+        ------
+        OSError
+            The disk refused; no part of the line is left.
+        """
+        if self._file is not None:
+            try:
+                _append(self._file, (to_json(asdict(entry)) + "\n").encode())
+            except OSError as error:
+                raise OSError(f"the report {self.path} cannot be written: {error.strerror}") from error
+
+    def __enter__(self) -> "Report":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _open(path: Path) -> IO[bytes]:
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a terminal
+            return path.open("wb", buffering=0)
+        file = path.open("ab+", buffering=0)
+    except OSError as error:
+        raise InputError(f"the report {path} cannot be written: {error.strerror}") from error
+    file.seek(0)
+    if file.read(1) not in (b"", b"{"):
+        file.close()
+        raise InputError(f"the file {path} is there and is no report to add to; name another")
+    return file
+
+
+def _append(file: IO[bytes], line: bytes) -> None:
+    """Add a line in one piece, after the last whole one."""
+    if not file.seekable():
+        file.write(line)
+        return
+    with locked(file):
+        size = file.seek(0, os.SEEK_END)
+        end = _whole(file, size)
+        if end != size:
+            file.truncate(end)
+        if file.write(line) != len(line):
+            file.truncate(end)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _whole(file: IO[bytes], end: int) -> int:
+    """Return where the last whole line of a file of `end` bytes ends."""
+    while end:
+        start = max(0, end - BLOCK)
+        file.seek(end - 1)
+        if file.read(1) == b"\n":  # nearly always
+            return end
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return end

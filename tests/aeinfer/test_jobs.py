@@ -1,0 +1,166 @@
+"""Jobs that take their inputs from a list, from standard input or from a folder that fills, and odd names in all."""
+
+import io
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from aeinfer import cli
+from aeinfer.cli import watch
+from aeinfer.image import read_image, write_image
+
+pytest.importorskip("cv2")
+NOISE = ["--sigma", "3", "-q"]
+LATIN = os.fsdecode(b"caf\xe9\n\x1b[1m.png")
+
+
+def picture(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, (24, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with in/a.png and in/b.png."""
+    monkeypatch.chdir(tmp_path)
+    write_image("in/a.png", picture(1))
+    write_image("in/b.png", picture(2))
+    return tmp_path
+
+
+def files(place: str) -> list[str]:
+    return sorted(path.relative_to(place).as_posix() for path in Path(place).rglob("*") if path.is_file())
+
+
+class Bytes(io.TextIOWrapper):
+    """Standard input that holds `data`, or an output that keeps what is written."""
+
+    def __init__(self, data: bytes = b"") -> None:
+        super().__init__(io.BytesIO(data), "utf-8")
+
+    @property
+    def data(self) -> bytes:
+        return self.buffer.getvalue()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_manifest_names_inputs_and_results(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("list").write_bytes(b"in/a.png\tx/new.webp\r\n\nin/b.png\n")
+    assert cli.main(["noise", "--manifest", "list", "-o", "out", *NOISE]) == 0
+    assert files("out") == ["b.png", "x/new.webp"]
+    write_image("t\ta\nb.png", picture())
+    monkeypatch.setattr(sys, "stdin", Bytes(b"t\ta\nb.png\0in/*.png\0"))
+    assert cli.main(["noise", "--manifest", "-", "-0", "-o", "two", *NOISE]) == 1
+    assert files("two") == ["t\ta\nb.png"]
+    assert "in/*.png: no such file" in capsys.readouterr().err
+    for text in (b"a\tb\tc\n", b"\tb.png\n", b"a.png\t\n"):
+        Path("list").write_bytes(text)
+        assert cli.main(["noise", "--manifest", "list", *NOISE]) == 2
+    assert "line 1 of the manifest" in capsys.readouterr().err
+    assert cli.main(["noise", *NOISE]) == 2
+    assert cli.main(["noise", "in", "-0", *NOISE]) == 2
+    assert cli.main(["noise", "--manifest", "gone", *NOISE]) == 2
+
+
+@pytest.mark.usefixtures("folder")
+def test_one_image_through_standard_input_and_output(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(arguments: list[str], data: bytes = b"") -> tuple[int, bytes]:
+        out = Bytes()
+        monkeypatch.setattr(sys, "stdin", Bytes(data))
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", out)
+            return cli.main(arguments), out.data
+
+    assert cli.main(["denoise", "in/a.png", "-o", "a.webp", "-m", str(tiny_model), "-q"]) == 0
+    code, data = run(
+        ["denoise", "-", "-o", "-", "--format", "webp", "-m", str(tiny_model)], Path("in/a.png").read_bytes()
+    )
+    assert (code, data) == (0, Path("a.webp").read_bytes())
+    code, data = run(["noise", "in/b.png", "-o", "-", *NOISE, "--report", "r.jsonl"])
+    assert (code, data[:4]) == (0, b"\x89PNG")
+    assert json.loads(Path("r.jsonl").read_text())["target"] == "-"
+    assert run(["noise", "-", "-o", "c.png", *NOISE], Path("in/b.png").read_bytes()) == (0, b"")
+    assert read_image("c.png").pixels.shape == (24, 32, 3)
+    assert capsys.readouterr().err == ""
+    assert run(["noise", "-", *NOISE], b"words") == (1, b"")
+    assert capsys.readouterr().err.startswith("aeinfer: standard input: not an image but text")
+    for wrong in (["-", "in"], ["-", "--json"], ["in", "-o", "-"], ["-", "-o", "out"], ["-", "--name", "{stem}.png"]):
+        assert run(["noise", *wrong, *NOISE]) == (2, b"")
+
+
+@pytest.mark.usefixtures("folder")
+def test_names_that_are_not_utf8_are_kept_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("in/a.png").rename(Path("in", LATIN))
+    Path("in", os.fsdecode(b"\xff.png")).touch()
+    assert cli.main(["noise", "in", "-o", "out", "--sigma", "3", "-v", "--report", "r.jsonl"]) == 1
+    assert sorted(os.fsencode(path.name) for path in Path("out").iterdir()) == [b"b.png", os.fsencode(LATIN)]
+    error = capsys.readouterr().err
+    assert r"in/\udcff.png: the file is empty" in error
+    assert "\x1b" not in error
+    sources = {json.loads(line)["source"] for line in Path("r.jsonl").read_text("utf-8").splitlines()}
+    assert str(Path("in", LATIN)) in sources
+    assert cli.main(["noise", "in", "-o", "out", "--sigma", "3", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["errors"][0]["source"] == os.fsdecode(b"in/\xff.png")
+    assert cli.main(["noise", "in", "-o", "out", "--sigma", "3", "--dry-run"]) == 0
+    assert r"caf\udce9" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_place_that_cannot_be_written_fails_before_the_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("file").touch()
+    assert cli.main(["noise", "in", "-o", "file/out", *NOISE]) == 1
+    assert capsys.readouterr().err.count("file is not a folder") == 2
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert cli.main(["noise", "in", "-o", "out", *NOISE]) == 1
+    assert capsys.readouterr().err.count("may not be written to") == 2
+    assert not Path("out").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_watch_takes_files_that_have_stopped_growing_once(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = Path("in/b.png").read_bytes()
+    looks: list[list[str]] = []
+
+    def grow(size: int) -> Callable[[], object]:
+        return lambda: Path("in/c.png").write_bytes(whole[:size])
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    def collide() -> None:
+        write_image("in/a.webp", picture())
+
+    steps: list[Callable[[], object]] = [lambda: None, grow(0), grow(0), grow(60), grow(len(whole))]
+    steps += [lambda: Path("out/b.png").unlink(), collide, Path("in/a.webp").unlink, lambda: None, stop]
+
+    def sleep(_: float) -> None:
+        looks.append(files("out") if Path("out").exists() else [])
+        steps[len(looks) - 1]()
+
+    monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=sleep))
+    command = ["denoise", "in", "-o", "out", "-m", str(tiny_model), "--format", "png", "--watch", "1"]
+    assert cli.main([*command, "--report", "r.jsonl"]) == 130
+    both, three = ["a.png", "b.png"], ["a.png", "b.png", "c.png"]
+    assert looks[:6] == [[], both, both, both, both, both]
+    assert looks[-1] == ["a.png", "c.png"]  # what was taken away is not done again
+    lines = [json.loads(line) for line in Path("r.jsonl").read_text().splitlines()]
+    assert [Path(line["target"]).name for line in lines] == three
+    output = capsys.readouterr()
+    assert output.err.count("all would become") == 1
+    assert output.out.startswith("3 written, 0 skipped, 0 failed")
+    for wrong in (["--shard", "1/2"], ["--on-exist", "error"], ["--name", "{index}{suffix}"], ["--dry-run"]):
+        assert cli.main([*command, *wrong]) == 2
+    assert cli.main(["noise", "in", "--sigma", "1", "--watch", "1"]) == 2

@@ -1,0 +1,61 @@
+"""Reports: whole lines only, added to those that are there, and every name comes back as it was."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from aeinfer.errors import InputError
+from aeinfer.report import Entry, Report
+
+
+def test_report_is_one_json_object_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "report.jsonl"
+    entry = Entry("ä.png", "b.png", "failed", None, "damaged", "CPUExecutionProvider", "12ab")
+    with Report(path) as report:
+        report.write(entry)
+        first = json.loads(path.read_text("utf-8"))  # on the disk already
+        report.write(Entry("c.png", "d.png", "written", 2.5))
+    assert first == {
+        "source": "ä.png",
+        "target": "b.png",
+        "status": "failed",
+        "milliseconds": None,
+        "error": "damaged",
+        "provider": "CPUExecutionProvider",
+        "model": "12ab",
+    }
+    assert len(path.read_text("utf-8").splitlines()) == 2
+    with pytest.raises(InputError, match="report"):
+        Report(tmp_path / "none" / "report.jsonl")
+
+
+def test_lines_are_added_and_a_torn_one_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "report.jsonl"
+    whole = [Entry(f"{number}.png", "x" * number, "written") for number in (1, 2, 70_000)]
+    with Report(path) as report, Report(path) as other:
+        report.write(whole[0])
+        with path.open("ab") as torn:
+            torn.write(b'{"source": "' + b"x" * 70_000)
+        other.write(whole[1])
+    with path.open("ab") as torn:
+        torn.write(b"{")
+    with Report(path) as report:
+        report.write(whole[2])
+    assert [json.loads(line)["source"] for line in path.read_text().splitlines()] == ["1.png", "2.png", "70000.png"]
+
+
+def test_a_name_that_is_not_utf8_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "report.jsonl"
+    with Report(path) as report:
+        report.write(Entry(os.fsdecode(b"caf\xe9.png"), "b.png", "written"))
+    assert os.fsencode(json.loads(path.read_text("utf-8"))["source"]) == b"caf\xe9.png"
+
+
+def test_another_file_is_never_taken_for_a_report(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(b"\x89PNG")
+    with pytest.raises(InputError, match="no report"):
+        Report(path)
+    assert path.read_bytes() == b"\x89PNG"

@@ -1,38 +1,23 @@
-"""What image formats can hold, and what the bytes of a file say before they are decoded; no pixels, no disk, no cv2."""
+"""What the bytes of a file say before they are decoded; no pixels, no disk, no cv2."""
 
 import re
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from aeinfer.damage import check_jpeg_scans, check_pnm_length, check_strips
 from aeinfer.errors import ImageReadError
-from aeinfer.tiff_tags import Tag, read_orientation, read_tables
+from aeinfer.exif import exif_of_page
+from aeinfer.formats import FORMATS
+from aeinfer.resolution import Resolution, of_tiff
+from aeinfer.tiff_tags import Table, read_orientation, read_tables
 
-__all__ = ["EXIF_HEADER", "FORMATS", "XMP_HEADER", "FileFacts", "Format", "inspect"]
+__all__ = ["EXIF_HEADER", "FORMATS", "XMP_HEADER", "FileFacts", "inspect", "inspect_pages"]
 
 EXIF_HEADER = b"Exif\0\0"
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 """What stands before EXIF and XMP in a JPEG segment; other formats hold the bare block."""
-
-
-@dataclass(frozen=True)
-class Format:
-    """What one format can hold when OpenCV writes it."""
-
-    suffixes: tuple[str, ...]
-    dtypes: tuple[str, ...]
-    alpha: bool
-    metadata: frozenset[str] = frozenset()
-
-
-FORMATS = {
-    "png": Format((".png",), ("uint8", "uint16"), True, frozenset({"exif", "xmp", "icc", "cicp"})),
-    "jpg": Format((".jpg", ".jpeg", ".jpe"), ("uint8",), False, frozenset({"exif", "xmp", "icc"})),
-    "webp": Format((".webp",), ("uint8",), True, frozenset({"exif", "xmp", "icc"})),
-    "tiff": Format((".tiff", ".tif"), ("uint8", "uint16", "float32"), True),
-    "bmp": Format((".bmp", ".dib"), ("uint8",), True),
-    "avif": Format((".avif",), ("uint8",), True, frozenset({"exif", "xmp", "icc"})),
-}
 
 
 @dataclass(frozen=True)
@@ -41,7 +26,9 @@ class FileFacts:
 
     `format` is a key of FORMATS, `size` (height, width) in pixels or None, `metadata` the kinds it carries,
     `orientation` what a viewer applies (EXIF's 1 to 8), `grey_alpha` a grey image with alpha,
-    `clear_grey` the one grey value that is transparent, `straight_alpha` a TIFF whose colours are not premultiplied.
+    `clear_grey` the one grey value that is transparent, `straight_alpha` a TIFF whose colours are not premultiplied,
+    `premultiplied` one whose are, `cmyk` a picture in inks, `blocks` the metadata that was read from the file's own
+    bytes, `page` a TIFF's table, `odd_layout` a TIFF that OpenCV does not read faithfully and tifffile does.
     """
 
     format: str
@@ -51,6 +38,11 @@ class FileFacts:
     grey_alpha: bool = False
     clear_grey: int | None = None
     straight_alpha: bool = False
+    premultiplied: bool = False
+    cmyk: bool = False
+    blocks: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    page: Table | None = None
+    odd_layout: bool = False
 
 
 def inspect(data: bytes) -> FileFacts:
@@ -72,11 +64,29 @@ def inspect(data: bytes) -> FileFacts:
     >>> inspect(b"BM" + bytes(16) + (3).to_bytes(4, "little") + (2).to_bytes(4, "little")).size
     (2, 3)
     """
+    pages = inspect_pages(data)
+    if len(pages) > 1:
+        raise ImageReadError(
+            f"a TIFF of {len(pages)} pages: only single images are read here; split it first, or call read_pages"
+        )
+    return pages[0]
+
+
+def inspect_pages(data: bytes) -> list[FileFacts]:
+    """Read a file's own description of each of its pages; all formats but TIFF have one.
+
+    Raises
+    ------
+    ImageReadError
+        As `inspect`, but for several pages.
+    """
     if not data:
         raise ImageReadError("the file is empty")
+    if TIFF_SIGNATURE.match(data):
+        return _tiff(data)
     for signature, reader in READERS:
         if signature.match(data):
-            return reader(data)
+            return [reader(data)]
     raise ImageReadError(f"{_what_else(data)}; expected one of {', '.join(FORMATS)}")
 
 
@@ -101,11 +111,15 @@ def _truncated(what: str) -> ImageReadError:
     return ImageReadError(f"truncated: {what}")
 
 
+def _blocks(**blocks: bytes | None) -> Mapping[str, bytes]:
+    return MappingProxyType({kind: block for kind, block in blocks.items() if block})
+
+
 def _png(data: bytes) -> FileFacts:
     kinds = {b"eXIf": "exif", b"iCCP": "icc", b"cICP": "cicp"}
     height = width = depth = colour = 0
     found: set[str] = set()
-    exif, clear = None, None
+    exif, clear, resolution = None, None, None
     at, name = 8, b""
     while name != b"IEND":
         length, name = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
@@ -124,10 +138,21 @@ def _png(data: bytes) -> FileFacts:
             clear = int.from_bytes(body[:2]) * (255 // (2**depth - 1) if depth < 8 else 1)
         elif name == b"eXIf":
             exif = body
+        elif name == b"pHYs" and length == 9:
+            unit = "m" if body[8] else "none"
+            resolution = Resolution.known(int.from_bytes(body[:4]), int.from_bytes(body[4:8]), unit)
         if name in kinds or body.startswith(b"XML:com.adobe.xmp\0"):
             found.add(kinds.get(name, "xmp"))
         at += 12 + length
-    return FileFacts("png", (height, width), frozenset(found), read_orientation(exif), colour == 4, clear)
+    return FileFacts(
+        "png",
+        (height, width),
+        frozenset(found),
+        read_orientation(exif),
+        colour == 4,
+        clear,
+        blocks=_blocks(resolution=resolution),
+    )
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
@@ -149,52 +174,78 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 def _jpeg(data: bytes) -> FileFacts:
     kinds = {EXIF_HEADER: "exif", XMP_HEADER: "xmp", b"ICC_PROFILE\0": "icc"}
-    size, found, exif, scan = None, set(), None, -1
+    size, found, exif, scan, inks, resolution = None, set(), None, -1, 0, None
     for marker, end, body in _jpeg_segments(data):
         if marker == 0xDA:
             scan = end
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            size = (int.from_bytes(body[1:3]), int.from_bytes(body[3:5]))
+            size, inks = (int.from_bytes(body[1:3]), int.from_bytes(body[3:5])), int.from_bytes(body[5:6])
+        elif marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 12:
+            unit = {0: "none", 1: "inch", 2: "cm"}.get(body[7])
+            resolution = Resolution.known(int.from_bytes(body[8:10]), int.from_bytes(body[10:12]), unit)
         elif marker in (0xE1, 0xE2):
             found |= {kind for header, kind in kinds.items() if body.startswith(header)}
             if body.startswith(EXIF_HEADER):
                 exif = exif or body.removeprefix(EXIF_HEADER)
     if scan < 0 or data.find(b"\xff\xd9", scan) < 0:
         raise _truncated("the JPEG has no end-of-image marker")
-    return FileFacts("jpg", size, frozenset(found), read_orientation(exif))
+    check_jpeg_scans(data, scan)
+    blocks = _blocks(resolution=resolution)
+    return FileFacts("jpg", size, frozenset(found), read_orientation(exif), cmyk=inks == 4, blocks=blocks)
 
 
 def _webp(data: bytes) -> FileFacts:
     if len(data) < 8 + int.from_bytes(data[4:8], "little"):
         raise _truncated("the WebP is shorter than its header says")
     found: set[str] = set()
+    sizes: list[tuple[int, int]] = []
     exif = None
     at = 12
     while at + 8 <= len(data):
         name, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         if name in (b"ANIM", b"ANMF"):
             raise ImageReadError("an animated WebP: only still images are denoised")
+        if name in (b"VP8X", b"VP8L", b"VP8 "):
+            sizes.append(_webp_size(name, data[at + 8 : at + 18]))
         if name == b"EXIF":
             exif = data[at + 8 : at + 8 + length].removeprefix(EXIF_HEADER)
         if name in (b"EXIF", b"XMP ", b"ICCP"):
             found.add({b"EXIF": "exif", b"XMP ": "xmp", b"ICCP": "icc"}[name])
         at += 8 + length + length % 2
-    return FileFacts("webp", None, frozenset(found), read_orientation(exif))
+    if not sizes:
+        raise ImageReadError("damaged: the WebP holds no picture")
+    return FileFacts("webp", max(sizes, key=_area), frozenset(found), read_orientation(exif))
 
 
-def _tiff(data: bytes) -> FileFacts:
+def _webp_size(name: bytes, head: bytes) -> tuple[int, int]:
+    if name == b"VP8X":
+        return 1 + int.from_bytes(head[7:10], "little"), 1 + int.from_bytes(head[4:7], "little")
+    if name == b"VP8L":
+        packed = int.from_bytes(head[1:5], "little")
+        return 1 + (packed >> 14 & 0x3FFF), 1 + (packed & 0x3FFF)
+    return int.from_bytes(head[8:10], "little") & 0x3FFF, int.from_bytes(head[6:8], "little") & 0x3FFF
+
+
+def _area(size: tuple[int, int]) -> int:
+    return size[0] * size[1]
+
+
+def _tiff(data: bytes) -> list[FileFacts]:
     try:
         tables = read_tables(data)
     except ValueError as error:
         raise _truncated(str(error)) from None
-    pages = [table for table in tables if not _value(table, 254, 0) & 1]  # bit 0: a reduced copy
+    pages = [table for table in tables if not table.first(254, 0) & 1]  # bit 0: a reduced copy
     if not pages or pages[0] is not tables[0]:
         raise ImageReadError("a camera's raw file, not a finished image: develop it to tiff or png first")
-    if len(pages) > 1:
-        raise ImageReadError(f"a TIFF of {len(pages)} pages: only single images are denoised; split it first")
-    page = pages[0]
-    bits, samples, photometric = _value(page, 258, 1), _value(page, 277, 1), _value(page, 262, 1)
-    if samples not in (1, 3, 4) or photometric not in (0, 1, 2, 3, 6) or (photometric == 0 and bits > 8):
+    return [_tiff_page(data, page) for page in pages]
+
+
+def _tiff_page(data: bytes, page: Table) -> FileFacts:
+    bits, samples, photometric = page.first(258, 1), page.first(277, 1), page.first(262, 1)
+    planar = page.first(284, 1) == 2 and samples > 1
+    known = photometric in (0, 1, 2, 3, 6) and not (photometric == 0 and bits > 8)
+    if samples not in (1, 2, 3, 4) or not known or (samples == 2 and photometric != 1):
         raise ImageReadError(
             f"a TIFF of {samples} samples a pixel of {bits} bits, photometric interpretation {photometric}, is not "
             "read faithfully; expected grey, RGB or RGBA (save it as png, or as such a tiff)"
@@ -204,23 +255,49 @@ def _tiff(data: bytes) -> FileFacts:
             ends = map(sum, zip(page[offsets].values, page[lengths].values, strict=False))
             if max(ends, default=0) > len(data):
                 raise _truncated("the TIFF's pixels lie beyond its end")
-    kinds = {34665: "exif", 700: "xmp", 34675: "icc"}
+    size = (page.first(257, 0), page.first(256, 0))
+    check_strips(data, page, size[0] * size[1] * max(bits, 8) * page.first(277, 1) // 8)
+    kinds = {34665: "exif", 34853: "exif", 700: "xmp", 34675: "icc"}
     return FileFacts(
         "tiff",
-        (_value(page, 257, 0), _value(page, 256, 0)),
+        size,
         frozenset(kind for number, kind in kinds.items() if number in page),
-        straight_alpha=_value(page, 338, 0) == 2,
+        page.first(274, 1) if 1 <= page.first(274, 1) <= 8 else 1,
+        straight_alpha=page.first(338, 0) == 2,
+        premultiplied=page.first(338, 0) == 1,
+        blocks=_blocks(
+            exif=exif_of_page(data, page),
+            xmp=page[700].raw.rstrip(b"\0") if 700 in page else None,
+            icc=page[34675].raw if 34675 in page else None,
+            resolution=of_tiff(page),
+        ),
+        page=page,
+        odd_layout=samples == 2 or (planar and bits > 8),
     )
-
-
-def _value(table: dict[int, Tag], number: int, default: int) -> int:
-    values = table[number].values if number in table else ()
-    return values[0] if values else default
 
 
 def _bmp(data: bytes) -> FileFacts:
     width, height = (int.from_bytes(data[at : at + 4], "little", signed=True) for at in (18, 22))
-    return FileFacts("bmp", (abs(height), width))
+    across, down = (int.from_bytes(data[at : at + 4], "little", signed=True) for at in (38, 42))
+    known = len(data) >= 46 and data[14] >= 40
+    resolution = Resolution.known(across, down, "m") if known else None
+    return FileFacts("bmp", (abs(height), width), blocks=_blocks(resolution=resolution))
+
+
+PNM_HEADER = re.compile(rb"P([1-6])(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:(?:\s|#[^\n]*\n)+(\d+))?")
+
+
+def _pnm(data: bytes) -> FileFacts:
+    head = PNM_HEADER.match(data[: 1 << 16])
+    bitmap = data[1:2] in (b"1", b"4")
+    if head is None or (head[4] is None and not bitmap):
+        raise _truncated("the PNM's header is incomplete")
+    kind, width, height = int(head[1]), int(head[2][:12]), int(head[3][:12])
+    most = 1 if bitmap else int(head[4][:12])
+    if most not in (1 if bitmap else 255, 65535):
+        raise ImageReadError(f"a PNM whose largest value is {most} is not read; expected 255 or 65535")
+    check_pnm_length(data, head.end(3 if bitmap else 4), kind, height, width, 2 if most > 255 else 1)
+    return FileFacts("pnm", (height, width))
 
 
 def _avif(data: bytes) -> FileFacts:
@@ -240,7 +317,9 @@ def _avif(data: bytes) -> FileFacts:
     turn, mirror = (re.search(rb"\0\0\0\x09" + name + rb"(.)", meta, re.DOTALL) for name in (b"irot", b"imir"))
     shown = (turn[1][0] & 3 if turn else 0, mirror[1][0] & 1 if mirror else None)
     found = frozenset(kind for kind, mark in marks.items() if re.search(mark, meta, re.DOTALL))
-    return FileFacts("avif", None, found, AVIF_ORIENTATIONS[shown])
+    extents = re.findall(rb"ispe\0{4}(.{4})(.{4})", meta, re.DOTALL)  # one an item: the picture, its alpha, its tiles
+    sizes = [(int.from_bytes(high), int.from_bytes(wide)) for wide, high in extents]
+    return FileFacts("avif", max(sizes, key=_area, default=None), found, AVIF_ORIENTATIONS[shown])
 
 
 AVIF_ORIENTATIONS = {
@@ -253,7 +332,8 @@ READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], FileFacts]], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), _png),
     (re.compile(rb"\xff\xd8\xff"), _jpeg),
     (re.compile(rb"RIFF....WEBP", re.DOTALL), _webp),
-    (re.compile(rb"II[*+]\0|MM\0[*+]"), _tiff),
     (re.compile(rb"BM.{16}", re.DOTALL), _bmp),
     (re.compile(rb"....ftyp(avi[fs]|.{8,64}?avif)", re.DOTALL), _avif),
+    (re.compile(rb"P[1-6][\s#]"), _pnm),
 )
+TIFF_SIGNATURE = re.compile(rb"II[*+]\0|MM\0[*+]")

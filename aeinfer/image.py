@@ -1,25 +1,25 @@
-"""Image files to arrays and back through OpenCV, with depth, alpha and metadata kept; knows no model and no folder.
+"""Image files to arrays and back, with depth, alpha and metadata kept; knows no model, no folder and no codec.
 
-Arrays are RGB wherever they have colour; OpenCV's BGR exists inside this room only.
+Arrays are RGB wherever they have colour.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from aeinfer import tiff
 from aeinfer.atomic import write_whole
-from aeinfer.errors import BackendMissingError, ImageReadError, ImageWriteError, InputError
-from aeinfer.file_format import EXIF_HEADER, FORMATS, XMP_HEADER, FileFacts, inspect
+from aeinfer.errors import ImageReadError, ImageWriteError, InputError
+from aeinfer.file_format import FileFacts, inspect, inspect_pages
+from aeinfer.formats import FORMATS, SUFFIXES, check_writable, format_of
+from aeinfer.opencv import caption_strip, check_depth, decode, encode, has_metadata, quiet_opencv
 from aeinfer.picture import Picture, Pixels, turn, upright
-from aeinfer.tiff_tags import read_orientation, read_tables, with_tag
+from aeinfer.tiff_tags import read_orientation
 
 __all__ = [
+    "MAX_PIXELS",
     "SUFFIXES",
     "Picture",
     "caption_strip",
@@ -27,47 +27,22 @@ __all__ = [
     "format_of",
     "quiet_opencv",
     "read_image",
+    "read_pages",
     "write_image",
+    "write_pages",
 ]
 
-SUFFIXES = tuple(suffix for known in FORMATS.values() for suffix in known.suffixes)
-"""The suffixes, lower case, of files that can be read and written."""
+MAX_PIXELS = 1 << 28
+"""How many pixels a file may claim unless the caller says otherwise: 16384 x 16384, 0.8 GB of 8-bit RGB.
 
-MAX_PIXELS = 1 << 30
-"""OpenCV's own limit, checked before decoding so that the error can name it."""
+A few kilobytes can claim more than any memory holds; the largest cameras give half of this.
+"""
 
-_METADATA = {
-    "exif": "IMAGE_METADATA_EXIF",
-    "xmp": "IMAGE_METADATA_XMP",
-    "icc": "IMAGE_METADATA_ICCP",
-    "cicp": "IMAGE_METADATA_CICP",
-}
+OPENCV_PIXELS = 1 << 30
+"""OpenCV's own limit, which its environment variable OPENCV_IO_MAX_IMAGE_PIXELS raises."""
 
 
-def _cv2() -> Any:
-    """Import OpenCV on first use."""
-    try:
-        import cv2
-    except ImportError as error:
-        raise BackendMissingError(
-            f"image files need OpenCV, which does not import ({error}); install it with: pip install 'aeinfer[cpu]'"
-        ) from error
-    return cv2
-
-
-def quiet_opencv() -> None:
-    """Stop OpenCV's own lines on stderr, for the whole process: a program that reports each bad file needs no echo.
-
-    Raises
-    ------
-    BackendMissingError
-        OpenCV is not installed.
-    """
-    logging = _cv2().utils.logging
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-
-
-def read_image(path: str | os.PathLike[str]) -> Picture:
+def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
     """Read one still image with its depth, alpha and metadata.
 
     Pixels are not rotated while the EXIF block that says how to is kept; where it cannot be kept they are set upright.
@@ -76,12 +51,15 @@ def read_image(path: str | os.PathLike[str]) -> Picture:
     ----------
     path : path
         A file of one of the formats of `SUFFIXES`; its content decides, not its name.
+    max_pixels : int
+        A file whose header claims more is refused before it is decoded. OpenCV refuses more than 2^30 in any case,
+        unless its environment variable OPENCV_IO_MAX_IMAGE_PIXELS allows it.
 
     Raises
     ------
     ImageReadError
-        The file is missing, empty, no image, cut short, damaged, animated or of several pages, larger than 2^30
-        pixels, or of a depth other than uint8, uint16 and float32.
+        The file is missing, empty, no image, cut short, damaged, animated or of several pages, larger than the limit,
+        or of a depth other than uint8, uint16 and float32.
     BackendMissingError
         OpenCV is not installed.
 
@@ -91,108 +69,95 @@ def read_image(path: str | os.PathLike[str]) -> Picture:
     >>> picture.pixels.shape, picture.pixels.dtype  # doctest: +SKIP
     ((480, 640, 3), dtype('uint8'))
     """
-    cv2 = _cv2()
+    has_metadata()  # OpenCV is there
+    data = _read_bytes(path)
     try:
-        data = Path(path).read_bytes()
+        return _read_page(data, inspect(data), max_pixels)
+    except ImageReadError as error:
+        raise ImageReadError(f"{path}: {error}") from None
+
+
+def read_pages(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Iterator[Picture]:
+    """Read the pages of a TIFF one by one, each with its own shape, depth and metadata; of other formats, the image.
+
+    Parameters
+    ----------
+    path : path
+        As in `read_image`.
+    max_pixels : int
+        For each page.
+
+    Raises
+    ------
+    ImageReadError
+        As in `read_image`, but for several pages.
+    BackendMissingError
+        OpenCV is not installed.
+
+    Examples
+    --------
+    >>> [page.pixels.shape for page in read_pages("scan.tiff")]  # doctest: +SKIP
+    [(480, 640, 3), (480, 640)]
+    """
+    has_metadata()  # OpenCV is there
+    data = _read_bytes(path)
+    where = f"{path}"
+    try:
+        pages = inspect_pages(data)
+        for index, facts in enumerate(pages):
+            where = f"{path}, page {index + 1}" if len(pages) > 1 else where
+            yield _read_page(data, facts, max_pixels)
+    except ImageReadError as error:
+        raise ImageReadError(f"{where}: {error}") from None
+
+
+def _read_bytes(path: str | os.PathLike[str]) -> bytes:
+    try:
+        return Path(path).read_bytes()
     except FileNotFoundError:
         raise ImageReadError(f"{path}: no such file") from None
     except OSError as error:
         raise ImageReadError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        facts = inspect(data)
-        if facts.size and facts.size[0] * facts.size[1] > MAX_PIXELS:
-            raise ImageReadError(f"{facts.size[1]} x {facts.size[0]} is more than the limit of {MAX_PIXELS} pixels")
-        pixels, metadata = _decode(cv2, data, facts)
-    except ImageReadError as error:
-        raise ImageReadError(f"{path}: {error}") from None
-    return _agree(pixels, metadata, facts)
 
 
-def _decode(cv2: Any, data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
-    """Decode to RGB order and the blocks of metadata that OpenCV hands out, bare of JPEG's headers."""
-    if facts.straight_alpha:
-        # OpenCV's TIFF reader multiplies colours by an alpha that is declared unassociated; undeclared, it does not
-        data = with_tag(data, read_tables(data)[0][338], 0)
-    buffer = np.frombuffer(data, np.uint8)
-    metadata: dict[str, bytes] = {}
-    try:
-        if hasattr(cv2, "imdecodeWithMetadata"):
-            pixels, kinds, blocks = cv2.imdecodeWithMetadata(buffer, cv2.IMREAD_UNCHANGED)
-            names = {getattr(cv2, constant): name for name, constant in _METADATA.items() if hasattr(cv2, constant)}
-            pairs = zip(kinds, blocks, strict=True)
-            metadata = {names[int(kind)]: np.asarray(block).tobytes() for kind, block in pairs if int(kind) in names}
-        else:
-            pixels = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ImageReadError(f"damaged: OpenCV cannot decode it ({error.err})") from None
-    if pixels is None:
-        raise ImageReadError(f"damaged: OpenCV cannot decode this {facts.format}")
-    if pixels.dtype.name not in ("uint8", "uint16", "float32") or (facts.format == "avif" and pixels.dtype != np.uint8):
+def _read_page(data: bytes, facts: FileFacts, max_pixels: int) -> Picture:
+    height, width = facts.size or (0, 0)
+    if not facts.size or height * width <= 0:
+        raise ImageReadError(f"damaged: the {facts.format} does not say how large it is")
+    if height * width > max_pixels:
         raise ImageReadError(
-            f"the {facts.format} holds {pixels.dtype.name} values of another range; expected 8-bit, or uint16 or "
-            "float32 in png or tiff"
+            f"{width} x {height} is more than the limit of {max_pixels} pixels; give a larger limit if that is right"
         )
-    for kind, header in (("exif", EXIF_HEADER), ("xmp", XMP_HEADER)):
-        if kind in metadata:
-            metadata[kind] = metadata[kind].removeprefix(header)
-    if "xmp" in metadata:
-        metadata["xmp"] = metadata["xmp"].rstrip(b"\0")
-    if metadata.get("icc", b"")[16:20] == b"CMYK":  # the pixels were converted, their profile was not
-        del metadata["icc"]
-    return _to_rgb(pixels, facts), metadata
-
-
-def _to_rgb(pixels: Pixels, facts: FileFacts) -> Pixels:
-    if facts.clear_grey is not None and pixels.ndim == 2:
-        opaque = np.where(pixels == facts.clear_grey, 0, np.iinfo(pixels.dtype).max)
-        return np.stack([pixels, opaque.astype(pixels.dtype)], axis=2)
-    if pixels.ndim == 2:
-        return pixels
-    if facts.grey_alpha and pixels.shape[2] == 4:
-        return np.ascontiguousarray(pixels[:, :, [0, 3]])
-    return _swap(pixels)
-
-
-def _swap(pixels: Pixels) -> Pixels:
-    """RGB(A) <-> BGR(A)."""
-    cv2 = _cv2()
-    swapped: Pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
-    return swapped
+    if height * width > int(os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", OPENCV_PIXELS)):
+        raise ImageReadError(
+            f"{width} x {height} is more than OpenCV reads; set OPENCV_IO_MAX_IMAGE_PIXELS in the environment to more"
+        )
+    if facts.odd_layout and facts.page:
+        pixels = turn(tiff.decode(data, facts.page.offset), facts.orientation)
+        check_depth(pixels, facts)
+        return _agree(pixels, {}, facts)
+    pixels, metadata = decode(data, facts)
+    return _agree(pixels, metadata, facts)
 
 
 def _agree(pixels: Pixels, metadata: dict[str, bytes], facts: FileFacts) -> Picture:
     """Make pixels and the EXIF block that is kept show the picture as the file's own viewer would."""
-    lost = facts.metadata - metadata.keys()
-    picture = Picture(pixels, facts.format, MappingProxyType(metadata), lost)
+    metadata = {**metadata, **facts.blocks}
+    lost = set(facts.metadata - metadata.keys())
+    if facts.premultiplied and pixels.shape[2:] in ((2,), (4,)):
+        metadata["premultiplied"] = b"1"
+    if facts.cmyk:
+        lost.add("cmyk")
+    picture = Picture(pixels, facts.format, MappingProxyType(metadata), frozenset(lost))
     if facts.format == "tiff" or facts.orientation == read_orientation(metadata.get("exif")):
         return picture  # OpenCV turns TIFF itself
     return replace(upright(picture), pixels=turn(pixels, facts.orientation))
 
 
-def format_of(path: str | os.PathLike[str]) -> str:
-    """Name the format that a file of this name is written in.
-
-    Raises
-    ------
-    ImageWriteError
-        No format has this suffix.
-
-    Examples
-    --------
-    >>> format_of("a/photo.JPEG")
-    'jpg'
-    """
-    suffix = Path(path).suffix.lower()
-    for name, known in FORMATS.items():
-        if suffix in known.suffixes:
-            return name
-    raise ImageWriteError(
-        f"{path}: no format has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}, or name a format"
-    )
-
-
 def carried_metadata(path: str | os.PathLike[str], format: str | None = None) -> frozenset[str]:
-    """Name the kinds of metadata that a file of this name or format gets when this OpenCV writes it.
+    """Name the kinds of metadata that a file of this name or format gets when this install writes it.
+
+    TIFF needs tifffile; "exif", "xmp", "icc" and "cicp" in other formats need OpenCV 5.
 
     Raises
     ------
@@ -203,11 +168,14 @@ def carried_metadata(path: str | os.PathLike[str], format: str | None = None) ->
 
     Examples
     --------
-    >>> carried_metadata("scan.tiff")
-    frozenset()
+    >>> sorted(carried_metadata("scan.bmp"))
+    ['resolution']
     """
     name = format_of(path) if format is None else format
-    return FORMATS[name].metadata if hasattr(_cv2(), "imencodeWithMetadata") else frozenset()
+    known = FORMATS[name].metadata
+    if name == "tiff":
+        return known if tiff.available() else frozenset()
+    return known if has_metadata() else known & {"resolution"}
 
 
 def write_image(
@@ -225,7 +193,7 @@ def write_image(
     path : path
         The target; missing folders are made, an existing file is replaced.
     pixels : (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4) array of uint8, uint16 or float32
-        Grey, grey + alpha (written as RGBA), RGB or RGBA.
+        Grey, grey + alpha (written as RGBA, but for TIFF through tifffile), RGB or RGBA.
     metadata : mapping of str to bytes
         As in `Picture.metadata`. Pixels are set upright where the format cannot carry their EXIF.
     quality : int
@@ -236,7 +204,7 @@ def write_image(
 
     Returns
     -------
-    The kinds of metadata that the format, or this OpenCV, could not carry.
+    The kinds of metadata that the format, or this install, could not carry.
 
     Raises
     ------
@@ -252,75 +220,90 @@ def write_image(
     >>> write_image("out/grey.png", np.zeros((4, 6), np.uint8))  # doctest: +SKIP
     frozenset()
     """
-    cv2 = _cv2()
     target = Path(path)
     name = format_of(target) if format is None else format
-    _check(target, pixels, name, quality)
+    return _write(target, [Picture(pixels, name, metadata or {})], name, quality)
+
+
+def write_pages(
+    path: str | os.PathLike[str],
+    pictures: Iterable[Picture],
+    *,
+    quality: int | None = None,
+    format: str | None = None,
+) -> frozenset[str]:
+    """Write several pages into one TIFF, whole or not at all; one page into any format.
+
+    Parameters
+    ----------
+    path : path
+        As in `write_image`.
+    pictures : iterable of Picture
+        Pixels and metadata of each page; shapes and dtypes may differ. Their `format` does not matter.
+    quality, format
+        As in `write_image`.
+
+    Returns
+    -------
+    The kinds of metadata that the format, or this install, could not carry for some page.
+
+    Raises
+    ------
+    InputError
+        There is no page, or as in `write_image`.
+    ImageWriteError
+        Several pages for another format, or without tifffile; or as in `write_image`.
+    BackendMissingError
+        OpenCV is not installed.
+
+    Examples
+    --------
+    >>> write_pages("out.tiff", read_pages("scan.tiff"))  # doctest: +SKIP
+    frozenset()
+    """
+    target = Path(path)
+    name = format_of(target) if format is None else format
+    pages = list(pictures)
+    if not pages:
+        raise InputError("there is no page to write")
+    if len(pages) > 1 and name != "tiff":
+        raise ImageWriteError(f"{target}: {name} cannot hold {len(pages)} pages; choose tiff, or one file a page")
+    if len(pages) > 1 and not tiff.available():
+        raise ImageWriteError(f"{target}: several pages are written by tifffile: pip install 'aeinfer[tiff]'")
+    return _write(target, pages, name, quality)
+
+
+def _write(target: Path, pages: list[Picture], name: str, quality: int | None) -> frozenset[str]:
+    for page in pages:
+        check_writable(target, page.pixels, name, quality)
     carried = carried_metadata(target, name)
-    picture = Picture(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels, name, metadata or {})
-    if "exif" not in carried:
-        picture = upright(picture)
-    kept = {kind: block for kind, block in picture.metadata.items() if kind in carried}
-    _replace(target, _encode(cv2, target, picture.pixels, name, kept, quality))
-    return frozenset(picture.metadata) - carried
+    ready, lost = [], frozenset[str]()
+    for page in pages:
+        picture = replace(page, pixels=page.pixels[:, :, 0]) if page.pixels.shape[2:] == (1,) else page
+        if "exif" not in carried:
+            picture = upright(picture)
+        kept = {kind: block for kind, block in picture.metadata.items() if kind in carried}
+        lost |= picture.metadata.keys() - kept
+        ready.append(replace(picture, metadata=kept))
+    if name == "tiff" and tiff.available():
+        data, damaged = tiff.encode(ready)
+        lost |= damaged
+    else:
+        data, refused = _encode(target, ready[0], name, quality)
+        lost |= refused
+    _replace(target, data)
+    return lost
 
 
-def _check(target: Path, pixels: Pixels, name: str, quality: int | None) -> None:
-    if name not in FORMATS:
-        raise InputError(f"unknown format {name!r}; expected one of {', '.join(FORMATS)}")
-    if quality is not None and not 1 <= quality <= 100:
-        raise InputError(f"quality is {quality}; expected 1 to 100")
-    shape, dtype = pixels.shape, pixels.dtype.name
-    if len(shape) not in (2, 3) or 0 in shape or shape[2:] not in ((), (1,), (2,), (3,), (4,)):
-        raise InputError(f"an array of shape {shape} is no image; expected (H, W) or (H, W, 1 to 4), none of them 0")
-    if dtype not in FORMATS[name].dtypes:
-        fitting = ", ".join(other for other, known in FORMATS.items() if dtype in known.dtypes)
-        raise ImageWriteError(
-            f"{target}: {name} cannot hold {dtype} pixels; " + (f"choose {fitting}" if fitting else "convert them")
-        )
-    if shape[2:] in ((2,), (4,)) and not FORMATS[name].alpha:
-        raise ImageWriteError(f"{target}: {name} cannot hold alpha; choose png, webp or tiff, or drop the alpha")
-
-
-def _encode(
-    cv2: Any, target: Path, pixels: Pixels, name: str, metadata: Mapping[str, bytes], quality: int | None
-) -> bytes:
-    if pixels.shape[2:] == (2,):
-        pixels = pixels[:, :, [0, 0, 0, 1]]
-    image = _swap(pixels) if pixels.ndim == 3 else np.ascontiguousarray(pixels)
-    options = _options(cv2, name, quality, pixels.shape[2:] == (4,))
-    blocks = dict(metadata)
-    if name == "jpg" and "xmp" in blocks:
-        blocks["xmp"] = XMP_HEADER + blocks["xmp"]
-    elif name == "png" and "xmp" in blocks:
-        blocks["xmp"] += b"\0"  # OpenCV's PNG writer reads on until it meets one
+def _encode(target: Path, picture: Picture, name: str, quality: int | None) -> tuple[bytes, frozenset[str]]:
+    """Encode; without the colour profile where a format will not have it: one that is damaged, or of other channels."""
     try:
-        if blocks:
-            kinds = np.array([getattr(cv2, _METADATA[kind]) for kind in blocks], np.int32)
-            arrays = [np.frombuffer(block, np.uint8) for block in blocks.values()]
-            done, buffer = cv2.imencodeWithMetadata("." + name, image, kinds, arrays, options)
-        else:
-            done, buffer = cv2.imencode("." + name, image, options)
-    except cv2.error as error:
-        raise ImageWriteError(f"{target}: OpenCV cannot encode it as {name} ({error.err})") from None
-    if not done or not buffer.size:
-        raise ImageWriteError(f"{target}: OpenCV cannot encode {image.shape} {image.dtype} as {name}")
-    return bytes(buffer)
-
-
-def _options(cv2: Any, name: str, quality: int | None, alpha: bool) -> list[int]:
-    if name == "jpg":
-        sampling = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
-        return [cv2.IMWRITE_JPEG_QUALITY, quality or 95, *sampling]
-    if name == "webp" and quality is None:
-        if hasattr(cv2, "IMWRITE_WEBP_LOSSLESS_MODE"):  # keeps the colours under full transparency too
-            return [cv2.IMWRITE_WEBP_LOSSLESS_MODE, cv2.IMWRITE_WEBP_LOSSLESS_PRESERVE_COLOR]
-        return [cv2.IMWRITE_WEBP_QUALITY, 101]
-    if name == "webp":
-        return [cv2.IMWRITE_WEBP_QUALITY, quality or 0]
-    if name == "avif":
-        return [cv2.IMWRITE_AVIF_QUALITY, quality or (100 if alpha else 95)]
-    return []
+        return encode(target, picture.pixels, name, picture.metadata, quality), frozenset()
+    except ImageWriteError:
+        if "icc" not in picture.metadata:
+            raise
+    rest = {kind: block for kind, block in picture.metadata.items() if kind != "icc"}
+    return encode(target, picture.pixels, name, rest, quality), frozenset({"icc"})
 
 
 def _replace(target: Path, data: bytes) -> None:
@@ -329,35 +312,3 @@ def _replace(target: Path, data: bytes) -> None:
         write_whole(target, data)
     except OSError as error:
         raise ImageWriteError(f"{target}: cannot be written: {error.strerror}") from error
-
-
-def caption_strip(caption: str, width: int) -> NDArray[np.uint8]:
-    """Draw one line of black text on white, to stand below a picture.
-
-    Parameters
-    ----------
-    caption : str
-        In ASCII, which OpenCV can draw.
-    width : int
-        The picture's; the strip is wider where the text needs it.
-
-    Returns
-    -------
-    (H, W, 3) uint8 array.
-
-    Raises
-    ------
-    BackendMissingError
-        OpenCV is not installed.
-
-    Examples
-    --------
-    >>> caption_strip("noisy 20.17 dB", 200).shape
-    (20, 200, 3)
-    """
-    cv2 = _cv2()
-    font, scale = cv2.FONT_HERSHEY_SIMPLEX, max(0.4, width / 1200)
-    (length, height), below = cv2.getTextSize(caption, font, scale, 1)
-    strip = np.full((height + below + 6, max(length + 8, width), 3), 255, np.uint8)
-    cv2.putText(strip, caption, (4, height + 3), font, scale, (0, 0, 0), 1, cv2.LINE_AA)
-    return strip

@@ -1,27 +1,74 @@
-"""The tag tables of a TIFF file, and of EXIF, which is one inside other files: integers only, nothing is decoded."""
+"""The tag tables of a TIFF file, and of EXIF, which is one inside other files: bytes and integers, no pixels."""
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-__all__ = ["Tag", "read_orientation", "read_tables", "with_tag"]
+__all__ = ["Table", "Tag", "byte_order", "pack_table", "read_orientation", "read_table", "read_tables", "with_tag"]
 
 ORIENTATION = 274
-SIZES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-"""The integer types of TIFF 6.0 and BigTIFF as struct letters; tags of other types are listed without values."""
-MOST_TABLES = 4096
-"""More tables than any real file has: a chain that is longer points back at itself."""
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes of one value of each type of TIFF 6.0 and BigTIFF."""
+INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+"""The types that hold counts, offsets and codes, as struct letters."""
 
 
 @dataclass(frozen=True)
 class Tag:
-    """The integer values of one tag, where they lie in the file (bytes from its start), and their struct format."""
+    """One tag: its type and count, and where its values lie in the file (bytes from its start)."""
 
-    values: tuple[int, ...]
+    data: bytes = field(repr=False)
+    order: str
+    kind: int
+    count: int
     at: int
-    layout: str
+
+    @property
+    def raw(self) -> bytes:
+        """The values as they lie in the file."""
+        return bytes(self.data[self.at : self.at + self.count * SIZES[self.kind]])
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """The values of an integer type; of other types, none."""
+        return struct.unpack_from(self.layout, self.data, self.at)
+
+    @property
+    def layout(self) -> str:
+        """The struct format of `values`."""
+        return f"{self.order}{self.count}{INTEGERS[self.kind]}" if self.kind in INTEGERS else self.order
 
 
-def read_tables(data: bytes) -> list[dict[int, Tag]]:
+class Table(dict[int, Tag]):
+    """The tags of one page by their number, and where the table lies in the file."""
+
+    offset: int = 0
+
+    def first(self, number: int, default: int) -> int:
+        """Return a tag's first integer, or `default` where the tag is missing or holds none."""
+        values = self[number].values if number in self else ()
+        return values[0] if values else default
+
+
+def byte_order(data: bytes) -> tuple[str, bool]:
+    """Return the struct letter of a TIFF's byte order, and whether it is a BigTIFF.
+
+    Raises
+    ------
+    ValueError
+        The bytes are no TIFF.
+
+    Examples
+    --------
+    >>> byte_order(b"MM\\0*")
+    ('>', False)
+    """
+    order = {b"II": "<", b"MM": ">"}.get(bytes(data[:2]))
+    if order is None or len(data) < 4:
+        raise ValueError("not a TIFF: it starts with neither II nor MM")
+    return order, struct.unpack_from(order + "H", data, 2)[0] == 43
+
+
+def read_tables(data: bytes) -> list[Table]:
     """List the tag tables (one a page) of a classic or big TIFF in memory.
 
     Parameters
@@ -29,14 +76,10 @@ def read_tables(data: bytes) -> list[dict[int, Tag]]:
     data : bytes
         The file from its first byte, "II" or "MM".
 
-    Returns
-    -------
-    One dictionary a page, from tag number to Tag.
-
     Raises
     ------
     ValueError
-        The bytes are no TIFF, or a table lies outside of them.
+        The bytes are no TIFF, or a table lies outside of them or in another's place.
 
     Examples
     --------
@@ -44,38 +87,92 @@ def read_tables(data: bytes) -> list[dict[int, Tag]]:
     >>> read_tables(exif)[0][274].values
     (6,)
     """
-    order = {b"II": "<", b"MM": ">"}.get(data[:2])
-    if order is None:
-        raise ValueError("not a TIFF: it starts with neither II nor MM")
+    order, big = byte_order(data)
     try:
-        big = struct.unpack_from(order + "H", data, 2)[0] == 43
         offset = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
-        tables: list[dict[int, Tag]] = []
-        while offset and len(tables) < MOST_TABLES:
-            table, offset = _read_table(data, offset, order, big)
-            tables.append(table)
     except struct.error as error:
-        raise ValueError(f"a tag table lies outside the file ({error})") from None
+        raise ValueError(f"the header is cut short ({error})") from None
+    tables: list[Table] = []
+    room = len(data)
+    while offset:
+        table, following = _read_table(data, offset, order, big)
+        room -= 6 + 12 * len(table)  # what it takes at least: a chain that goes round, or over itself, runs out
+        if room < 0:
+            raise ValueError("the tag tables overlap")
+        tables.append(table)
+        offset = following
     return tables
 
 
-def _read_table(data: bytes, offset: int, order: str, big: bool) -> tuple[dict[int, Tag], int]:
+def read_table(data: bytes, offset: int) -> Table:
+    """Read the one table at an offset, such as that of EXIF's own tags.
+
+    Raises
+    ------
+    ValueError
+        The bytes are no TIFF, or the table lies outside of them.
+    """
+    return _read_table(data, offset, *byte_order(data))[0]
+
+
+def _read_table(data: bytes, offset: int, order: str, big: bool) -> tuple[Table, int]:
     """Read one table; return it and the offset of the next (0: none)."""
     head, entry, inline = (order + "Q", order + "HHQ", 12) if big else (order + "H", order + "HHI", 8)
     pointer = order + ("Q" if big else "I")
-    step = inline + struct.calcsize(pointer)
-    (count,) = struct.unpack_from(head, data, offset)
-    start = offset + struct.calcsize(head)
-    table: dict[int, Tag] = {}
-    for at in range(start, start + count * step, step):
-        number, kind, length = struct.unpack_from(entry, data, at)
-        letter = SIZES.get(kind)
-        layout = f"{order}{length}{letter}" if letter and length <= len(data) else order
-        where = at + inline
-        if struct.calcsize(layout) > struct.calcsize(pointer):
-            (where,) = struct.unpack_from(pointer, data, where)
-        table[number] = Tag(struct.unpack_from(layout, data, where), where, layout)
-    return table, struct.unpack_from(pointer, data, start + count * step)[0]
+    wide = struct.calcsize(pointer)
+    table = Table()
+    table.offset = offset
+    try:
+        (count,) = struct.unpack_from(head, data, offset)
+        start = offset + struct.calcsize(head)
+        end = start + count * (inline + wide)
+        for at in range(start, min(end, len(data)), inline + wide):
+            number, kind, length = struct.unpack_from(entry, data, at)
+            size = length * SIZES.get(kind, 0)
+            where = at + inline if size <= wide else struct.unpack_from(pointer, data, at + inline)[0]
+            if where + size > len(data):
+                raise ValueError(f"the values of tag {number} lie beyond its end")
+            if kind in SIZES:
+                table[number] = Tag(data, order, kind, length, where)
+        return table, struct.unpack_from(pointer, data, end)[0]
+    except (struct.error, OverflowError) as error:
+        raise ValueError(f"a tag table lies outside the file ({error})") from None
+
+
+Field = tuple[int, int, bytes]
+Tree = dict[int, "Field | Tree"]
+"""A table to be written: a tag's type, count and values, or a table of its own."""
+
+
+def pack_table(tree: Tree, order: str, at: int) -> bytes:
+    """Lay out a classic table and all that hangs from it, for a place in a file.
+
+    Parameters
+    ----------
+    tree : dict
+        From the tag's number to (type, count, values in this byte order), or to a table that the tag points to.
+    order : str
+        "<" or ">".
+    at : int
+        Where in the file the bytes will lie; even.
+
+    Examples
+    --------
+    >>> exif = b"II*\\0" + struct.pack("<I", 8) + pack_table({34665: {274: (3, 1, b"\\6\\0")}}, "<", 8)
+    >>> read_table(exif, read_tables(exif)[0][34665].values[0])[274].values
+    (6,)
+    """
+    entries, behind = [], bytearray()
+    start = at + 2 + 12 * len(tree) + 4
+    for number, item in sorted(tree.items()):
+        kind, count, raw = (4, 1, b"") if isinstance(item, dict) else item
+        if isinstance(item, dict) or len(raw) > 4:
+            place = start + len(behind)
+            behind += pack_table(item, order, place) if isinstance(item, dict) else raw
+            behind += bytes(len(behind) % 2)
+            raw = struct.pack(order + "I", place)
+        entries.append(struct.pack(order + "HHI", number, kind, count) + raw.ljust(4, b"\0"))
+    return struct.pack(order + "H", len(tree)) + b"".join(entries) + bytes(4) + bytes(behind)
 
 
 def with_tag(data: bytes, tag: Tag, *values: int) -> bytes:

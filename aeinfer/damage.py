@@ -1,0 +1,137 @@
+"""Damage that decoders pass over: coded data that end early or do not check; looks at bytes, decodes no pixels.
+
+What it cannot see: flipped bits in a JPEG that still make as many blocks, in an uncompressed TIFF, or in one packed by
+LZW. Nothing in such files says what was there.
+"""
+
+import re
+import zlib
+
+from aeinfer.errors import ImageReadError
+from aeinfer.tiff_tags import Table
+
+__all__ = ["check_jpeg_scans", "check_pnm_length", "check_strips", "with_filler"]
+
+MARKER = re.compile(rb"\xff+([^\x00\xff])")
+FILLER = bytes((index * 37 + index // 5) % 251 for index in range(4096))
+"""Bytes that a JPEG decoder takes for blocks of a picture, and none for a marker."""
+
+
+def check_jpeg_scans(data: bytes, start: int) -> None:
+    """Refuse a JPEG whose restart markers are out of turn, or that has other than JPEG's markers inside a scan.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    start : int
+        Where the data of its first scan begin.
+
+    Raises
+    ------
+    ImageReadError
+        Something is missing or was overwritten.
+    """
+    turn, at = 0, start
+    while found := MARKER.search(data, at):
+        marker, at = found[1][0], found.end()
+        if 0xD0 <= marker <= 0xD7:
+            if marker - 0xD0 != turn:
+                raise ImageReadError("damaged: a part of the JPEG's picture is missing between two restart markers")
+            turn = (turn + 1) % 8
+        elif marker == 0xD9:
+            return
+        elif marker in (0xC4, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE) or 0xE0 <= marker <= 0xEF:  # what stands between scans
+            at += int.from_bytes(data[at : at + 2])
+            turn = 0
+        else:
+            raise ImageReadError(f"damaged: the JPEG's picture is broken off by a marker ff {marker:02x}")
+
+
+def with_filler(data: bytes) -> bytes:
+    """Put more coded data before a JPEG's end: a picture that was whole stays as it is, one that was cut changes.
+
+    Parameters
+    ----------
+    data : bytes
+        A JPEG that `check_jpeg_scans` lets pass.
+    """
+    end = data.rfind(b"\xff\xd9")
+    return data[:end] + FILLER + data[end:]
+
+
+def check_strips(data: bytes, page: Table, size: int) -> None:
+    """Refuse a page whose strips or tiles lie beyond the file or, where they are deflated, do not match their checksum.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    page : Table
+        One of its tables.
+    size : int
+        How many bytes the page's pixels take: no strip may hold much more.
+
+    Raises
+    ------
+    ImageReadError
+        It is truncated or damaged.
+    """
+    for offsets, lengths in ((273, 279), (324, 325)):
+        if offsets not in page or lengths not in page:
+            continue
+        strips = list(zip(page[offsets].values, page[lengths].values, strict=False))
+        if max(map(sum, strips), default=0) > len(data):
+            raise ImageReadError("truncated: the TIFF's pixels lie beyond its end")
+        if page.first(259, 1) in (8, 32946):
+            tile = page.first(322, 0) * page.first(323, 0) * 32
+            for at, length in strips:
+                _check_deflated(data[at : at + length], size + tile)
+
+
+def _check_deflated(coded: bytes, most: int) -> None:
+    inflater, total = zlib.decompressobj(), 0
+    try:
+        while not inflater.eof:
+            piece = inflater.decompress(coded, 1 << 20)
+            coded, total = inflater.unconsumed_tail, total + len(piece)
+            if total > most:
+                raise ImageReadError("damaged: a strip of the TIFF holds more than the page has pixels")
+            if not piece and not coded and not inflater.eof:
+                raise ImageReadError("damaged: a strip of the TIFF ends too early")
+    except zlib.error as error:
+        raise ImageReadError(f"damaged: a strip of the TIFF cannot be unpacked ({error})") from None
+
+
+def check_pnm_length(data: bytes, header: int, kind: int, height: int, width: int, sample: int) -> None:
+    """Refuse a PNM with fewer bytes or numbers than its header says.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    header : int
+        Where its header ends.
+    kind : int
+        The digit of its magic number: 1 to 3 hold numbers, 4 to 6 bytes.
+    height, width : int
+        Pixels.
+    sample : int
+        Bytes a value.
+
+    Raises
+    ------
+    ImageReadError
+        It is truncated.
+    """
+    channels = 3 if kind in (3, 6) else 1
+    row = (width + 7) // 8 if kind == 4 else width * channels * (sample if kind > 4 else 1)
+    needed = height * row
+    if kind > 3:
+        held = len(data) - header - 1  # one blank follows the header
+    elif kind == 1:
+        held = sum(data.count(digit, header) for digit in (b"0", b"1"))
+    else:
+        held = len(data[header:].split())
+    if held < needed:
+        raise ImageReadError(f"truncated: the PNM holds {max(held, 0)} of {needed} {'bytes' if kind > 3 else 'values'}")

@@ -1,0 +1,252 @@
+"""Coded images to arrays and back: all that OpenCV does for image files; no disk, and no format's own bytes but JPEG's.
+
+Arrays are RGB wherever they have colour; OpenCV's BGR exists inside this room only.
+"""
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer import damage
+from aeinfer.errors import BackendMissingError, ImageReadError, ImageWriteError
+from aeinfer.file_format import EXIF_HEADER, XMP_HEADER, FileFacts
+from aeinfer.picture import Pixels
+from aeinfer.resolution import Resolution, with_resolution
+from aeinfer.tiff_tags import byte_order, with_tag
+
+__all__ = ["can_write", "caption_strip", "check_depth", "decode", "encode", "has_metadata", "quiet_opencv"]
+
+_METADATA = {
+    "exif": "IMAGE_METADATA_EXIF",
+    "xmp": "IMAGE_METADATA_XMP",
+    "icc": "IMAGE_METADATA_ICCP",
+    "cicp": "IMAGE_METADATA_CICP",
+}
+
+
+def _cv2() -> Any:
+    """Import OpenCV on first use."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise BackendMissingError(
+            f"image files need OpenCV, which does not import ({error}); install it with: pip install 'aeinfer[cpu]'"
+        ) from error
+    return cv2
+
+
+def quiet_opencv() -> None:
+    """Stop OpenCV's own lines on stderr, for the whole process: a program that reports each bad file needs no echo.
+
+    Raises
+    ------
+    BackendMissingError
+        OpenCV is not installed.
+    """
+    logging = _cv2().utils.logging
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+
+
+def has_metadata() -> bool:
+    """Tell whether this OpenCV reads and writes metadata: version 5 does.
+
+    Raises
+    ------
+    BackendMissingError
+        OpenCV is not installed.
+    """
+    return hasattr(_cv2(), "imencodeWithMetadata")
+
+
+def can_write(suffix: str) -> bool:
+    """Tell whether this OpenCV was built to write files of a suffix such as ".avif".
+
+    Raises
+    ------
+    BackendMissingError
+        OpenCV is not installed.
+    """
+    return bool(_cv2().haveImageWriter("a" + suffix))
+
+
+def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
+    """Decode to RGB order and the blocks of metadata that OpenCV hands out, bare of JPEG's headers.
+
+    Raises
+    ------
+    ImageReadError
+        The file is damaged, or of another depth than uint8, uint16 and float32.
+    BackendMissingError
+        OpenCV is not installed.
+    """
+    cv2 = _cv2()
+    if facts.page and facts.straight_alpha:
+        # OpenCV's TIFF reader multiplies colours by an alpha that is declared unassociated; undeclared, it does not
+        data = with_tag(data, facts.page[338], 0, *facts.page[338].values[1:])
+    if facts.page:
+        data = _from_page(data, facts.page.offset)
+    if facts.format == "pnm":
+        data += b"\n"  # OpenCV wants something behind the last number
+    buffer = np.frombuffer(data, np.uint8)
+    metadata: dict[str, bytes] = {}
+    try:
+        if hasattr(cv2, "imdecodeWithMetadata"):
+            pixels, kinds, blocks = cv2.imdecodeWithMetadata(buffer, cv2.IMREAD_UNCHANGED)
+            names = {getattr(cv2, constant): name for name, constant in _METADATA.items() if hasattr(cv2, constant)}
+            pairs = zip(kinds, blocks, strict=True)
+            metadata = {names[int(kind)]: np.asarray(block).tobytes() for kind, block in pairs if int(kind) in names}
+        else:
+            pixels = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ImageReadError(f"damaged: OpenCV cannot decode it ({error.err})") from None
+    if pixels is None:
+        raise ImageReadError(f"damaged: OpenCV cannot decode this {facts.format}")
+    check_depth(pixels, facts)
+    if facts.format == "jpg":
+        _check_end(cv2, data, pixels)
+    for kind, header in (("exif", EXIF_HEADER), ("xmp", XMP_HEADER)):
+        if kind in metadata:
+            metadata[kind] = metadata[kind].removeprefix(header)
+    if "xmp" in metadata:
+        metadata["xmp"] = metadata["xmp"].rstrip(b"\0")
+    if metadata.get("icc", b"")[16:20] == b"CMYK":  # the pixels were converted, their profile was not
+        del metadata["icc"]
+    return _to_rgb(pixels, facts), metadata
+
+
+def _from_page(data: bytes, offset: int) -> bytes:
+    """Make a TIFF start with another of its pages: OpenCV reads the first."""
+    order, big = byte_order(data)
+    at, layout = (8, order + "Q") if big else (4, order + "I")
+    if struct.unpack_from(layout, data, at) == (offset,):
+        return data
+    return data[:at] + struct.pack(layout, offset) + data[at + struct.calcsize(layout) :]
+
+
+def check_depth(pixels: Pixels, facts: FileFacts) -> None:
+    """Refuse pixels other than uint8, uint16 and float32, or of a range of their own.
+
+    Raises
+    ------
+    ImageReadError
+        They are.
+    """
+    if pixels.dtype.name not in ("uint8", "uint16", "float32") or (facts.format == "avif" and pixels.dtype != np.uint8):
+        raise ImageReadError(
+            f"the {facts.format} holds {pixels.dtype.name} values of another range; expected 8-bit, or uint16 or "
+            "float32 in png or tiff"
+        )
+
+
+def _check_end(cv2: Any, data: bytes, pixels: Pixels) -> None:
+    """Refuse a JPEG whose coded data ran out before the picture did: the decoder fills the rest with middle grey."""
+    corner = pixels[-2:, -2:].astype(int)
+    if (abs(corner - 128) > 2).any():
+        return
+    again = cv2.imdecode(np.frombuffer(damage.with_filler(data), np.uint8), cv2.IMREAD_UNCHANGED)
+    if again is None or not np.array_equal(again, pixels):
+        raise ImageReadError("damaged: the JPEG's data end before its picture does")
+
+
+def _to_rgb(pixels: Pixels, facts: FileFacts) -> Pixels:
+    if facts.clear_grey is not None and pixels.ndim == 2:
+        opaque = np.where(pixels == facts.clear_grey, 0, np.iinfo(pixels.dtype).max)
+        return np.stack([pixels, opaque.astype(pixels.dtype)], axis=2)
+    if pixels.ndim == 2:
+        return pixels
+    if facts.grey_alpha and pixels.shape[2] == 4:
+        return np.ascontiguousarray(pixels[:, :, [0, 3]])
+    return _swap(pixels)
+
+
+def _swap(pixels: Pixels) -> Pixels:
+    """RGB(A) <-> BGR(A)."""
+    cv2 = _cv2()
+    swapped: Pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+    return swapped
+
+
+def encode(target: Path, pixels: Pixels, name: str, metadata: Mapping[str, bytes], quality: int | None = None) -> bytes:
+    """Encode pixels and metadata as the format `name`; `target` is what an error names.
+
+    Raises
+    ------
+    ImageWriteError
+        OpenCV refuses.
+    BackendMissingError
+        OpenCV is not installed.
+    """
+    cv2 = _cv2()
+    if pixels.shape[2:] == (2,):
+        pixels = pixels[:, :, [0, 0, 0, 1]]
+    image = _swap(pixels) if pixels.ndim == 3 else np.ascontiguousarray(pixels)
+    options = _options(cv2, name, quality, pixels.shape[2:] == (4,))
+    blocks = dict(metadata)
+    resolution = Resolution.parse(blocks.pop("resolution")) if "resolution" in blocks else None
+    if name == "jpg" and "xmp" in blocks:
+        blocks["xmp"] = XMP_HEADER + blocks["xmp"]
+    elif name == "png" and "xmp" in blocks:
+        blocks["xmp"] += b"\0"  # OpenCV's PNG writer reads on until it meets one
+    try:
+        if blocks:
+            kinds = np.array([getattr(cv2, _METADATA[kind]) for kind in blocks], np.int32)
+            arrays = [np.frombuffer(block, np.uint8) for block in blocks.values()]
+            done, buffer = cv2.imencodeWithMetadata("." + name, image, kinds, arrays, options)
+        else:
+            done, buffer = cv2.imencode("." + name, image, options)
+    except cv2.error as error:
+        raise ImageWriteError(f"{target}: OpenCV cannot encode it as {name} ({error.err})") from None
+    if not done or not buffer.size:
+        raise ImageWriteError(f"{target}: OpenCV cannot encode {image.shape} {image.dtype} as {name}")
+    return with_resolution(bytes(buffer), name, resolution) if resolution else bytes(buffer)
+
+
+def _options(cv2: Any, name: str, quality: int | None, alpha: bool) -> list[int]:
+    if name == "jpg":
+        sampling = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+        return [cv2.IMWRITE_JPEG_QUALITY, quality or 95, *sampling]
+    if name == "webp" and quality is None:
+        if hasattr(cv2, "IMWRITE_WEBP_LOSSLESS_MODE"):  # keeps the colours under full transparency too
+            return [cv2.IMWRITE_WEBP_LOSSLESS_MODE, cv2.IMWRITE_WEBP_LOSSLESS_PRESERVE_COLOR]
+        return [cv2.IMWRITE_WEBP_QUALITY, 101]
+    if name == "webp":
+        return [cv2.IMWRITE_WEBP_QUALITY, quality or 0]
+    if name == "avif":
+        return [cv2.IMWRITE_AVIF_QUALITY, quality or (100 if alpha else 95)]
+    return []
+
+
+def caption_strip(caption: str, width: int) -> NDArray[np.uint8]:
+    """Draw one line of black text on white, to stand below a picture.
+
+    Parameters
+    ----------
+    caption : str
+        In ASCII, which OpenCV can draw.
+    width : int
+        The picture's; the strip is wider where the text needs it.
+
+    Returns
+    -------
+    (H, W, 3) uint8 array.
+
+    Raises
+    ------
+    BackendMissingError
+        OpenCV is not installed.
+
+    Examples
+    --------
+    >>> caption_strip("noisy 20.17 dB", 200).shape
+    (20, 200, 3)
+    """
+    cv2 = _cv2()
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, max(0.4, width / 1200)
+    (length, height), below = cv2.getTextSize(caption, font, scale, 1)
+    strip = np.full((height + below + 6, max(length + 8, width), 3), 255, np.uint8)
+    cv2.putText(strip, caption, (4, height + 3), font, scale, (0, 0, 0), 1, cv2.LINE_AA)
+    return strip

@@ -1,0 +1,164 @@
+"""TIFF pages through tifffile, where that is installed: written with all their metadata, and read where OpenCV fails.
+
+The only room that knows tifffile.
+"""
+
+import io
+import logging
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from aeinfer.errors import ImageReadError
+from aeinfer.exif import fields_of_exif
+from aeinfer.picture import Picture, Pixels
+from aeinfer.resolution import Resolution
+from aeinfer.tiff_tags import Tree, pack_table, read_tables
+
+__all__ = ["available", "decode", "encode"]
+
+POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
+"""Tags that tifffile writes by name only; their tables are laid behind what it has written."""
+RESOLUTION = (282, 283, 296)
+
+
+def available() -> bool:
+    """Tell whether tifffile can be imported.
+
+    Examples
+    --------
+    >>> available() in (True, False)
+    True
+    """
+    try:
+        _tifffile()
+    except ImportError:
+        return False
+    return True
+
+
+def _tifffile() -> Any:
+    import tifffile
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is an error here, not a line on stderr
+    return tifffile
+
+
+def decode(data: bytes, offset: int) -> Pixels:
+    """Read the pixels of one page as they are stored, not turned.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    offset : int
+        Where the page's table lies.
+
+    Raises
+    ------
+    ImageReadError
+        The page is damaged, or packed in a way that tifffile alone cannot unpack, or tifffile is not installed.
+    """
+    try:
+        tifffile = _tifffile()
+    except ImportError:
+        raise ImageReadError(
+            "OpenCV does not read a TIFF of this layout (grey with alpha, or planes of more than 8 bits) faithfully; "
+            "pip install 'aeinfer[tiff]' reads it, or save it as png"
+        ) from None
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            page = next(page for page in file.pages if page.offset == offset)
+            pixels = page.asarray(maxworkers=1)
+            separate = int(page.planarconfig) == 2 and pixels.ndim == 3
+    except (ValueError, TypeError, LookupError, ArithmeticError, StopIteration, struct.error, zlib.error) as error:
+        raise ImageReadError(f"damaged: tifffile cannot decode this tiff ({error})") from None
+    except RuntimeError as error:
+        raise ImageReadError(f"tifffile cannot unpack this tiff ({error}); save it uncompressed or deflated") from None
+    pixels = np.moveaxis(pixels, 0, 2) if separate else pixels
+    return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
+
+
+def encode(pictures: Sequence[Picture]) -> tuple[bytes, frozenset[str]]:
+    """Write pages, deflated, with the metadata of each.
+
+    Parameters
+    ----------
+    pictures : sequence of Picture
+        Each of a shape and dtype of its own; "exif", "xmp", "icc" and "resolution" of their metadata are written.
+
+    Returns
+    -------
+    The file, and the kinds of metadata that could not be written: an EXIF block that is damaged or in another byte
+    order than the first page's.
+    """
+    tifffile = _tifffile()
+    fields = [_fields(picture.metadata) for picture in pictures]
+    order = next((order for order, tree in fields if tree), "<")
+    lost: set[str] = set()
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer, byteorder=order) as writer:
+        for picture, (own, tree) in zip(pictures, fields, strict=True):
+            if "exif" in picture.metadata and (not tree or own != order):
+                lost.add("exif")
+                tree.clear()
+            _write_page(writer, picture, tree)
+    return _with_sub_tables(buffer.getvalue(), order, [tree for _, tree in fields]), frozenset(lost)
+
+
+def _fields(metadata: Mapping[str, bytes]) -> tuple[str, Tree]:
+    try:
+        return fields_of_exif(metadata["exif"])
+    except (KeyError, ValueError):
+        return "<", {}
+
+
+def _write_page(writer: Any, picture: Picture, tree: Tree) -> None:
+    pixels, metadata = picture.pixels, picture.metadata
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    extra: list[tuple[Any, ...]] = [(POINTERS[number], 4, 1, 0, False) for number in tree if number in POINTERS]
+    for number, item in tree.items():
+        if not isinstance(item, dict) and number not in RESOLUTION and item[1]:
+            extra.append((number, *item, False))
+    if "xmp" in metadata:
+        extra.append((700, 1, len(metadata["xmp"]), metadata["xmp"], False))
+    options: dict[str, Any] = {}
+    if "resolution" in metadata:
+        resolution = Resolution.parse(metadata["resolution"])
+        unit = "cm" if resolution.unit == "m" else resolution.unit
+        pair = resolution.per("cm") if resolution.unit == "m" else (resolution.x, resolution.y)
+        options["resolution"] = tuple(
+            (value.numerator, value.denominator) for value in (each.limit_denominator(1 << 16) for each in pair)
+        )
+        options["resolutionunit"] = {"none": 1, "inch": 2, "cm": 3}[unit]
+    if channels in (2, 4):
+        options["extrasamples"] = [1 if "premultiplied" in metadata else 2]
+    writer.write(
+        pixels,
+        photometric="rgb" if channels > 2 else "minisblack",
+        planarconfig="contig" if pixels.ndim == 3 else None,
+        compression="zlib",
+        predictor=pixels.dtype.kind == "u",
+        iccprofile=metadata.get("icc"),
+        extratags=extra,
+        metadata=None,
+        software=False,
+        contiguous=False,
+        **options,
+    )
+
+
+def _with_sub_tables(data: bytes, order: str, trees: Sequence[Tree]) -> bytes:
+    """Lay the tables of EXIF and GPS behind the file and make their tags point there."""
+    changed = bytearray(data)
+    for table, tree in zip(read_tables(data), trees, strict=True):
+        for number in POINTERS:
+            item = tree.get(number)
+            if isinstance(item, dict):
+                changed += bytes(len(changed) % 2)
+                struct.pack_into(order + "I", changed, table[number].at, len(changed))
+                changed += pack_table(item, order, len(changed))
+    return bytes(changed)

@@ -1,0 +1,208 @@
+"""TIFF through tifffile: pages, layouts and tags as an independent reader sees them."""
+
+import io
+import struct
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aeinfer.errors import ImageReadError, ImageWriteError, InputError
+from aeinfer.image import read_image, read_pages, write_image, write_pages
+from aeinfer.picture import Picture
+from aeinfer.tiff_tags import read_tables
+from tests.pictures import _quiet, pixels_of  # noqa: F401 (a fixture)
+
+cv2 = pytest.importorskip("cv2")
+pil = pytest.importorskip("PIL.Image")
+tifffile = pytest.importorskip("tifffile")
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
+cms = pytest.importorskip("PIL.ImageCms")
+ICC = cms.ImageCmsProfile(cms.createProfile("sRGB")).tobytes()
+
+
+def exif_with(orientation: int = 1) -> "pil.Exif":
+    exif = pil.Exif()
+    exif[270], exif[271], exif[274], exif[282] = "a caption", "Acme", orientation, 72.0
+    exif.get_ifd(34665).update({33434: 0.5, 37500: b"maker's own", 36867: "2024:01:02 03:04:05"})
+    exif.get_ifd(34853)[1] = "N"
+    return exif
+
+
+def seen(path: Path) -> dict[str, object]:
+    with pil.open(path) as opened:
+        exif = opened.getexif()
+        tags = {number: exif.get(number) for number in (270, 271, 274)}
+        own, gps = exif.get_ifd(34665), exif.get_ifd(34853)
+        return {
+            **{str(number): value for number, value in tags.items()},
+            "time": float(own.get(33434, 0)),
+            "maker": own.get(37500),
+            "date": own.get(36867),
+            "gps": gps.get(1),
+            "icc": opened.info.get("icc_profile"),
+            "dpi": tuple(round(float(value), 2) for value in opened.info.get("dpi", ())),
+        }
+
+
+WHOLE = {
+    "270": "a caption", "271": "Acme", "274": 1, "time": 0.5, "maker": b"maker's own",
+    "date": "2024:01:02 03:04:05", "gps": "N", "icc": ICC, "dpi": (300.0, 150.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("target", ["tif", "jpg", "png"])
+@pytest.mark.skipif(not hasattr(cv2, "imdecodeWithMetadata"), reason="metadata of jpg and png needs OpenCV 5")
+def test_all_tags_go_into_tiff_and_out_of_it(tmp_path: Path, target: str) -> None:
+    path, middle, copy = tmp_path / "a.jpg", tmp_path / "b.tif", tmp_path / f"c.{target}"
+    pil.fromarray(pixels_of((20, 30, 3))).save(path, exif=exif_with(), icc_profile=ICC, dpi=(300, 150))
+    picture = read_image(path)
+    assert picture.lost == frozenset()
+    assert picture.metadata["resolution"] == b"300 150 inch"
+    assert write_image(middle, picture.pixels, metadata=picture.metadata) == frozenset()
+    assert seen(middle) == WHOLE
+    scan = read_image(middle)
+    assert scan.metadata.keys() == picture.metadata.keys()
+    assert write_image(copy, scan.pixels, metadata=scan.metadata) == frozenset()
+    found = seen(copy)
+    if target == "png":  # which counts by the metre
+        found["dpi"] = tuple(float(round(value)) for value in found["dpi"])
+    assert found == WHOLE
+
+
+@pytest.mark.skipif(not hasattr(cv2, "imdecodeWithMetadata"), reason="metadata of png needs OpenCV 5")
+def test_a_profile_that_a_format_refuses_is_named_and_the_picture_written(tmp_path: Path) -> None:
+    assert write_image(tmp_path / "a.png", pixels_of((4, 4, 3)), metadata={"icc": bytes(range(200))}) == {"icc"}
+    assert read_image(tmp_path / "a.png").metadata == {}
+
+
+def test_xmp_and_tags_of_others_survive_from_tiff_to_tiff(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    extra = [(700, 1, len(XMP), XMP, False), (33550, 12, 3, (1.5, 2.5, 0.0), False)]
+    pixels = pixels_of((9, 7), "uint16")
+    with tifffile.TiffWriter(buffer, byteorder=">") as writer:
+        writer.write(pixels, extratags=extra, metadata=None, resolution=((3937, 100), (10, 1)), resolutionunit=3)
+    (tmp_path / "a.tif").write_bytes(buffer.getvalue())
+    picture = read_image(tmp_path / "a.tif")
+    assert picture.metadata["resolution"] == b"3937/100 10 cm"
+    assert write_image(tmp_path / "b.tif", picture.pixels, metadata=picture.metadata) == frozenset()
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        tags = file.pages[0].tags
+        assert tags[700].value == XMP
+        assert tags[33550].value == (1.5, 2.5, 0.0)
+        assert Fraction(*tags[282].value) == Fraction(3937, 100)
+        assert tags[296].value == 3
+        np.testing.assert_array_equal(file.pages[0].asarray(), pixels)
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_turned_page_is_turned_once(tmp_path: Path, orientation: int) -> None:
+    pixels = pixels_of((5, 8, 3))
+    pil.fromarray(pixels).save(tmp_path / "a.tif", exif=exif_with(orientation))
+    picture = read_image(tmp_path / "a.tif")
+    write_image(tmp_path / "b.tif", picture.pixels, metadata=picture.metadata)
+    np.testing.assert_array_equal(picture.pixels, np.rot90(pixels, {3: 2, 6: 3}[orientation]))
+    assert seen(tmp_path / "b.tif")["274"] == 1
+    np.testing.assert_array_equal(read_image(tmp_path / "b.tif").pixels, picture.pixels)
+
+
+SHAPES = [(9, 7), (9, 7, 2), (9, 7, 3), (9, 7, 4)]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_pages_of_all_kinds_come_back_as_they_were(tmp_path: Path, dtype: str) -> None:
+    pages = [Picture(pixels_of(shape, dtype, index), "tiff") for index, shape in enumerate(SHAPES)]
+    pages[1] = Picture(pages[1].pixels, "tiff", {"icc": ICC, "resolution": b"100 100 cm"})
+    path = tmp_path / "a.tif"
+    assert write_pages(path, pages) == frozenset()
+    with tifffile.TiffFile(path) as file:
+        for page, written in zip(file.pages, pages, strict=True):
+            np.testing.assert_array_equal(page.asarray(), written.pixels)
+        assert [34675 in page.tags for page in file.pages] == [False, True, False, False]
+        assert [page.tags[338].value for page in file.pages if 338 in page.tags] == [(2,), (2,)]
+    back = list(read_pages(path))
+    for page, written in zip(back, pages, strict=True):
+        assert page.pixels.dtype == dtype
+        np.testing.assert_array_equal(page.pixels, written.pixels)
+        assert page.metadata == written.metadata
+    with pytest.raises(ImageReadError, match="4 pages"):
+        read_image(path)
+
+
+def test_exif_of_each_page_stays_with_it(tmp_path: Path) -> None:
+    order = b"II*\0" + struct.pack("<I", 8)
+    blocks = [order + struct.pack("<HHHII", 1, 34665, 4, 1, 26) + bytes(4) + struct.pack(
+        "<HHHIHHI", 1, 34855, 3, 1, speed, 0, 0) for speed in (100, 800)]  # fmt: skip
+    pages = [Picture(pixels_of((4, 4)), "tiff", {"exif": block}) for block in blocks]
+    assert write_pages(tmp_path / "a.tif", pages) == frozenset()
+    assert [page.metadata["exif"] for page in read_pages(tmp_path / "a.tif")] == blocks
+    with pil.open(tmp_path / "a.tif") as opened:
+        for index, speed in enumerate((100, 800)):
+            opened.seek(index)
+            assert opened.getexif().get_ifd(34665)[34855] == speed
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_planes_are_read_as_channels(tmp_path: Path, dtype: str) -> None:
+    pixels = pixels_of((9, 7, 3), dtype)
+    planes = np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
+    tifffile.imwrite(tmp_path / "a.tif", planes, planarconfig="separate", photometric="rgb", compression="zlib")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, pixels)
+
+
+def test_premultiplied_colours_are_written_back_as_such_or_named(tmp_path: Path) -> None:
+    pixels = pixels_of((9, 7, 4))
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=["assocalpha"])
+    picture = read_image(tmp_path / "a.tif")
+    np.testing.assert_array_equal(picture.pixels, pixels)
+    assert write_image(tmp_path / "b.tif", pixels, metadata=picture.metadata) == frozenset()
+    assert read_tables((tmp_path / "b.tif").read_bytes())[0][338].values == (1,)
+    assert write_image(tmp_path / "b.png", pixels, metadata=picture.metadata) == {"premultiplied"}
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 3), (64, 64)])
+def test_a_damaged_strip_is_noticed(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    for page in (pixels_of(shape), pixels_of(shape, "uint16")):
+        write_image(tmp_path / "a.tif", page)
+        data = bytearray((tmp_path / "a.tif").read_bytes())
+        strip = read_tables(bytes(data))[0][273].values[0]
+        data[strip + 50] ^= 255
+        (tmp_path / "a.tif").write_bytes(data)
+        with pytest.raises(ImageReadError, match="strip"):
+            read_image(tmp_path / "a.tif")
+
+
+def test_without_tifffile_what_cannot_be_done_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = [Picture(pixels_of((4, 4)), "tiff")] * 2
+    pil.fromarray(pixels_of((8, 8, 2)), "LA").save(tmp_path / "la.tif")
+    write_pages(tmp_path / "two.tif", pages)
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(ImageReadError, match=r"aeinfer\[tiff\]"):
+        read_image(tmp_path / "la.tif")
+    with pytest.raises(ImageWriteError, match=r"aeinfer\[tiff\]"):
+        write_pages(tmp_path / "c.tif", pages)
+    assert write_image(tmp_path / "c.tif", pages[0].pixels, metadata={"icc": ICC}) == {"icc"}
+    assert len(list(read_pages(tmp_path / "two.tif"))) == 2
+
+
+def test_several_pages_need_a_format_that_holds_them(tmp_path: Path) -> None:
+    with pytest.raises(ImageWriteError, match="png cannot hold 2 pages"):
+        write_pages(tmp_path / "a.png", [Picture(pixels_of((4, 4)), "png")] * 2)
+    with pytest.raises(InputError, match="no page"):
+        write_pages(tmp_path / "a.tif", [])
+    write_pages(tmp_path / "a.png", [Picture(pixels_of((4, 4)), "png")])
+    assert len(list(read_pages(tmp_path / "a.png"))) == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_tables_that_go_round_or_overlap_are_damaged(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.tif", pixels_of((4, 4)))
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    offset = struct.unpack_from("<I", data, 4)[0]
+    (count,) = struct.unpack_from("<H", data, offset)
+    struct.pack_into("<I", data, offset + 2 + 12 * count, offset)
+    with pytest.raises(ValueError, match="overlap"):
+        read_tables(bytes(data))

@@ -1,0 +1,118 @@
+"""The metadata of image files: kept from format to format, in step with the pixels; what is lost is named."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aeinfer.errors import ImageWriteError
+from aeinfer.image import read_image, write_image
+from aeinfer.picture import turn, upright
+from tests.pictures import _quiet, pixels_of  # noqa: F401 (a fixture)
+
+cv2 = pytest.importorskip("cv2")
+needs_metadata = pytest.mark.skipif(
+    not hasattr(cv2, "imdecodeWithMetadata"), reason="metadata needs OpenCV 5 (imdecodeWithMetadata)"
+)
+
+
+XMP = b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"/><?xpacket end="w"?>'
+
+
+def blocks_of(path: Path) -> dict[str, object]:
+    pil = pytest.importorskip("PIL.Image")
+    with pil.open(path) as opened:
+        opened.load()
+        xmp = opened.info.get("xmp") or opened.info.get("XML:com.adobe.xmp", "").encode()
+        exif = opened.getexif()
+        return {"text": exif.get(270), "orientation": exif.get(274), "icc": opened.info.get("icc_profile"), "xmp": xmp}
+
+
+@needs_metadata
+@pytest.mark.parametrize("source", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("target", ["jpg", "png", "webp", "avif"])
+def test_metadata_goes_from_format_to_format(tmp_path: Path, source: str, target: str) -> None:
+    pil = pytest.importorskip("PIL.Image")
+    cms, png = pytest.importorskip("PIL.ImageCms"), pytest.importorskip("PIL.PngImagePlugin")
+    exif, info = pil.Exif(), png.PngInfo()
+    exif[270], exif[274] = "a caption", 6
+    info.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    profile = cms.ImageCmsProfile(cms.createProfile("sRGB")).tobytes()
+    path, copy = tmp_path / f"a.{source}", tmp_path / f"b.{target}"
+    extra = {"pnginfo": info} if source == "png" else {"xmp": XMP}
+    pil.fromarray(pixels_of((20, 30, 3))).save(path, exif=exif, icc_profile=profile, **extra)
+
+    picture = read_image(path)
+    assert picture.pixels.shape == (20, 30, 3)  # not turned: the tag still says how to
+    assert picture.lost == frozenset()
+    try:
+        assert write_image(copy, picture.pixels, metadata=picture.metadata) == frozenset()
+    except ImageWriteError as error:
+        pytest.skip(f"this OpenCV writes no {target}: {error}")
+    found = blocks_of(copy)
+    assert found["text"] == "a caption"
+    assert found["orientation"] == 6
+    assert found["icc"] == profile
+    assert found["xmp"] == XMP
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_turn_is_what_viewers_do(orientation: int) -> None:
+    pil, ops = pytest.importorskip("PIL.Image"), pytest.importorskip("PIL.ImageOps")
+    pixels = pixels_of((5, 8, 3))
+    picture = pil.fromarray(pixels)
+    picture.getexif()[274] = orientation
+    np.testing.assert_array_equal(turn(pixels, orientation), np.asarray(ops.exif_transpose(picture)))
+
+
+@needs_metadata
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("source", ["jpg", "tiff", "avif"])
+@pytest.mark.parametrize("target", ["png", "bmp"])
+def test_pictures_look_the_same_whatever_can_carry_the_orientation(
+    tmp_path: Path, orientation: int, source: str, target: str
+) -> None:
+    pil, ops = pytest.importorskip("PIL.Image"), pytest.importorskip("PIL.ImageOps")
+    pixels = np.kron(pixels_of((3, 5, 3)), np.ones((16, 16, 1), np.uint8))
+    exif = pil.Exif()
+    exif[274] = orientation
+    path, copy = tmp_path / f"a.{source}", tmp_path / f"b.{target}"
+    quality = {} if source == "tiff" else {"quality": 100, "subsampling": "4:4:4"}
+    try:
+        pil.fromarray(pixels).save(path, exif=exif, **quality)
+    except (KeyError, OSError) as error:
+        pytest.skip(f"this Pillow writes no {source}: {error}")
+    with pil.open(path) as opened:
+        expected = np.asarray(ops.exif_transpose(opened), int)
+    picture = read_image(path)
+    write_image(copy, picture.pixels, metadata=picture.metadata)
+    with pil.open(copy) as opened:
+        seen = np.asarray(ops.exif_transpose(opened), int)
+    assert seen.shape == expected.shape
+    assert np.abs(seen - expected).max() <= 8
+    assert np.abs(upright(picture).pixels.astype(int) - expected).max() <= 8
+
+
+def test_without_opencv_5_losses_are_named_and_the_picture_stands_upright(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pil = pytest.importorskip("PIL.Image")
+    monkeypatch.delattr(cv2, "imdecodeWithMetadata", raising=False)
+    monkeypatch.delattr(cv2, "imencodeWithMetadata", raising=False)
+    exif = pil.Exif()
+    exif[274] = 6
+    pil.fromarray(pixels_of((20, 30, 3))).save(tmp_path / "a.jpg", exif=exif, icc_profile=b"x" * 200)
+    picture = read_image(tmp_path / "a.jpg")
+    assert picture.lost == {"exif", "icc"}
+    assert picture.metadata == {}
+    assert picture.pixels.shape == (30, 20, 3)
+    assert write_image(tmp_path / "b.jpg", picture.pixels, metadata={"icc": b"x"}) == {"icc"}
+
+
+def test_formats_without_metadata_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    pil = pytest.importorskip("PIL.Image")
+    pil.fromarray(pixels_of((4, 4, 3))).save(tmp_path / "a.tif", icc_profile=b"x" * 200)
+    assert read_image(tmp_path / "a.tif").metadata["icc"] == b"x" * 200
+    assert write_image(tmp_path / "b.tif", pixels_of((4, 4, 3)), metadata={"icc": b"x"}) == {"icc"}

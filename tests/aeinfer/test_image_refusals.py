@@ -1,0 +1,130 @@
+"""Image files that are damaged, of several pages, too large or of odd depths: each is refused as what it is."""
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aeinfer.errors import ImageReadError
+from aeinfer.file_format import inspect
+from aeinfer.formats import FORMATS
+from aeinfer.image import read_image
+from tests.pictures import _quiet, pixels_of, saved  # noqa: F401 (a fixture)
+
+cv2 = pytest.importorskip("cv2")
+needs_metadata = pytest.mark.skipif(
+    not hasattr(cv2, "imdecodeWithMetadata"), reason="metadata needs OpenCV 5 (imdecodeWithMetadata)"
+)
+
+
+def damaged(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1 :]
+
+
+BAD = {
+    "empty.png": (lambda: b"", "empty"),
+    "text.png": (lambda: b"this is not an image at all, only words\n", "text"),
+    "pointer.png": (lambda: b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    "noise.png": (lambda: b"\x00\x01\x02\x03\xfe\xfc", "not an image"),
+    "gif.png": (lambda: b"GIF89a" + bytes(20), "GIF"),
+    "half.jpg": (lambda: saved(pixels_of((64, 64, 3)), "JPEG")[:3000], "truncated"),
+    "tail.jpg": (lambda: saved(pixels_of((64, 64, 3)), "JPEG")[:-1], "truncated"),
+    "head.jpg": (lambda: saved(pixels_of((64, 64, 3)), "JPEG")[:30], "truncated"),
+    "half.png": (lambda: saved(pixels_of((64, 64, 3)), "PNG")[:3000], "truncated"),
+    "tail.png": (lambda: saved(pixels_of((64, 64, 3)), "PNG")[:-1], "truncated"),
+    "middle.png": (lambda: damaged(saved(pixels_of((64, 64, 3)), "PNG")), "IDAT chunk does not match"),
+    "half.webp": (lambda: saved(pixels_of((64, 64, 3)), "WEBP")[:900], "truncated"),
+    "half.tif": (lambda: saved(pixels_of((64, 64, 3)), "TIFF")[:3000], "truncated"),
+    "half.bmp": (lambda: saved(pixels_of((64, 64, 3)), "BMP")[:3000], "damaged"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_are_named_as_what_they_are(tmp_path: Path, name: str) -> None:
+    make, words = BAD[name]
+    (tmp_path / name).write_bytes(make())
+    with pytest.raises(ImageReadError, match=words) as caught:
+        read_image(tmp_path / name)
+    assert name in str(caught.value)
+
+
+def test_a_thumbnail_inside_does_not_hide_a_truncated_jpeg() -> None:
+    whole = saved(pixels_of((64, 64, 3)), "JPEG")
+    thumbnail = b"Exif\0\0" + whole[:2000] + b"\xff\xd9"
+    segment = b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail
+    inspect(whole[:2] + segment + whole[2:])
+    with pytest.raises(ImageReadError, match="truncated"):
+        inspect(whole[:2] + segment + whole[2:-2])
+
+
+@pytest.mark.parametrize("name", ["PNG", "WEBP", "TIFF", "AVIF", "GIF"])
+def test_several_pages_or_frames_are_refused(tmp_path: Path, name: str) -> None:
+    pil = pytest.importorskip("PIL.Image")
+    frames = [pil.fromarray(pixels_of((16, 16, 3), seed=seed)) for seed in range(3)]
+    path = tmp_path / "many.png"
+    try:
+        frames[0].save(path, name, save_all=True, append_images=frames[1:])
+    except KeyError:
+        pytest.skip(f"this Pillow writes no {name}")
+    with pytest.raises(ImageReadError, match=r"animated|pages|GIF"):
+        read_image(path)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(ImageReadError, match="no such file"):
+        read_image(tmp_path / "none.png")
+    with pytest.raises(ImageReadError, match="cannot be read"):
+        read_image(tmp_path)
+
+
+def test_too_many_pixels_and_odd_depths_are_refused(tmp_path: Path) -> None:
+    huge = bytearray(saved(pixels_of((4, 4)), "PNG"))
+    huge[16:24] = (60000).to_bytes(4, "big") * 2
+    huge[29:33] = zlib.crc32(huge[12:29]).to_bytes(4, "big")
+    (tmp_path / "huge.png").write_bytes(huge)
+    with pytest.raises(ImageReadError, match="limit"):
+        read_image(tmp_path / "huge.png")
+    cv2.imwrite(str(tmp_path / "double.tif"), np.ones((4, 4)))
+    with pytest.raises(ImageReadError, match="float64"):
+        read_image(tmp_path / "double.tif")
+
+
+@needs_metadata
+def test_deep_avif_is_refused_rather_than_read_too_dark(tmp_path: Path) -> None:
+    try:
+        done, data = cv2.imencode(".avif", np.full((16, 16, 3), 1023, np.uint16), [cv2.IMWRITE_AVIF_DEPTH, 10])
+    except cv2.error as error:
+        pytest.skip(f"this OpenCV has no AVIF: {error}")
+    assert done
+    (tmp_path / "deep.avif").write_bytes(data)
+    with pytest.raises(ImageReadError, match="uint16"):
+        read_image(tmp_path / "deep.avif")
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data(), name=st.sampled_from(["PNG", "JPEG", "WEBP", "TIFF", "BMP", "AVIF"]))
+def test_inspect_never_fails_but_by_its_own_error(data: st.DataObject, name: str) -> None:
+    content = bytearray(SAMPLES[name])
+    for place in data.draw(st.lists(st.integers(0, min(len(content), 400) - 1), max_size=8)):
+        content[place] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(0, len(content)))]
+    try:
+        facts = inspect(bytes(content))
+    except ImageReadError:
+        return
+    assert facts.format in FORMATS
+
+
+class _Samples(dict[str, bytes]):
+    def __missing__(self, name: str) -> bytes:
+        exif = pytest.importorskip("PIL.Image").Exif()
+        exif[274] = 6
+        self[name] = saved(pixels_of((20, 20, 3)), name, **({} if name == "BMP" else {"exif": exif}))
+        return self[name]
+
+
+SAMPLES = _Samples()

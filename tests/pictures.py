@@ -1,0 +1,31 @@
+"""Pictures for the tests of image files: made from a seed, coded by Pillow."""
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Keep OpenCV's own lines out of the tests' output."""
+    cv2 = pytest.importorskip("cv2")
+    before = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    yield
+    cv2.utils.logging.setLogLevel(before)
+
+
+def pixels_of(shape: tuple[int, ...], dtype: str = "uint8", seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    if dtype == "float32":
+        return random.normal(0.5, 1, shape).astype(np.float32)
+    return random.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+
+
+def saved(pixels: np.ndarray, name: str, **options: object) -> bytes:
+    pil = pytest.importorskip("PIL.Image")
+    buffer = io.BytesIO()
+    pil.fromarray(pixels).save(buffer, name, **options)
+    return buffer.getvalue()

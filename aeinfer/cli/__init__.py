@@ -23,6 +23,7 @@ COMMANDS = {
     "denoise": "remove the noise from images, folders and trees of them",
     "noise": "add a known noise to images, to measure with",
     "compare": "measure images against clean ones: PSNR, SSIM and a picture side by side",
+    "formats": "list the image formats that this install reads and writes",
     "models": "list the models that come with aeinfer",
     "info": "show what a model file says of itself",
 }

@@ -17,7 +17,6 @@ from train.idx import read_digits
 
 Tensor = NDArray[np.float32]
 Pair = tuple[Tensor, Tensor]
-Place = tuple[int, int, int, int]  # index of a photograph, top, left and side of a square in it
 
 HELD_OUT_DIGITS = 5000  # of the 60,000: early stopping looks at these, never at the test digits
 HELD_OUT_PHOTOS = 20  # every 20th photograph, in sorted order
@@ -71,7 +70,7 @@ class Digits:
 class Photos:
     """Random crops of photographs, shrunk by a random factor, flipped and turned, with sigma drawn from 0 to `sigma`.
 
-    A share `camera` of them has the noise of a camera instead, and is neither shrunk much nor chosen by texture.
+    A share `camera` of them has the noise of a camera instead.
 
     Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away.
     Most of a photograph is smooth: most crops are the most textured one of several drawn.
@@ -104,41 +103,33 @@ class Photos:
 
     def batch(self, step: int) -> Pair:
         rng = np.random.default_rng([self.seed, step])
-        cameras = rng.random(self.size) < self.camera
-        crops = [self._soft_crop(rng) if camera else self._textured_crop(rng) for camera in cameras]
+        crops = [self._crop(rng) for _ in range(self.size)]
         clean = kernels.to_float(np.stack(crops)).transpose(0, 3, 1, 2).copy()
         sigma = rng.uniform(0, self.sigma, self.size)
         noisy = noise.add_gaussian(clean, sigma, seed=self.seed + 1 + step, index=np.arange(self.size))
         noisy = _quantize_some(noisy, rng.random(self.size) < 0.5)
-        for i in np.flatnonzero(cameras):
+        for i in np.flatnonzero(rng.random(self.size) < self.camera):
             noisy[i] = _planes(add_camera_noise(crops[i], rng))[0]
         return noisy, clean
 
-    def _textured_crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        drawn = CANDIDATES if rng.random() < TEXTURED else 1
-        shrinks = [1.0 if rng.random() < 0.2 else MOST_SHRUNK ** rng.random() for _ in range(drawn)]
-        return self._crop(rng, max((self._place(rng, shrink) for shrink in shrinks), key=self._texture_at))
-
-    def _soft_crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """A crop as sharp as what leaves a camera in full size, where one pixel shows a third of its light's colour."""
-        return self._crop(rng, self._place(rng, 2 ** rng.uniform(-1.0, 0.5)))
-
-    def _crop(self, rng: np.random.Generator, place: Place) -> NDArray[np.uint8]:
-        index, top, left, side = place
+    def _crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        drawn = [self._place(rng) for _ in range(CANDIDATES if rng.random() < TEXTURED else 1)]
+        index, top, left, side = max(drawn, key=self._texture_at)
         crop = self.photos[index][top : top + side, left : left + side]
         if side != self.crop:
-            method = cv2.INTER_AREA if side > self.crop else cv2.INTER_CUBIC
-            crop = cv2.resize(crop, (self.crop, self.crop), interpolation=method)
+            crop = cv2.resize(crop, (self.crop, self.crop), interpolation=cv2.INTER_AREA)
         crop = np.rot90(crop, rng.integers(4))
         return crop[:, ::-1] if rng.random() < 0.5 else crop
 
-    def _place(self, rng: np.random.Generator, shrink: float) -> Place:
+    def _place(self, rng: np.random.Generator) -> tuple[int, int, int, int]:
+        """Index of a photograph, top, left and side of a square in it."""
         index = int(rng.integers(len(self.photos)))
         height, width = self.photos[index].shape[:2]
+        shrink = 1.0 if rng.random() < 0.2 else MOST_SHRUNK ** rng.random()
         side = min(int(self.crop * shrink), height, width)
         return index, int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1)), side
 
-    def _texture_at(self, place: Place) -> float:
+    def _texture_at(self, place: tuple[int, int, int, int]) -> float:
         top, left, bottom, right = (length // TEXTURE_BLOCK for length in (*place[1:3], *np.add(place[1:3], place[3])))
         return float(self.textures[place[0]][top : bottom + 1, left : right + 1].mean())
 

@@ -30,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
         depths = ", ".join(row["dtypes"])
         alpha = "alpha" if row["alpha"] else "no alpha"
         kept = ", ".join(row["metadata"]) or "no metadata"
-        pages = "; several pages, from Python" if row["pages"] else ""
+        pages = "; several pages" if row["pages"] else ""
         say(f"{' '.join(row['suffixes']):{width}}  {depths}; {alpha}; {kept}{pages}")
-    say("A .pbm is read only. Animations are refused, and so is a file of several pages on the command line.")
+    say("A .pbm is read only. Animations are refused.")
     if not available():
         say("pip install 'aeinfer[tiff]' adds metadata and several pages to TIFF.")
     return ExitCode.DONE

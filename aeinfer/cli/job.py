@@ -4,14 +4,14 @@ import argparse
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aeinfer.cli.console import complain
 from aeinfer.cli.interrupt import Stop
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.folder import Job
-from aeinfer.image import carried_metadata, read_image, write_image
+from aeinfer.image import MAX_PIXELS, carried_metadata, read_pages, write_pages
 from aeinfer.picture import Picture, Pixels, upright
 from aeinfer.report import Entry, Report
 
@@ -96,13 +96,15 @@ def do_job(run: Run, job: Job, worker: Worker) -> Entry:
 
 def _change_file(run: Run, job: Job, worker: Worker) -> None:
     _check_place(job.target)
-    picture = _with_metadata(run.args.metadata, read_image(job.source), job)
-    pixels = worker.change(picture.pixels, job)
+    pages: list[Picture] = []
+    for page in read_pages(job.source, max_pixels=run.args.max_pixels or MAX_PIXELS):
+        kept = _with_metadata(run.args.metadata, page, job)
+        pages.append(replace(kept, pixels=worker.change(kept.pixels, job)))
     run.stop.hold()
-    lost = write_image(job.target, pixels, metadata=picture.metadata, quality=run.args.quality)
+    lost = write_pages(job.target, pages, quality=run.args.quality)
     if run.args.metadata == "keep":
-        run.tally.not_carried |= picture.lost | lost
-    run.tally.megapixels += pixels.shape[0] * pixels.shape[1] / 1e6
+        run.tally.not_carried |= lost.union(*(page.lost for page in pages))
+    run.tally.megapixels += sum(page.pixels.shape[0] * page.pixels.shape[1] for page in pages) / 1e6
 
 
 def _check_place(target: Path) -> None:

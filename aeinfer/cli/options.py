@@ -45,6 +45,9 @@ def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
     parser.add_argument(
         "--metadata", choices=("keep", "strip", "require"), default="keep", help="EXIF, ICC and XMP (default: keep)"
     )
+    parser.add_argument(
+        "--max-pixels", type=whole(1), metavar="N", help="refuse images that claim to be larger (default: 2^28)"
+    )
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first file that fails")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--report", metavar="FILE.jsonl", help="add one line of JSON for each file to it")

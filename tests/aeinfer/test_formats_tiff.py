@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aeinfer import AEInfer, cli
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.image import read_image, read_pages, write_image, write_pages
 from aeinfer.picture import Picture
@@ -206,3 +207,25 @@ def test_tables_that_go_round_or_overlap_are_damaged(tmp_path: Path) -> None:
     struct.pack_into("<I", data, offset + 2 + 12 * count, offset)
     with pytest.raises(ValueError, match="overlap"):
         read_tables(bytes(data))
+
+
+def test_the_command_denoises_every_page(tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pages = [Picture(pixels_of((20, 30, 3)), "tiff"), Picture(pixels_of((16, 10), "uint16"), "tiff")]
+    write_pages(tmp_path / "scan.tiff", pages)
+    assert cli.main(["denoise", str(tmp_path / "scan.tiff"), "-o", str(tmp_path / "out/"), "-m", str(tiny_model)]) == 0
+    results = list(read_pages(tmp_path / "out" / "scan.tiff"))
+    with AEInfer.load(tiny_model) as model:
+        for page, result in zip(pages, results, strict=True):
+            assert np.array_equal(result.pixels, model.denoise(page.pixels))
+    arguments = ["-o", str(tmp_path / "png"), "-m", str(tiny_model), "--format", "png"]
+    assert cli.main(["denoise", str(tmp_path / "scan.tiff"), *arguments]) == 1
+    assert "pages" in capsys.readouterr().err
+    assert not (tmp_path / "png" / "scan.png").exists()
+
+
+def test_the_command_refuses_more_pixels_than_allowed(tmp_path: Path, tiny_model: Path) -> None:
+    write_image(tmp_path / "a.png", pixels_of((20, 30, 3)))
+    arguments = ["denoise", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), "-m", str(tiny_model)]
+    assert cli.main([*arguments, "--max-pixels", "599"]) == 1
+    assert not (tmp_path / "b.png").exists()
+    assert cli.main([*arguments, "--max-pixels", "600"]) == 0

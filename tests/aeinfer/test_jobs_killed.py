@@ -82,7 +82,7 @@ def test_a_part_taken_away_too_early_is_written_again(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("moment", ["read_image", "write_image"])
+@pytest.mark.parametrize("moment", ["read_pages", "write_pages"])
 def test_a_signal_drops_the_file_in_hand_or_finishes_its_writing(
     number: int,
     code: int,
@@ -105,7 +105,7 @@ def test_a_signal_drops_the_file_in_hand_or_finishes_its_writing(
     before = signal.getsignal(number)
     assert cli.main(["noise", "in", "-o", "out", "--sigma", "1", "--report", "r.jsonl"]) == code
     assert signal.getsignal(number) is before
-    kept = ["0.png", "1.png"] if moment == "write_image" else ["0.png"]
+    kept = ["0.png", "1.png"] if moment == "write_pages" else ["0.png"]
     assert names("out") == kept
     assert len(Path("r.jsonl").read_text().splitlines()) == len(kept)
     output = capsys.readouterr()

@@ -30,7 +30,7 @@ def read_only_target(folder: Path) -> str:
     out = folder / "out"
     out.mkdir()
     run = _denoise(EXAMPLES, out, mount=f"mount --bind {out} {out} && mount -o remount,ro,bind {out}")
-    return _judge(run, code=1, says="Read-only file system", left=out, most=0)
+    return _judge(run, code=1, says="may not be written to", left=out, most=0)
 
 
 def few_descriptors(folder: Path) -> str:

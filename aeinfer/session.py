@@ -68,6 +68,8 @@ class Session:
             )
         except self._errors as error:
             raise _explained(content, name, error) from error
+        except UnicodeDecodeError as error:  # what onnxruntime says of the file quotes bytes that are no text
+            raise ModelError(f"{name}: expected names and facts in UTF-8: the file is damaged") from error
         self.provider: str = self._session.get_providers()[0]
         wanted = PROVIDERS.get(device.partition(":")[0])
         if wanted and self.provider != wanted:

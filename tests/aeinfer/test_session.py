@@ -174,6 +174,7 @@ NO_MODELS = {
     "zeros": (bytes(1000), "damaged, truncated or no ONNX file"),
     "two axes": (handmade.model(["N", 784]), r"expected a model of images.*\['N', 784\]"),
     "facts": (handmade.model(facts={"k": "QQQQ"}).replace(b"QQQQ", b"a\xe5aa"), "expected names and facts in UTF-8"),
+    "operator": (handmade.model(nodes=[("QQQQ", ["input"], ["output"])]).replace(b"QQQQ", b"a\xe5aa"), "UTF-8"),
     "two channels": (handmade.model(["N", 2, "H", "W"]), "expected a model of images"),
     "integers": (handmade.model(kind=handmade.INT64), r"one float32 input .* got input: tensor\(int64\)"),
     "two inputs": (

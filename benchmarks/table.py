@@ -16,7 +16,7 @@ from benchmarks.peers import PEERS
 from benchmarks.published import FFDNET_REAL, PUBLISHED
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "aeinfer" / "models").glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "aeinfer" / "models").glob("*.md")))
 BLOCK = re.compile(r"(<!-- table: ([\w-]+)(?: ([\w.-]+))? -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -137,12 +137,29 @@ def memory(_model: str) -> str:
     return markdown(["one 6000x4000 JPEG to PNG", "peak of the process, MB", "seconds"], body) + machine("memory")
 
 
+def faults(_model: str) -> str:
+    columns = ("tried", "refused", "lost", "wrong", "crashed")
+    body = [[row["kind"], *(f"{row[column]:,}" for column in columns)] for row in results.load("faults")["rows"]]
+    return markdown(["kind", *columns], body) + machine("faults")
+
+
+def endurance(_model: str) -> str:
+    body = [
+        [row["kind"], f"{row['count']:,}", f"{row['memory_mb']:.0f}", f"{row['growth']:.3f}", ", ".join(row["leaks"])]
+        for row in results.load("endurance")["rows"]
+    ]
+    header = ["in one process", "images", "memory after a twentieth, MB", "times that at its most", "leaks"]
+    return markdown(header, body) + machine("endurance")
+
+
 TABLES: dict[str, Callable[[str], str]] = {
     "quality": quality,
     "camera": camera,
     "models": models,
     "digits": digits,
     "memory": memory,
+    "faults": faults,
+    "endurance": endurance,
 }
 
 

@@ -161,7 +161,7 @@ def test_int8_that_was_trained_cannot_saturate(trained_int8: Path) -> None:
 
 
 def test_values_stay_in_8_bits_between_convolutions(trained_int8: Path, tmp_path: Path) -> None:
-    """In onnxruntime's own plan only the first convolution, the last sum, convolution and subtraction are in floating point."""
+    """In onnxruntime's own plan all but the first convolution and the last three steps are in 8 bits."""
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath, options.log_severity_level = str(tmp_path / "plan.onnx"), 3
     onnxruntime.InferenceSession(trained_int8, options)

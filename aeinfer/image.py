@@ -200,7 +200,7 @@ def write_image(
         1 to 100, for jpg (default 95, always 4:4:4), webp (default lossless) and avif (default 95; with alpha,
         100, which is lossless); others are lossless.
     format : str
-        A key of `aeinfer.file_format.FORMATS`, where the suffix should not decide.
+        A key of `aeinfer.formats.FORMATS`, where the suffix should not decide.
 
     Returns
     -------

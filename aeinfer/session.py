@@ -66,9 +66,12 @@ class Session:
                 _session_options(ort, threads, exact=NEVER_SATURATES not in content) if options is None else options,
                 providers=_providers(ort, device),
             )
+            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+            names = [value.name for value in inputs]
+            self._metadata = self._session.get_modelmeta().custom_metadata_map
         except self._errors as error:
             raise _explained(content, name, error) from error
-        except UnicodeDecodeError as error:  # what onnxruntime says of the file quotes bytes that are no text
+        except UnicodeDecodeError as error:  # of a name, a fact, or what onnxruntime quotes of the file in its error
             raise ModelError(f"{name}: expected names and facts in UTF-8: the file is damaged") from error
         self.provider: str = self._session.get_providers()[0]
         wanted = PROVIDERS.get(device.partition(":")[0])
@@ -77,14 +80,6 @@ class Session:
                 f"device {device!r} did not start: onnxruntime fell back to {self.provider}. "
                 "Check the driver and the CUDA libraries, or ask for device='auto'"
             )
-        try:
-            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-            names = [value.name for value in inputs]
-            self._metadata = self._session.get_modelmeta().custom_metadata_map
-        except UnicodeDecodeError as error:
-            raise ModelError(
-                f"{name}: expected names and facts in UTF-8, got other bytes: the file is damaged"
-            ) from error
         if [value.type for value in inputs] != ["tensor(float)"] or [v.type for v in outputs] != ["tensor(float)"]:
             got = " -> ".join(", ".join(f"{v.name}: {v.type}" for v in values) for values in (inputs, outputs))
             raise ModelError(f"{name}: expected a model of images, one float32 input and one such output, got {got}")

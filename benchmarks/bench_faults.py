@@ -25,12 +25,12 @@ MEMORY_MB = 700
 Row = dict[str, Any]
 
 
-def mutated(kind: str, seeds: dict[str, bytes], make_job: Callable[[], Job], count: int, first: int = 0) -> list[Row]:
+def mutated(kind: str, seeds: dict[str, bytes], make_job: Callable[[], Job], count: int) -> list[Row]:
     """One row a format: what the command made of `count` damaged files, and the cases that it must answer for."""
     rows: dict[str, Counter[str]] = {}
     names = list(seeds)
     with Cage(make_job, MEMORY_MB) as cage:
-        for case in tqdm(range(first, first + count), desc=kind, unit="file", dynamic_ncols=True):
+        for case in tqdm(range(count), desc=kind, unit="file", dynamic_ncols=True):
             name = names[case % len(names)]
             mutation, content = mutate(seeds[name], np.random.default_rng(case))
             verdict = cage.run((name, content))

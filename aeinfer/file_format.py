@@ -13,7 +13,7 @@ from aeinfer.formats import FORMATS
 from aeinfer.resolution import Resolution, of_tiff
 from aeinfer.tiff_tags import Table, read_orientation, read_tables
 
-__all__ = ["EXIF_HEADER", "FORMATS", "XMP_HEADER", "FileFacts", "inspect", "inspect_pages"]
+__all__ = ["EXIF_HEADER", "XMP_HEADER", "FileFacts", "inspect", "inspect_pages"]
 
 EXIF_HEADER = b"Exif\0\0"
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"

@@ -16,8 +16,8 @@ from aeinfer.cli.manifest import read_manifest
 from aeinfer.cli.pipe import is_pipe, pipe
 from aeinfer.cli.watch import check_watch, watch
 from aeinfer.errors import InputError
-from aeinfer.file_format import FORMATS
 from aeinfer.folder import Plan, parse_shard, plan
+from aeinfer.formats import FORMATS
 from aeinfer.image import quiet_opencv
 from aeinfer.report import Entry, Report
 

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from aeinfer.file_format import FORMATS
+from aeinfer.formats import FORMATS
 
 __all__ = ["add_job_options", "number", "whole"]
 

@@ -11,8 +11,9 @@ from aeinfer.cli.console import ExitCode, complain
 from aeinfer.cli.interrupt import Stop
 from aeinfer.cli.job import Run, Worker, do_job, skip_job
 from aeinfer.errors import ImageReadError, InputError
-from aeinfer.file_format import FORMATS, inspect
+from aeinfer.file_format import inspect
 from aeinfer.folder import Job, plan
+from aeinfer.formats import FORMATS
 from aeinfer.image import SUFFIXES, quiet_opencv
 from aeinfer.report import Entry, Report
 

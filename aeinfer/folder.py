@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -104,7 +104,8 @@ def plan(
     name, label : str
         A template of the results' names (see `naming.FIELDS`); what is added where none is given.
     on_exist, shard : {"skip", "overwrite", "error"}, (int, int)
-        What to do where a result is; (I, N) takes every Nth of the sorted whole, from the Ith, counted from 1.
+        What to do where a result is (an empty file, as a power cut leaves it, is none); (I, N) takes every Nth of the
+        sorted whole, from the Ith, counted from 1.
 
     Raises
     ------
@@ -124,7 +125,11 @@ def plan(
         placed = rename(placed, name)
     placed = _sorted([*placed, *_place_named(pairs, output, suffix, found)])
     _refuse_unsafe(placed, found.folders, on_exist)
-    jobs = [Job(p.source, p.target, p.relative, index, _action(p.target, on_exist)) for index, p in enumerate(placed)]
+    sources = {os.path.realpath(pair.source) for pair in placed}
+    jobs = [
+        Job(pair.source, pair.target, pair.relative, index, _action(pair.target, on_exist, sources))
+        for index, pair in enumerate(placed)
+    ]
     if shard is not None:
         jobs = jobs[shard[0] - 1 :: shard[1]]
     return Plan(tuple(jobs), len(placed), tuple(found.missing), tuple(found.unreadable))
@@ -258,10 +263,15 @@ def _sorted(pairs: Iterable[Pair]) -> list[Pair]:
     return sorted(once.values(), key=lambda pair: (_natural(pair.relative), str(pair.source)))
 
 
-def _action(target: Path, on_exist: OnExist) -> Literal["write", "overwrite", "skip"]:
+def _action(target: Path, on_exist: OnExist, sources: Set[str]) -> Literal["write", "overwrite", "skip"]:
     if not _exists(target):
         return "write"
-    return "skip" if on_exist == "skip" else "overwrite"
+    is_result = not _is_empty(target) or os.path.realpath(target) in sources
+    return "skip" if on_exist == "skip" and is_result else "overwrite"
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size == 0
 
 
 def _refuse_unsafe(pairs: Sequence[Pair], folders: Sequence[Path], on_exist: OnExist) -> None:
@@ -288,7 +298,7 @@ def _refuse_unsafe(pairs: Sequence[Pair], folders: Sequence[Path], on_exist: OnE
             problems.append(f"{pair.source}: its result {pair.target} would lie inside the input folder {inside}")
         elif target in inputs and on_exist != "skip":
             problems.append(f"{pair.source}: its result {pair.target} would replace another input")
-        elif on_exist == "error" and _exists(pair.target):
+        elif on_exist == "error" and _exists(pair.target) and not _is_empty(pair.target):
             problems.append(f"{pair.source}: its result {pair.target} exists")
     problems += [
         f"{', '.join(sorted(str(pair.source) for pair in group.values()))}: all would become "

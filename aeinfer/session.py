@@ -25,6 +25,9 @@ Tensor = NDArray[np.float32]
 CGROUP = Path("/sys/fs/cgroup")
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 
+# onnxruntime has no exception of its own for it: its arena's words, the C++ library's, CUDA's
+OUT_OF_MEMORY = re.compile(r"Failed to allocate memory|bad[_ ]alloc|out of memory", re.IGNORECASE)
+
 # the fact `saturates: false` as a file's metadata holds it: options are needed before onnxruntime tells the metadata
 NEVER_SATURATES = b"\n\x11aeinfer.saturates\x12\x05false"
 
@@ -99,10 +102,16 @@ class Session:
         ------
         ModelError
             The network cannot take this batch: its file is inconsistent.
+        MemoryError
+            There is not enough memory for a batch of this shape.
         """
         try:
             output: Tensor = self._session.run(None, {self._input: batch})[0]
         except self._errors as error:
+            if OUT_OF_MEMORY.search(str(error)):
+                raise MemoryError(
+                    f"not enough memory for {self._name} on a batch of shape {batch.shape}: ask for smaller tiles"
+                ) from error
             raise ModelError(f"{self._name} failed on a batch of shape {batch.shape}: {error}") from error
         return output
 
@@ -178,7 +187,7 @@ def _session_options(ort: Any, threads: int | None, *, exact: bool) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or thread_count()
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised, and said once
     options.enable_mem_pattern = False  # a plan per input size: it only grows where sizes vary
     if exact:  # u8 x s8 products saturate on AVX2 otherwise: this makes int8 the same bits there as on ARM, slowly
         options.add_session_config_entry("session.x64quantprecision", "1")

@@ -1,12 +1,18 @@
-"""What machines run out of, given to `aeinfer denoise`: disk, rights, descriptors, memory; each case is one process.
+"""What machines run out of, given to `aeinfer denoise`: disk, rights, descriptors, memory, a folder; a process each.
 
-Namespaces (Linux) give a full disk and a read-only one without root; where they are not allowed, the case says so.
+Namespaces (Linux) give a full disk and a read-only one without root, a group of processes a limit of memory as
+containers have it, and bindfs a folder that vanishes as a network's does; where one is not to be had, the case says so.
 """
 
+import os
 import resource
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -14,6 +20,10 @@ import numpy as np
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "photos" / "noisy"
 NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+GROUPS = (  # where Linux keeps groups with a limit of memory, and the name of the limit: versions 2 and 1
+    (Path("/sys/fs/cgroup"), "memory.max"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
+)
 SECONDS = 300
 Case = Callable[[Path], str]
 
@@ -41,11 +51,53 @@ def few_descriptors(folder: Path) -> str:
 
 def little_memory(folder: Path) -> str:
     """512 MB of data (`ulimit -d`) for a 12-megapixel JPEG."""
-    image = cv2.imread(str(next(iter(sorted(EXAMPLES.glob("*.png"))))))
-    cv2.imwrite(str(folder / "large.jpg"), cv2.resize(image, (4000, 3000)))
     limits = {resource.RLIMIT_DATA: 512 << 20}
-    run = _denoise(folder / "large.jpg", folder / "out", "--max-memory", "150", "--threads", "1", limits=limits)
+    run = _denoise(_large(folder), folder / "out", "--max-memory", "150", "--threads", "1", limits=limits)
     return _judge(run, code=0, left=folder / "out", least=1)
+
+
+def small_container(folder: Path) -> str:
+    """The same in a group of processes with 512 MB in all."""
+    with _memory_group(512 << 20) as group:
+        if group is None:
+            return "skipped: no group with a limit of memory can be made here"
+        run = _denoise(_large(folder), folder / "out", "--max-memory", "150", "--threads", "1", group=group)
+    return _judge(run, code=0, left=folder / "out", least=1)
+
+
+def too_large_tile(folder: Path) -> str:
+    """Memory that onnxruntime asks for within a run and does not get: the large image fails, the small one is done."""
+    source = folder / "in"
+    source.mkdir()
+    _large(source)
+    cv2.imwrite(str(source / "small.png"), np.full((40, 50, 3), 60, np.uint8))
+    limits = {resource.RLIMIT_DATA: 600 << 20}
+    run = _denoise(source, folder / "out", "--tile", "4096", "--threads", "1", limits=limits)
+    return _judge(run, code=1, says="smaller", left=folder / "out", least=1, most=1)
+
+
+def vanished_source(folder: Path) -> str:
+    """The originals' folder is gone in the middle of the job: what is left is named, what is done is whole."""
+    with _vanishing(folder) as (place, vanish):
+        if place is None:
+            return "skipped: bindfs is not there or not allowed"
+        for i in range(40):
+            cv2.imwrite(str(folder / "behind" / f"{i}.png"), np.full((600, 800, 3), i, np.uint8))
+        run = _denoise(place, folder / "out", "--threads", "1", meanwhile=lambda: vanish(folder / "out"))
+        return _judge(run, code=1, says="not connected", left=folder / "out", least=1, most=39)
+
+
+def vanished_target(folder: Path) -> str:
+    """The results' folder is gone in the middle of the job."""
+    with _vanishing(folder) as (place, vanish):
+        if place is None:
+            return "skipped: bindfs is not there or not allowed"
+        (folder / "in").mkdir()
+        for i in range(40):
+            cv2.imwrite(str(folder / "in" / f"{i}.png"), np.full((600, 800, 3), i, np.uint8))
+        out = folder / "behind" / "out"
+        run = _denoise(folder / "in", place / "out", "--threads", "1", meanwhile=lambda: vanish(out))
+        return _judge(run, code=1, says="not connected", left=out, least=1, most=39)
 
 
 def too_little_memory(folder: Path) -> str:
@@ -71,7 +123,11 @@ CASES: tuple[Case, ...] = (
     read_only_target,
     few_descriptors,
     little_memory,
+    small_container,
     too_little_memory,
+    too_large_tile,
+    vanished_source,
+    vanished_target,
     one_bad_file,
 )
 
@@ -83,6 +139,8 @@ def _denoise(
     mount: str = "",
     keep: Path | None = None,
     limits: dict[int, int] | None = None,
+    group: Path | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "aeinfer", "denoise", str(source), "-o", str(out), "-q", *options]
     if mount:
@@ -92,8 +150,69 @@ def _denoise(
     def limit() -> None:
         for what, most in (limits or {}).items():
             resource.setrlimit(what, (most, most))
+        if group is not None:
+            (group / "cgroup.procs").write_text(str(os.getpid()))
 
-    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, preexec_fn=limit, check=False)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=limit
+    ) as process:
+        meanwhile()
+        out_text, error_text = process.communicate(timeout=SECONDS)
+    return subprocess.CompletedProcess(command, process.returncode, out_text, error_text)
+
+
+def _large(folder: Path) -> Path:
+    """A JPEG of 12 megapixels."""
+    image = cv2.imread(str(next(iter(sorted(EXAMPLES.glob("*.png"))))))
+    cv2.imwrite(str(folder / "large.jpg"), cv2.resize(image, (4000, 3000)))
+    return folder / "large.jpg"
+
+
+@contextmanager
+def _memory_group(most: int) -> Iterator[Path | None]:
+    """A group of processes with so many bytes, or None where none can be made."""
+    for root, limit in GROUPS:
+        try:
+            group = Path(tempfile.mkdtemp(prefix="aeinfer-", dir=root))
+        except OSError:
+            continue
+        try:
+            if (group / limit).exists():
+                (group / limit).write_text(str(most))
+                yield group
+                return
+        except PermissionError:
+            continue
+        finally:
+            group.rmdir()
+    yield None
+
+
+@contextmanager
+def _vanishing(folder: Path) -> Iterator[tuple[Path | None, Callable[[Path], None]]]:
+    """A mounted folder that shows `folder`/behind, and what ends its server once a result lies in the given folder."""
+    behind, place = folder / "behind", folder / "place"
+    behind.mkdir()
+    place.mkdir()
+    if shutil.which("bindfs") is None or not os.access("/dev/fuse", os.W_OK):
+        yield None, lambda _: None
+        return
+    server = subprocess.Popen(["bindfs", "-f", str(behind), str(place)], stderr=subprocess.DEVNULL)
+    end = time.monotonic() + SECONDS
+
+    def vanish(out: Path) -> None:
+        while not list(out.glob("*.png")) and time.monotonic() < end:
+            time.sleep(0.01)
+        server.kill()
+
+    try:
+        while not place.is_mount() and server.poll() is None:
+            time.sleep(0.01)
+        yield (place if server.poll() is None else None), vanish
+    finally:
+        server.kill()
+        server.wait()
+        subprocess.run(["fusermount", "-u", "-z", str(place)], stderr=subprocess.DEVNULL, check=False)
 
 
 def _judge(

@@ -39,6 +39,11 @@ EXIT_CODES: tuple[tuple[type[Exception], ExitCode], ...] = (
 )
 
 
+# OpenBLAS, in numpy and again in OpenCV, sets 200 MB of address space aside for threads that no command uses, and dies
+# where it may not have them; it looks at this when numpy is imported, which is later
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -61,13 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     try:
         args = _parser(arguments).parse_args(arguments)
-    except SystemExit as stop:  # argparse has printed help or what is wrong
-        return stop.code if isinstance(stop.code, int) else ExitCode.DONE
-    try:
         with _voices(getattr(args, "verbose", False)):
             code: int = args.run(args)
             sys.stdout.flush()
             return code
+    except SystemExit as stop:  # argparse has printed help or what is wrong
+        return stop.code if isinstance(stop.code, int) else ExitCode.DONE
     except KeyboardInterrupt:
         complain("interrupted")
         return ExitCode.INTERRUPTED

@@ -113,12 +113,22 @@ def test_unsafe_places_are_refused() -> None:
 @pytest.mark.usefixtures("tree")
 def test_existing_results() -> None:
     Path("in-denoised").mkdir()
-    Path("in-denoised/img10.png").touch()
+    Path("in-denoised/img10.png").write_bytes(b"a result")
     assert [job.action for job in plan(["in"]).jobs] == ["write", "skip"]
     assert plan(["in"]).pending == 1
     assert [job.action for job in plan(["in"], on_exist="overwrite").jobs] == ["write", "overwrite"]
     with pytest.raises(InputError, match=r"img10\.png exists"):
         plan(["in"], on_exist="error")
+
+
+@pytest.mark.usefixtures("tree")
+def test_an_empty_file_is_no_result_but_may_be_an_original() -> None:
+    Path("in-denoised").mkdir()
+    Path("in-denoised/img10.png").touch()  # as a power cut leaves one whose data were not on the disk yet
+    assert [job.action for job in plan(["in"]).jobs] == ["write", "overwrite"]
+    assert [job.action for job in plan(["in"], on_exist="error").jobs] == ["write", "overwrite"]
+    Path("one-denoised.png").touch()
+    assert [job.action for job in plan(["one.png", "one-denoised.png"]).jobs] == ["write", "skip"]
 
 
 def test_where_names_the_file_or_the_common_folder(tree: Path) -> None:

@@ -113,3 +113,14 @@ def test_a_signal_drops_the_file_in_hand_or_finishes_its_writing(
     assert output.out.startswith(f"{len(kept)} written, 0 skipped, 0 failed, {3 - len(kept)} not tried: out")
     for name in kept:
         read_image(Path("out", name))
+
+
+def test_ctrl_c_while_a_command_is_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupted)
+    assert cli.main(["denoise", "in"]) == 130
+    assert capsys.readouterr().err == "aeinfer: interrupted\n"

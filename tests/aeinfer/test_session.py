@@ -309,3 +309,27 @@ def test_loading_and_running_writes_nothing_under_home(tmp_path: Path, tiny_mode
 def test_the_users_own_choice_of_telemetry_stands() -> None:
     program = "import os, aeinfer; print(os.environ['ORT_DISABLE_TELEMETRY'])"
     assert run_python(program, ORT_DISABLE_TELEMETRY="0") == "0\n"
+
+
+HUNGRY = """
+import resource, sys
+import numpy as np
+from aeinfer.session import Session
+session = Session(open(sys.argv[1], "rb").read(), "tiny", threads=1)
+session.run(np.zeros((1, 3, 16, 16), np.float32))
+batch = np.zeros((1, 3, 6000, 6000), np.float32)
+with open("/proc/self/status") as status:
+    used = int(dict(line.split(":", 1) for line in status)["VmData"].split()[0]) << 10
+resource.setrlimit(resource.RLIMIT_DATA, (used + (100 << 20), resource.RLIM_INFINITY))
+try:
+    session.run(batch)
+except MemoryError as error:
+    print(error)
+session.run(batch[:, :, :16, :16].copy())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_memory_that_onnxruntime_does_not_get(tiny_model: Path) -> None:
+    said = run_python(HUNGRY, tiny_model, OPENBLAS_NUM_THREADS=1)
+    assert said == "not enough memory for tiny on a batch of shape (1, 3, 6000, 6000): ask for smaller tiles\n"

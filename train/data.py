@@ -23,6 +23,7 @@ HELD_OUT_PHOTOS = 20  # every 20th photograph, in sorted order
 TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
 MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
+CLEAN = 0.05  # share of the crops without noise: what a good photograph loses is learnt there
 VALIDATION_SEED = 2**32  # apart from every seed of an epoch or a step
 
 
@@ -105,7 +106,7 @@ class Photos:
         rng = np.random.default_rng([self.seed, step])
         crops = [self._crop(rng) for _ in range(self.size)]
         clean = kernels.to_float(np.stack(crops)).transpose(0, 3, 1, 2).copy()
-        sigma = rng.uniform(0, self.sigma, self.size)
+        sigma = rng.uniform(0, self.sigma, self.size) * (rng.random(self.size) >= CLEAN)
         noisy = noise.add_gaussian(clean, sigma, seed=self.seed + 1 + step, index=np.arange(self.size))
         noisy = _quantize_some(noisy, rng.random(self.size) < 0.5)
         for i in np.flatnonzero(rng.random(self.size) < self.camera):

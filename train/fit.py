@@ -40,6 +40,7 @@ class Recipe:
     ema: float = 0.0  # weights are also averaged with this decay per step; 0 does not average
     clip: float = 0.1  # largest norm of the gradient: one spike stays in the momentum and costs epochs; 0 is none
     patience: int = 0  # stop after so many epochs without a lower validation loss; 0 never does
+    bfloat16: bool = False  # convolve in bfloat16; weights, their average and the loss stay float32
     int8: bool = False  # train with rounded weights and activations, from the weights of a trained network
     seed: int = 0
 
@@ -51,11 +52,21 @@ SEED = Recipe(
 
 def to_int8(recipe: Recipe) -> Recipe:
     """The short run with rounding that follows a long one without."""
-    return replace(recipe, int8=True, epochs=2, optimizer="adamw", learning_rate=1e-4, clip=0.1)
+    return replace(recipe, int8=True, epochs=2, optimizer="adamw", learning_rate=1e-4, clip=0.1, bfloat16=False)
 
 
 PHOTO = Recipe(
-    "photo", loss="l1", sigma=55.0, batch=12, crop=96, epochs=60, camera=0.2, optimizer="muon", ema=0.999, clip=0.3
+    "photo",
+    loss="l1",
+    sigma=55.0,
+    batch=8,
+    crop=128,
+    epochs=200,
+    camera=0.2,
+    optimizer="muon",
+    ema=0.999,
+    clip=0.3,
+    bfloat16=True,
 )
 RECIPES = {
     # the seed's recipe; adadelta at rate 1, as its paper has it and as Keras had it when the recipe was written
@@ -64,8 +75,8 @@ RECIPES = {
     ("dense", "default"): Recipe("dense", epochs=40, ema=0.999),
     ("conv", "default"): Recipe("conv", loss="bce", sigma=127.5, epochs=18, learning_rate=2e-3, ema=0.999),
     ("photo", "default"): PHOTO,
-    ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=60),
-    ("photo-best", "default"): replace(PHOTO, model="photo-best", batch=8, epochs=20),
+    ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=120),
+    ("photo-best", "default"): replace(PHOTO, model="photo-best", epochs=50),
 }
 RECIPES |= {(model, "int8"): to_int8(recipe) for (model, _), recipe in RECIPES.items() if model.startswith("photo")}
 LOSSES = {"bce": F.binary_cross_entropy, "mse": F.mse_loss, "l1": F.l1_loss}
@@ -96,7 +107,7 @@ def fit(
     resume : bool
         Go on from last.pt; on a CPU the result is that of an unbroken run, bit for bit.
     device : str
-        "cpu", or "cuda", where the network runs in bfloat16 and the loss and the weights stay float32.
+        "cpu" or "cuda".
     stop_after : int
         Save and return after that many steps of this call; 0 runs to the end.
     start : Path or None
@@ -163,7 +174,7 @@ def update(
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["lr"] = group["initial_lr"] * share
     noisy, clean = (torch.from_numpy(part).to(device, memory_format=torch.channels_last) for part in pair)
-    with torch.autocast("cuda", torch.bfloat16, enabled=device.startswith("cuda")):
+    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.bfloat16):
         output = model.train()(noisy)
     loss = LOSSES[recipe.loss](output.float(), clean)
     model.zero_grad()
@@ -270,12 +281,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true", help="go on from last.pt, exactly")
     parser.add_argument("--start", type=Path, help="a checkpoint to begin with; the recipe int8 needs one")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--bfloat16", action=argparse.BooleanOptionalAction, help="slower on a processor without such instructions"
+    )
     parser.add_argument("--no-verify", action="store_true", help="accept IDX files whose checksum is not a known set's")
     args = parser.parse_args(argv)
     if (args.model, args.recipe) not in RECIPES:
         known = ", ".join(name for model, name in RECIPES if model == args.model)
         parser.error(f"{args.model} has the recipes {known}, not {args.recipe}")
-    given = {name: value for name in ("sigma", "epochs", "seed") if (value := getattr(args, name)) is not None}
+    options = {name: getattr(args, name) for name in ("sigma", "epochs", "seed", "bfloat16")}
+    given = {name: value for name, value in options.items() if value is not None}
     recipe = replace(RECIPES[args.model, args.recipe], **given)
     folder = args.out or Path("runs") / (f"{args.model}-int8" if recipe.int8 else args.model)
     if (folder / "last.pt").exists() and not args.resume:

@@ -3,7 +3,7 @@
 import struct
 from typing import Any
 
-from aeinfer.tiff_tags import ORIENTATION, Table, Tree, byte_order, pack_table, read_table, read_tables
+from aeinfer.tiff_tags import ORIENTATION, Table, Tree, byte_order, pack_table, read_table
 
 __all__ = ["exif_of_page", "fields_of_exif"]
 
@@ -73,7 +73,4 @@ def fields_of_exif(exif: bytes) -> tuple[str, Tree]:
     >>> fields_of_exif(b"II*\\0" + struct.pack("<IHHHIII", 8, 1, 274, 3, 1, 6, 0))
     ('<', {274: (3, 1, b'\\x06\\x00')})
     """
-    tables = read_tables(exif)
-    if not tables:
-        raise ValueError("the EXIF block holds no table")
-    return byte_order(exif)[0], _tree(exif, tables[0], SUB_TABLES, [len(exif)])
+    return byte_order(exif)[0], _tree(exif, read_table(exif), SUB_TABLES, [len(exif)])

@@ -209,7 +209,7 @@ def write_image(
     Raises
     ------
     InputError
-        `pixels` is no image, or quality or format is out of range.
+        `pixels` is no image, quality or format is out of range, or a resolution is none.
     ImageWriteError
         The format cannot hold this depth or alpha, or the disk refused; nothing is left behind.
     BackendMissingError
@@ -296,14 +296,15 @@ def _write(target: Path, pages: list[Picture], name: str, quality: int | None) -
 
 
 def _encode(target: Path, picture: Picture, name: str, quality: int | None) -> tuple[bytes, frozenset[str]]:
-    """Encode; without the colour profile where a format will not have it: one that is damaged, or of other channels."""
-    try:
-        return encode(target, picture.pixels, name, picture.metadata, quality), frozenset()
-    except ImageWriteError:
-        if "icc" not in picture.metadata:
-            raise
-    rest = {kind: block for kind, block in picture.metadata.items() if kind != "icc"}
-    return encode(target, picture.pixels, name, rest, quality), frozenset({"icc"})
+    """Encode; without the blocks that a format will not have: those that are damaged, a profile of other channels."""
+    kinds = sorted(picture.metadata)
+    for refused in ([], *([kind] for kind in kinds), kinds):
+        kept = {kind: block for kind, block in picture.metadata.items() if kind not in refused}
+        try:
+            return encode(target, picture.pixels, name, kept, quality), frozenset(refused)
+        except ImageWriteError as error:
+            failure = error
+    raise failure
 
 
 def _replace(target: Path, data: bytes) -> None:

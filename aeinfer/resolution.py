@@ -5,6 +5,7 @@ import zlib
 from dataclasses import dataclass
 from fractions import Fraction
 
+from aeinfer.errors import InputError
 from aeinfer.tiff_tags import Table
 
 __all__ = ["Resolution", "of_tiff", "with_resolution"]
@@ -29,7 +30,7 @@ class Resolution:
 
         Raises
         ------
-        ValueError
+        InputError
             The bytes say something else.
 
         Examples
@@ -43,7 +44,7 @@ class Resolution:
         except (ValueError, ZeroDivisionError):
             found = None
         if found is None or min(found.x, found.y) <= 0 or found.unit not in (*PER_INCH, "none"):
-            raise ValueError(f"a resolution is like b'300 300 inch' (or cm, m, none), not {block[:40]!r}")
+            raise InputError(f"a resolution is like b'300 300 inch' (or cm, m, none), not {block[:40]!r}")
         return found
 
     @classmethod

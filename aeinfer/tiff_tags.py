@@ -88,10 +88,7 @@ def read_tables(data: bytes) -> list[Table]:
     (6,)
     """
     order, big = byte_order(data)
-    try:
-        offset = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
-    except struct.error as error:
-        raise ValueError(f"the header is cut short ({error})") from None
+    offset = _first_offset(data, order, big)
     tables: list[Table] = []
     room = len(data)
     while offset:
@@ -104,15 +101,23 @@ def read_tables(data: bytes) -> list[Table]:
     return tables
 
 
-def read_table(data: bytes, offset: int) -> Table:
-    """Read the one table at an offset, such as that of EXIF's own tags.
+def read_table(data: bytes, offset: int | None = None) -> Table:
+    """Read the one table at an offset, such as that of EXIF's own tags; None takes the first, whatever follows it.
 
     Raises
     ------
     ValueError
         The bytes are no TIFF, or the table lies outside of them.
     """
-    return _read_table(data, offset, *byte_order(data))[0]
+    order, big = byte_order(data)
+    return _read_table(data, _first_offset(data, order, big) if offset is None else offset, order, big)[0]
+
+
+def _first_offset(data: bytes, order: str, big: bool) -> int:
+    try:
+        return int(struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0])
+    except struct.error as error:
+        raise ValueError(f"the header is cut short ({error})") from None
 
 
 def _read_table(data: bytes, offset: int, order: str, big: bool) -> tuple[Table, int]:
@@ -201,7 +206,7 @@ def read_orientation(exif: bytes | None) -> int:
     1
     """
     try:
-        values = read_tables(exif or b"")[0][ORIENTATION].values
+        values = read_table(exif or b"")[ORIENTATION].values
     except (ValueError, LookupError):
         return 1
     return values[0] if values and 1 <= values[0] <= 8 else 1

@@ -122,7 +122,7 @@ def main() -> None:
     def keep(rows: list[results.Row]) -> None:
         for row in rows:
             results.show(row)
-        results.merge("models", rows, ("method",), {BASE, *PEERS, *model_files()})
+        results.merge("models", rows, ("method",), {BASE, *PEERS, *model_files()}, of_this_machine=True)
 
     contents = {method: file.read_bytes() for method, file in files.items() if any(t in method for t in args.methods)}
     keep(measure_models({BASE: ffdnet_shaped(), **contents}, args.rounds))

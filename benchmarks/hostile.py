@@ -20,16 +20,18 @@ MODEL = DATA / "tiny.onnx"
 SIZE = (37, 53)
 
 
-def image_seeds() -> dict[str, bytes]:
+def image_seeds(size: tuple[int, int] = SIZE) -> dict[str, bytes]:
     """Return name -> content of small valid files: every format, depth and kind of alpha that can be written here."""
     rng = np.random.default_rng(0)
-    smooth = cv2.resize(rng.integers(0, 256, (5, 7, 4), dtype=np.uint8), SIZE[::-1], interpolation=cv2.INTER_CUBIC)
+    smooth = cv2.resize(rng.integers(0, 256, (5, 7, 4), dtype=np.uint8), size[::-1], interpolation=cv2.INTER_CUBIC)
     kinds = {"grey": smooth[..., 0], "rgb": smooth[..., :3], "rgba": smooth}
     deep = {kind: pixels.astype(np.uint16) * 257 for kind, pixels in kinds.items()}
     wide = {kind: pixels.astype(np.float32) / 255 for kind, pixels in kinds.items() if kind != "rgba"}
     facts = {"exif": _exif(6), "icc": _icc(), "xmp": b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"}
     wanted = {"png": {**kinds, **_named(deep, "16")}, "tiff": {**kinds, **_named(deep, "16"), **_named(wide, "float")}}
-    wanted |= {"webp": kinds, "bmp": kinds, "avif": kinds, "jpg": {kind: kinds[kind] for kind in ("grey", "rgb")}}
+    opaque = {kind: kinds[kind] for kind in ("grey", "rgb")}
+    wanted |= {"webp": kinds, "bmp": kinds, "avif": kinds, "jpg": opaque}
+    wanted |= {"pgm": {"grey": kinds["grey"], "grey16": deep["grey"]}, "ppm": {"rgb": kinds["rgb"]}}
     seeds = {}
     with tempfile.TemporaryDirectory() as folder:
         for suffix, pictures in wanted.items():

@@ -49,10 +49,16 @@ def load(name: str) -> dict[str, Any]:
     return loaded
 
 
-def merge(name: str, rows: list[Row], by: Collection[str], methods: Collection[str]) -> None:
-    """Put rows into results/NAME.json: each replaces the one of the same `by`; rows of other `methods` are dropped."""
-    old = load(name)["rows"] if (FOLDER / f"{name}.json").exists() else []
-    merged = {tuple(row[key] for key in by): row for row in [*old, *rows] if row["method"] in methods}
+def merge(
+    name: str, rows: list[Row], by: Collection[str], methods: Collection[str], of_this_machine: bool = False
+) -> None:
+    """Put rows into results/NAME.json: each replaces the one of the same `by`; rows of other `methods` are dropped.
+
+    `of_this_machine` drops those of another machine as well, whose timings do not stand beside these.
+    """
+    old = load(name) if (FOLDER / f"{name}.json").exists() else {"machine": machine(), "rows": []}
+    kept = [] if of_this_machine and old["machine"]["cpu"] != machine()["cpu"] else old["rows"]
+    merged = {tuple(row[key] for key in by): row for row in [*kept, *rows] if row["method"] in methods}
     write(name, list(merged.values()))
 
 

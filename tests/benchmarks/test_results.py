@@ -33,6 +33,13 @@ def test_merge_drops_methods_that_are_gone(folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["quality.json"]
 
 
+def test_timings_of_another_machine_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cpu, here, kept in (("one", True, ["a"]), ("other", False, ["a", "b"]), ("third", True, ["c"])):
+        monkeypatch.setattr(results, "machine", lambda cpu=cpu: {"cpu": cpu})
+        results.merge("models", [row(kept[-1], 1.0)], KEYS, ("a", "b", "c"), of_this_machine=here)
+        assert [each["method"] for each in results.load("models")["rows"]] == kept
+
+
 def test_stale_names_changed_unmeasured_and_half_measured_models() -> None:
     rows = [
         *(row("same", 1.0, fingerprint="a"), row("changed", 1.0, fingerprint="old")),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from aeinfer.avif import blocks_of
 from aeinfer.damage import check_jpeg_scans, check_pnm_length, check_strips
 from aeinfer.errors import ImageReadError
 from aeinfer.exif import exif_of_page
@@ -319,7 +320,8 @@ def _avif(data: bytes) -> FileFacts:
     found = frozenset(kind for kind, mark in marks.items() if re.search(mark, meta, re.DOTALL))
     extents = re.findall(rb"ispe\0{4}(.{4})(.{4})", meta, re.DOTALL)  # one an item: the picture, its alpha, its tiles
     sizes = [(int.from_bytes(high), int.from_bytes(wide)) for wide, high in extents]
-    return FileFacts("avif", max(sizes, key=_area, default=None), found, AVIF_ORIENTATIONS[shown])
+    size = max(sizes, key=_area, default=None)
+    return FileFacts("avif", size, found, AVIF_ORIENTATIONS[shown], blocks=_blocks(**blocks_of(data)))
 
 
 AVIF_ORIENTATIONS = {

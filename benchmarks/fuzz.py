@@ -16,8 +16,6 @@ from pathlib import Path
 from benchmarks.fuzz_targets import KEPT, TARGETS, kept_cases, valid_metadata
 from benchmarks.hostile import DATA, image_seeds
 
-LIMITS = ("-timeout=10", "-rss_limit_mb=3000", "-max_len=16384")
-
 
 def seeds(target: str) -> dict[str, bytes]:
     """Return valid inputs of a target."""
@@ -33,14 +31,13 @@ def fuzz(target: str, seconds: int, folder: Path) -> int:
     found.mkdir(parents=True, exist_ok=True)
     for content in {**seeds(target), **kept_cases(target)}.values():
         (found / hashlib.sha1(content).hexdigest()).write_bytes(content)
-    options = (f"-max_total_time={seconds}", f"-artifact_prefix={folder}/", *LIMITS)
-    return _worker(target, *options, str(found), log=folder / "log.txt")
+    return _worker(target, f"-max_total_time={seconds}", str(found), log=folder / "log.txt")
 
 
 def keep(target: str, folder: Path) -> int:
     """Put the smallest set of cases with the same coverage into the archive of the tests; return how many they are."""
     with tempfile.TemporaryDirectory() as least:
-        _worker(target, "-merge=1", *LIMITS, least, str(folder / "found"), log=folder / "merge.txt")
+        _worker(target, "-merge=1", least, str(folder / "found"), log=folder / "merge.txt")
         cases = {f"{target}/{path.name}": path.read_bytes() for path in Path(least).iterdir()}
     if KEPT.exists():
         with zipfile.ZipFile(KEPT) as old:
@@ -52,7 +49,8 @@ def keep(target: str, folder: Path) -> int:
 
 
 def _worker(target: str, *arguments: str, log: Path) -> int:
-    command = [sys.executable, "-m", "benchmarks.fuzz_worker", target, *arguments]
+    limits = ("-timeout=10", "-rss_limit_mb=3000", "-max_len=32768", f"-artifact_prefix={log.parent}/")
+    command = [sys.executable, "-m", "benchmarks.fuzz_worker", target, *limits, *arguments]
     with log.open("wb") as said:
         return subprocess.run(command, stdout=said, stderr=said, check=False).returncode
 

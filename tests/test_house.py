@@ -31,7 +31,7 @@ ROOMS = {
     "opencv": {"damage", "file_format", "picture", "resolution", "tiff_tags"},
     "tiff": {"exif", "picture", "resolution", "tiff_tags"},
     "picture": {"tiff_tags"},
-    "file_format": {"damage", "exif", "formats", "resolution", "tiff_tags"},
+    "file_format": {"avif", "damage", "exif", "formats", "resolution", "tiff_tags"},
     "damage": {"tiff_tags"},
     "exif": {"tiff_tags"},
     "resolution": {"tiff_tags"},

@@ -30,7 +30,7 @@ def blocks_of(path: Path) -> dict[str, object]:
 
 
 @needs_metadata
-@pytest.mark.parametrize("source", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("source", ["jpg", "png", "webp", "avif"])
 @pytest.mark.parametrize("target", ["jpg", "png", "webp", "avif"])
 def test_metadata_goes_from_format_to_format(tmp_path: Path, source: str, target: str) -> None:
     pil = pytest.importorskip("PIL.Image")
@@ -41,10 +41,14 @@ def test_metadata_goes_from_format_to_format(tmp_path: Path, source: str, target
     profile = cms.ImageCmsProfile(cms.createProfile("sRGB")).tobytes()
     path, copy = tmp_path / f"a.{source}", tmp_path / f"b.{target}"
     extra = {"pnginfo": info} if source == "png" else {"xmp": XMP}
-    pil.fromarray(pixels_of((20, 30, 3))).save(path, exif=exif, icc_profile=profile, **extra)
+    try:
+        pil.fromarray(pixels_of((20, 30, 3))).save(path, exif=exif, icc_profile=profile, **extra)
+    except (KeyError, OSError) as error:
+        pytest.skip(f"this Pillow writes no {source}: {error}")
 
     picture = read_image(path)
-    assert picture.pixels.shape == (20, 30, 3)  # not turned: the tag still says how to
+    turned = source == "avif"  # which has a box of its own for that, not the tag
+    assert picture.pixels.shape == ((30, 20, 3) if turned else (20, 30, 3))  # not turned: the tag still says how to
     assert picture.lost == frozenset()
     try:
         assert write_image(copy, picture.pixels, metadata=picture.metadata) == frozenset()
@@ -52,7 +56,7 @@ def test_metadata_goes_from_format_to_format(tmp_path: Path, source: str, target
         pytest.skip(f"this OpenCV writes no {target}: {error}")
     found = blocks_of(copy)
     assert found["text"] == "a caption"
-    assert found["orientation"] == 6
+    assert found["orientation"] in ((None, 1) if turned else (6,))
     assert found["icc"] == profile
     assert found["xmp"] == XMP
 

@@ -63,14 +63,16 @@ class Session:
     ) -> None:
         ort = _onnxruntime()
         self._errors = _onnxruntime_errors(ort)
+        providers = _providers(ort, device)
         try:
             self._session = ort.InferenceSession(
                 content,
                 _session_options(ort, threads, exact=NEVER_SATURATES not in content) if options is None else options,
-                providers=_providers(ort, device),
+                providers=providers,
+                enable_fallback=len(providers) > 1,  # it prints, and loads the same again where there is one
             )
-            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-            names = [value.name for value in inputs]
+            ends = self._session.get_inputs(), self._session.get_outputs()
+            told = [[(value.name, value.type, value.shape) for value in end] for end in ends]
             self._metadata = self._session.get_modelmeta().custom_metadata_map
         except self._errors as error:
             raise _explained(content, name, error) from error
@@ -83,10 +85,10 @@ class Session:
                 f"device {device!r} did not start: onnxruntime fell back to {self.provider}. "
                 "Check the driver and the CUDA libraries, or ask for device='auto'"
             )
-        if [value.type for value in inputs] != ["tensor(float)"] or [v.type for v in outputs] != ["tensor(float)"]:
-            got = " -> ".join(", ".join(f"{v.name}: {v.type}" for v in values) for values in (inputs, outputs))
+        if [[kind for _, kind, _ in end] for end in told] != [["tensor(float)"], ["tensor(float)"]]:
+            got = " -> ".join(", ".join(f"{value}: {kind}" for value, kind, _ in end) for end in told)
             raise ModelError(f"{name}: expected a model of images, one float32 input and one such output, got {got}")
-        self._input, self.input_shape = names[0], inputs[0].shape
+        self._input, _, self.input_shape = told[0][0]
         self._name, self._fingerprint = name, hashlib.sha256(content).hexdigest()[:16]
 
     def info(self) -> ModelInfo:

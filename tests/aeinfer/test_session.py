@@ -175,6 +175,7 @@ NO_MODELS = {
     "two axes": (handmade.model(["N", 784]), r"expected a model of images.*\['N', 784\]"),
     "facts": (handmade.model(facts={"k": "QQQQ"}).replace(b"QQQQ", b"a\xe5aa"), "expected names and facts in UTF-8"),
     "operator": (handmade.model(nodes=[("QQQQ", ["input"], ["output"])]).replace(b"QQQQ", b"a\xe5aa"), "UTF-8"),
+    "side": (handmade.model(["N", 3, "QQQQ", "W"]).replace(b"QQQQ", b"a\xe5aa"), "expected names and facts in UTF-8"),
     "two channels": (handmade.model(["N", 2, "H", "W"]), "expected a model of images"),
     "integers": (handmade.model(kind=handmade.INT64), r"one float32 input .* got input: tensor\(int64\)"),
     "two inputs": (
@@ -193,13 +194,16 @@ NO_MODELS = {
 
 
 @pytest.mark.parametrize(("content", "message"), NO_MODELS.values(), ids=NO_MODELS.keys())
-def test_a_file_is_named_as_what_it_is(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_is_named_as_what_it_is(
+    tmp_path: Path, content: bytes, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "odd.onnx"
     path.write_bytes(content)
     with pytest.raises(ModelError, match=f"(?s)odd.*{message}"):
         AEInfer.load(path)
     with pytest.raises(ModelError, match=f"(?s)the model given as bytes.*{message}"):
         AEInfer.load(content)
+    assert capfd.readouterr() == ("", "")  # what is wrong is said once
 
 
 def test_a_truncated_file_is_named_wherever_it_ends(tiny_model: Path) -> None:

@@ -1,0 +1,50 @@
+"""Every case that fuzzing has kept, and a few by hand, given to what was fuzzed: results or the promised errors."""
+
+from pathlib import Path
+
+import pytest
+
+from aeinfer.errors import InputError
+from aeinfer.image import quiet_opencv, write_image
+from aeinfer.tiff_tags import read_orientation
+from benchmarks.fuzz_targets import PIXELS, TARGETS, kept_cases
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.filterwarnings("default")  # of tifffile's reading
+def test_kept_cases_keep_the_promise(target: str) -> None:
+    quiet_opencv()
+    cases = kept_cases(target)
+    assert len(cases) >= 10
+    for name, content in cases.items():
+        try:
+            TARGETS[target](content)
+        except Exception as error:
+            raise AssertionError(f"{name}: {error!r}") from error
+
+
+def test_a_target_notices_what_is_not_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.fuzz_targets.read_pages", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        TARGETS["image"](b"anything")
+
+
+@pytest.mark.parametrize("suffix", ["avif", "png", "webp", "jpg", "tiff"])
+def test_damaged_blocks_do_not_cost_the_picture(suffix: str, tmp_path: Path) -> None:
+    quiet_opencv()
+    blocks = {"exif": b"no EXIF", "icc": b"no profile", "xmp": b"\xff\x00"}
+    lost = write_image(tmp_path / f"picture.{suffix}", PIXELS, metadata=blocks)
+    assert lost <= blocks.keys()
+    assert (tmp_path / f"picture.{suffix}").stat().st_size > 0
+
+
+def test_a_resolution_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="300 300 inch"):
+        write_image(tmp_path / "picture.png", PIXELS, metadata={"resolution": b"much"})
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_orientation_counts_whatever_its_table_says_of_a_next() -> None:
+    """OpenCV and viewers read the first table alone: a picture was turned twice."""
+    exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\xfe\0"
+    assert read_orientation(exif) == 6

@@ -115,7 +115,7 @@ def _smoothed(difference: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.1:
         return difference
     luma = (difference @ LUMA)[..., None]
-    grain, colour, kept = rng.uniform(0.3, 1.0), rng.uniform(1.0, 6.0), rng.uniform(0.3, 1.0)
+    grain, colour, kept = rng.uniform(0.2, 0.8), rng.uniform(1.0, 6.0), rng.uniform(0.3, 1.0)
     blurred = cv2.GaussianBlur(luma, (0, 0), grain)[..., None]
     return blurred + np.float32(kept) * cv2.GaussianBlur(difference - luma, (0, 0), colour)
 

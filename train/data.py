@@ -23,7 +23,8 @@ HELD_OUT_PHOTOS = 20  # every 20th photograph, in sorted order
 TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
 MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
-CLEAN = 0.05  # share of the crops without noise: what a good photograph loses is learnt there
+MOST_ENLARGED = 2.0  # likewise, of crops with a camera's noise: what is demosaiced is as soft as that
+CLEAN = 0.02  # share of the crops without noise: what a good photograph loses is learnt there
 VALIDATION_SEED = 2**32  # apart from every seed of an epoch or a step
 
 
@@ -71,7 +72,7 @@ class Digits:
 class Photos:
     """Random crops of photographs, shrunk by a random factor, flipped and turned, with sigma drawn from 0 to `sigma`.
 
-    A share `camera` of them has the noise of a camera instead.
+    A share `camera` of them has the noise of a camera instead, and is enlarged by a random factor.
 
     Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away.
     Most of a photograph is smooth: most crops are the most textured one of several drawn.
@@ -104,12 +105,13 @@ class Photos:
 
     def batch(self, step: int) -> Pair:
         rng = np.random.default_rng([self.seed, step])
-        crops = [self._crop(rng) for _ in range(self.size)]
+        by_camera = rng.random(self.size) < self.camera
+        crops = [_enlarged(self._crop(rng), rng) if camera else self._crop(rng) for camera in by_camera]
         clean = kernels.to_float(np.stack(crops)).transpose(0, 3, 1, 2).copy()
         sigma = rng.uniform(0, self.sigma, self.size) * (rng.random(self.size) >= CLEAN)
         noisy = noise.add_gaussian(clean, sigma, seed=self.seed + 1 + step, index=np.arange(self.size))
         noisy = _quantize_some(noisy, rng.random(self.size) < 0.5)
-        for i in np.flatnonzero(rng.random(self.size) < self.camera):
+        for i in np.flatnonzero(by_camera):
             noisy[i] = _planes(add_camera_noise(crops[i], rng))[0]
         return noisy, clean
 
@@ -141,6 +143,14 @@ def _texture(photo: NDArray[np.uint8]) -> Tensor:
     height, width = (-(-length // TEXTURE_BLOCK) for length in photo.shape[:2])
     energy = np.abs(cv2.Laplacian(half, cv2.CV_32F))
     return cv2.resize(energy, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _enlarged(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A part of a crop, as large as the whole."""
+    side = len(crop)
+    part = int(side / MOST_ENLARGED ** rng.random())
+    top, left = rng.integers(side - part + 1, size=2)
+    return cv2.resize(crop[top : top + part, left : left + part], (side, side), interpolation=cv2.INTER_CUBIC)
 
 
 def _quantize_some(noisy: Tensor, chosen: NDArray[np.bool_]) -> Tensor:

@@ -52,7 +52,7 @@ SEED = Recipe(
 
 def to_int8(recipe: Recipe) -> Recipe:
     """The short run with rounding that follows a long one without."""
-    return replace(recipe, int8=True, epochs=2, optimizer="adamw", learning_rate=1e-4, clip=0.1, bfloat16=False)
+    return replace(recipe, int8=True, epochs=6, optimizer="adamw", learning_rate=1e-4, clip=0.1, bfloat16=False)
 
 
 PHOTO = Recipe(
@@ -76,7 +76,7 @@ RECIPES = {
     ("conv", "default"): Recipe("conv", loss="bce", sigma=127.5, epochs=18, learning_rate=2e-3, ema=0.999),
     ("photo", "default"): PHOTO,
     ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=120),
-    ("photo-best", "default"): replace(PHOTO, model="photo-best", epochs=50),
+    ("photo-best", "default"): replace(PHOTO, model="photo-best", epochs=52),
 }
 RECIPES |= {(model, "int8"): to_int8(recipe) for (model, _), recipe in RECIPES.items() if model.startswith("photo")}
 LOSSES = {"bce": F.binary_cross_entropy, "mse": F.mse_loss, "l1": F.l1_loss}

@@ -16,6 +16,7 @@ from train.models import MODELS, Add, Conv, PhotoAutoencoder
 
 WEIGHT_MAX = 63
 ACTIVATION_MAX = 255
+NARROWEST = 1e-2  # range of activations that are always zero: with a step near nothing the next bias overflows 32 bits
 OUTSIDE = 1e-4  # share of the activations left outside of the range on either side
 
 
@@ -59,7 +60,7 @@ class RoundedActivation(nn.Module):
         outside = int(OUTSIDE * len(values))
         low, high = min(self.range[0], values[outside].item()), max(self.range[1], values[-1 - outside].item())
         self.range = low, high
-        scale = max(high - low, 1e-8) / ACTIVATION_MAX
+        scale = max(high - low, NARROWEST) / ACTIVATION_MAX
         self.log_scale.fill_(math.log(scale))
         self.zero_point.fill_(round(-low / scale))
 

@@ -16,11 +16,14 @@ from aeinfer import AEInfer, InputError, noise
 from aeinfer.session import Session
 from export import __main__ as command
 from export import verify
-from export.int8 import PAIR_LIMIT, largest_pair
+from export.int8 import PAIR_LIMIT, finish_int8, largest_pair
 from export.measure import measure_bytes_per_pixel, measure_halo, receptive_radius
+from export.to_onnx import to_onnx
 from tests.export.make_tiny_models import HALO, tiny_networks
 from train.checkpoint import read_checkpoint, trained_model
 from train.data import Data
+from train.models import PhotoAutoencoder
+from train.quantization import calibrate, rounded
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +148,22 @@ def test_int8_that_was_trained_is_what_torch_rounds(trained_int8: Path, rounding
     difference = np.abs(Session(trained_int8.read_bytes(), "int8", "cpu").run(images) - expected)
     assert difference.mean() < 0.1 / 255
     assert difference.max() < 4 / 255
+
+
+def test_a_dead_block_keeps_its_bias_in_int8() -> None:
+    """Its activations have no range, and a bias in steps of nearly nothing does not fit 32 bits."""
+    torch.manual_seed(0)
+    network = PhotoAutoencoder((4, 8), encoder=(1,), middle=1, decoder=(1,)).eval()
+    torch.nn.init.normal_(network.tail.weight, std=0.1)
+    torch.nn.init.constant_(network.middle[0].first.bias, -100.0)
+    torch.nn.init.uniform_(network.middle[0].second.bias, 0.5, 1.0)
+    images = torch.rand(2, 3, 32, 32)
+    calibrate(rounded(network), [images])
+    content = finish_int8(to_onnx(network, images, free_sides=True, stride=network.stride)).SerializeToString()
+    with torch.no_grad():
+        expected = network(images).numpy()
+    got = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(None, {"input": images.numpy()})
+    assert np.abs(got[0] - expected).mean() < 1e-3
 
 
 def test_int8_that_was_trained_cannot_saturate(trained_int8: Path) -> None:

@@ -202,6 +202,9 @@ def encode(target: Path, pixels: Pixels, name: str, metadata: Mapping[str, bytes
         raise ImageWriteError(f"{target}: OpenCV cannot encode it as {name} ({error.err})") from None
     if not done or not buffer.size:
         raise ImageWriteError(f"{target}: OpenCV cannot encode {image.shape} {image.dtype} as {name}")
+    if name == "avif" and blocks and cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED) is None:
+        # it does not know its own AVIF whose boxes before the pixels end near byte 500, which these blocks decide
+        raise ImageWriteError(f"{target}: OpenCV could not read this AVIF with its metadata again")
     return with_resolution(bytes(buffer), name, resolution) if resolution else bytes(buffer)
 
 

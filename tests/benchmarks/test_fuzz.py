@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from aeinfer.errors import InputError
-from aeinfer.image import quiet_opencv, write_image
+from aeinfer.image import quiet_opencv, read_image, write_image
 from aeinfer.tiff_tags import read_orientation
 from benchmarks.fuzz_targets import PIXELS, TARGETS, kept_cases
+from benchmarks.hostile import _icc
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -48,3 +49,15 @@ def test_an_orientation_counts_whatever_its_table_says_of_a_next() -> None:
     """OpenCV and viewers read the first table alone: a picture was turned twice."""
     exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\xfe\0"
     assert read_orientation(exif) == 6
+
+
+def test_an_avif_that_opencv_would_not_know_again_is_written_without_a_block(tmp_path: Path) -> None:
+    """It looks at the first 500 bytes, and takes boxes that end just there for no AVIF."""
+    quiet_opencv()
+    for length in range(128, 148, 4):
+        profile = length.to_bytes(4, "big") + _icc()[4:] + bytes(max(0, length - 132))
+        lost = write_image(
+            tmp_path / "picture.avif", PIXELS, metadata={"icc": profile[:length], "xmp": b"<x:xmpmeta/>"}
+        )
+        assert lost < {"icc", "xmp"}
+        assert len(read_image(tmp_path / "picture.avif").metadata) == 2 - len(lost)

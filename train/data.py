@@ -24,7 +24,6 @@ TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured o
 MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
 MOST_ENLARGED = 2.0  # likewise, of crops with a camera's noise: what is demosaiced is as soft as that
-CLEAN = 0.02  # share of the crops without noise: what a good photograph loses is learnt there
 VALIDATION_SEED = 2**32  # apart from every seed of an epoch or a step
 
 
@@ -72,7 +71,8 @@ class Digits:
 class Photos:
     """Random crops of photographs, shrunk by a random factor, flipped and turned, with sigma drawn from 0 to `sigma`.
 
-    A share `camera` of them has the noise of a camera instead, and is enlarged by a random factor.
+    A share `camera` of them has the noise of a camera instead, and is enlarged by a random factor; a share `clean` of
+    the others has none.
 
     Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away.
     Most of a photograph is smooth: most crops are the most textured one of several drawn.
@@ -80,7 +80,9 @@ class Photos:
 
     steps_per_epoch = 500
 
-    def __init__(self, folder: Path, batch: int, crop: int, sigma: float, seed: int, camera: float = 0.0) -> None:
+    def __init__(
+        self, folder: Path, batch: int, crop: int, sigma: float, seed: int, camera: float = 0.0, clean: float = 0.0
+    ) -> None:
         paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
         if len(paths) < 2:
             raise InputError(
@@ -89,7 +91,8 @@ class Photos:
         kept, paths = paths[::HELD_OUT_PHOTOS], [p for i, p in enumerate(paths) if i % HELD_OUT_PHOTOS]
         self.photos = [_read_rgb(path) for path in paths]
         self.textures = [_texture(photo) for photo in self.photos]
-        self.size, self.crop, self.sigma, self.seed, self.camera = batch, crop, sigma, seed, camera
+        self.size, self.crop, self.sigma, self.seed = batch, crop, sigma, seed
+        self.camera, self.clean = camera, clean
         middles = [_middle(_read_rgb(path), 256) for path in kept]
         self.validation = [
             (_quantize_some(noise.add_gaussian(clean, sigma, seed=VALIDATION_SEED, index=i), np.array([True])), clean)
@@ -108,7 +111,7 @@ class Photos:
         by_camera = rng.random(self.size) < self.camera
         crops = [_enlarged(self._crop(rng), rng) if camera else self._crop(rng) for camera in by_camera]
         clean = kernels.to_float(np.stack(crops)).transpose(0, 3, 1, 2).copy()
-        sigma = rng.uniform(0, self.sigma, self.size) * (rng.random(self.size) >= CLEAN)
+        sigma = rng.uniform(0, self.sigma, self.size) * (rng.random(self.size) >= self.clean)
         noisy = noise.add_gaussian(clean, sigma, seed=self.seed + 1 + step, index=np.arange(self.size))
         noisy = _quantize_some(noisy, rng.random(self.size) < 0.5)
         for i in np.flatnonzero(by_camera):

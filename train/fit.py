@@ -20,6 +20,7 @@ from train.data import Data, Digits, Pair, Photos
 from train.models import MODELS, macs, parameter_count
 from train.muon import Muon
 from train.quantization import RoundedActivation, build_model, calibrate, rounded
+from train.revive import revive
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Recipe:
     crop: int = 0  # side of the crops of photographs, in pixels
     epochs: int = 30
     camera: float = 0.0  # share of the crops with a camera's noise instead of Gaussian
+    clean: float = 0.02  # share of the other crops without any noise: what a good photograph loses is learnt there
     optimizer: str = "adamw"  # or "adadelta", or "muon": its rate for the hidden convolutions, AdamW for the rest
     learning_rate: float = 1e-3
     muon_rate: float = 8e-3
@@ -48,6 +50,11 @@ class Recipe:
 SEED = Recipe(
     "dense", loss="bce", epochs=300, optimizer="adadelta", learning_rate=1.0, cosine=False, clip=0, patience=10
 )
+
+
+def to_longer(recipe: Recipe) -> Recipe:
+    """A run that goes on from the weights of one that has ended."""
+    return replace(recipe, muon_rate=4e-3, learning_rate=5e-4)
 
 
 def to_int8(recipe: Recipe) -> Recipe:
@@ -78,7 +85,12 @@ RECIPES = {
     ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=120),
     ("photo-best", "default"): replace(PHOTO, model="photo-best", epochs=52),
 }
-RECIPES |= {(model, "int8"): to_int8(recipe) for (model, _), recipe in RECIPES.items() if model.startswith("photo")}
+RECIPES |= {
+    (model, name): changed(recipe)
+    for (model, _), recipe in RECIPES.items()
+    if model.startswith("photo")
+    for name, changed in (("longer", to_longer), ("int8", to_int8))
+}
 LOSSES = {"bce": F.binary_cross_entropy, "mse": F.mse_loss, "l1": F.l1_loss}
 WARM_UP_STEPS = 200
 CALIBRATION_BATCHES = 10
@@ -111,7 +123,7 @@ def fit(
     stop_after : int
         Save and return after that many steps of this call; 0 runs to the end.
     start : Path or None
-        A checkpoint whose weights the run begins with; the int8 recipes need one.
+        A checkpoint whose weights the run begins with; the recipes longer and int8 are for that, int8 needs one.
     """
     if recipe.int8 and start is None and not resume:
         raise InputError("the recipe int8 goes on from a trained network: give its checkpoint with --start")
@@ -154,7 +166,10 @@ def fit(
 
 
 def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
-    """Return the network at step 0: fresh, or with the weights of a checkpoint, its ranges measured if it rounds."""
+    """Return the network at step 0: fresh, or with the weights of a checkpoint and its dead channels set anew.
+
+    If it rounds its ranges are measured instead.
+    """
     if start is None:
         return build_model(recipe.model, recipe.int8)
     model = MODELS[recipe.model]()
@@ -162,8 +177,11 @@ def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
         model.load_state_dict(read_checkpoint(start)["weights"])
     except RuntimeError as error:
         raise InputError(f"expected a checkpoint of {recipe.model} to start from, but {start} is another's") from error
+    noisy = (torch.from_numpy(data.batch(step)[0]) for step in range(CALIBRATION_BATCHES))
     if recipe.int8:
-        calibrate(rounded(model), (torch.from_numpy(data.batch(step)[0]) for step in range(CALIBRATION_BATCHES)))
+        calibrate(rounded(model), noisy)
+    elif count := revive(model, noisy):
+        print(f"{count} dead channels set anew")
     return model
 
 
@@ -265,7 +283,7 @@ def log_epoch(
 
 def open_data(recipe: Recipe, folder: Path, verify: bool = True) -> Data:
     if recipe.crop:
-        return Photos(folder, recipe.batch, recipe.crop, recipe.sigma, recipe.seed, recipe.camera)
+        return Photos(folder, recipe.batch, recipe.crop, recipe.sigma, recipe.seed, recipe.camera, recipe.clean)
     return Digits(folder, recipe.batch, recipe.sigma, recipe.seed, verify)
 
 
@@ -273,7 +291,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.fit", description=__doc__)
     parser.add_argument("model", choices=sorted(MODELS))
     parser.add_argument("--data", type=Path, help="folder of IDX files, or of photographs [data/mnist, data/photos]")
-    parser.add_argument("--recipe", default="default", help="default; seed: the classic Keras recipe; int8: rounding")
+    parser.add_argument(
+        "--recipe",
+        default="default",
+        help="default; seed: the classic Keras recipe; longer: lower rates; int8: rounding",
+    )
     parser.add_argument("--sigma", type=float, help="noise in 8-bit levels: 127.5 is 0.5; 0 trains a plain autoencoder")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int)

@@ -1,0 +1,39 @@
+"""Dead channels set anew: a filter whose relu never lets anything through gets no gradient and cannot come back."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from train.models import Residual
+
+
+@torch.no_grad()
+def revive(model: nn.Module, batches: Iterable[Tensor]) -> int:
+    """Set anew the channels between the two convolutions of residual blocks that are zero on all `batches`.
+
+    The filter that makes such a channel is drawn as He et al. 2015 have it, the weights that read it become zero: the
+    network gives what it gave before, and learns from there. Returns their number.
+    """
+    blocks = [block for block in model.modules() if isinstance(block, Residual) and isinstance(block.second, nn.Conv2d)]
+    highest = {block: torch.zeros(block.first.out_channels) for block in blocks}
+
+    def record(block: Residual, output: Tensor) -> None:
+        highest[block] = torch.maximum(highest[block], output.amax((0, 2, 3)))
+
+    hooks = [
+        block.first.register_forward_hook(lambda _layer, _inputs, output, block=block: record(block, output))
+        for block in blocks
+    ]
+    for batch in batches:
+        model(batch)
+    for hook in hooks:
+        hook.remove()
+    for block, peak in highest.items():
+        dead = peak <= 0
+        fresh = torch.empty_like(block.first.weight)
+        nn.init.kaiming_normal_(fresh, nonlinearity="relu")
+        block.first.weight[dead] = fresh[dead]
+        block.first.bias[dead] = 0
+        block.second.weight[:, dead] = 0
+    return sum(int((peak <= 0).sum()) for peak in highest.values())

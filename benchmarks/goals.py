@@ -1,0 +1,20 @@
+"""The runtime's goals as rows: what was measured, the bound, and whether it holds; the bench_* modules measure them.
+
+A module that has goals gives them as `goals()`, an iterator of rows made by `at_least` and `at_most`.
+"""
+
+from benchmarks import results
+
+
+def at_least(what: str, figure: float, bound: float, unit: str = "x") -> results.Row:
+    """A goal that a figure reaches from above."""
+    return _row(what, figure, bound, unit, "at least", figure >= bound)
+
+
+def at_most(what: str, figure: float, bound: float, unit: str = "x") -> results.Row:
+    """A goal that a figure stays under."""
+    return _row(what, figure, bound, unit, "at most", figure <= bound)
+
+
+def _row(what: str, figure: float, bound: float, unit: str, side: str, holds: bool) -> results.Row:
+    return {"what": what, "figure": round(float(figure), 3), "unit": unit, "goal": f"{side} {bound:g}", "holds": holds}

@@ -6,11 +6,17 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 
-def interleaved_seconds(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, np.ndarray]:
-    """Return the seconds of each call in each round, after one round that is not counted."""
+def interleaved_seconds(
+    calls: Mapping[str, Callable[[], object]], rounds: int, pause: float = 0.0
+) -> dict[str, np.ndarray]:
+    """Return the seconds of each call in each round, after one round that is not counted.
+
+    `pause` is waited for before each call: threads that spin after one call's end are no longer in the next one's way.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds + 1):
         for name, call in calls.items():
+            time.sleep(pause)
             begin = time.perf_counter()
             call()
             seconds[name].append(time.perf_counter() - begin)

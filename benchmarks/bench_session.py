@@ -1,0 +1,121 @@
+"""The bare network in our session and in other engines: `python -m benchmarks.bench_session`; see README.md.
+
+One 768x512 image, at one and two threads; every engine's result is compared with ours before it is timed. An engine
+that is not installed, or does not take the network, is a row that says so.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import results
+from benchmarks.bench_models import scene
+from benchmarks.engines import DEFAULTS, ENGINES, OURS, Run, Tensor, UnavailableError
+from benchmarks.goals import at_least
+from benchmarks.packaged import color_models, fingerprint
+from benchmarks.timing import interleaved_seconds
+
+THREADS = (1, 2)
+ROUNDS = 9
+GOAL = 0.97
+TOLERANCE = 1e-3  # the largest difference, fp32
+MEAN_TOLERANCE = 1 / 255  # int8: a rounding may fall either way in each layer, and no two engines agree in all
+PAUSE = 0.1  # seconds before each call: onnxruntime's threads go on spinning after a run, on the next engine's core
+PACKAGES = ("onnxruntime", "openvino", "ncnn", "pnnx", "opencv-python-headless", "torch")
+
+
+def laid_out() -> Tensor:
+    return np.ascontiguousarray(scene().transpose(2, 0, 1)[None])
+
+
+def prepare(engine: str, path: Path, threads: int, batch: Tensor, ours: Tensor) -> Run:
+    """Return the engine's call, checked against our result.
+
+    Raises
+    ------
+    UnavailableError
+        It is not installed, fails on this network, or gives another result.
+    """
+    import cv2
+
+    try:
+        run = ENGINES[engine](path, threads, batch)
+        difference = np.abs(run(batch) - ours)
+    except ImportError as error:
+        raise UnavailableError(f"not installed: {error}") from error
+    except (cv2.error, RuntimeError, ValueError, OSError) as error:  # what these engines raise
+        raise UnavailableError(str(error).strip().partition("\n")[0]) from error
+    int8 = path.name.endswith(".int8.onnx")
+    off = float(difference.mean() if int8 else difference.max())
+    if not off <= (MEAN_TOLERANCE if int8 else TOLERANCE):  # not NaN either
+        raise UnavailableError(f"another result: off by {off:.4f}")
+    return run
+
+
+def relative_speed(seconds: Mapping[str, NDArray[np.float64]], name: str, base: str) -> float:
+    """Return the median over the rounds of how many times as fast as `base` a call is."""
+    return float(np.median(seconds[base] / seconds[name]))
+
+
+def measure(method: str, path: Path, engines: list[str], rounds: int) -> list[results.Row]:
+    """One row an engine: milliseconds, and its speed relative to ours, at each of THREADS; or why there is none."""
+    batch = laid_out()
+    ours = ENGINES[OURS](path, 1, batch)(batch)
+    facts = {"model": method, "fingerprint": fingerprint(path.read_bytes())}
+    rows = {engine: {"engine": engine, **facts} for engine in engines}
+    for threads in THREADS:
+        calls: dict[str, Run] = {}
+        for engine in engines:
+            try:
+                calls[engine] = prepare(engine, path, threads, batch, ours)
+            except UnavailableError as error:
+                rows[engine]["unavailable"] = str(error)
+        timed = {engine: partial(run, batch) for engine, run in calls.items()}
+        seconds = interleaved_seconds(timed, rounds, pause=PAUSE)
+        for engine in calls:
+            rows[engine][f"ms_{threads}"] = round(float(np.median(seconds[engine])) * 1000, 1)
+            rows[engine][f"ratio_{threads}"] = round(relative_speed(seconds, engine, OURS), 3)
+    return list(rows.values())
+
+
+def goals() -> Iterator[results.Row]:
+    """Our session against onnxruntime's own defaults: the worse of one and two threads of each model."""
+    for method, path in color_models().items():
+        row = measure(method, path, [OURS, DEFAULTS], ROUNDS)[1]
+        slowest = 1 / max(row[f"ratio_{threads}"] for threads in THREADS)
+        yield at_least(f"our session over onnxruntime's defaults, {method}", slowest, GOAL)
+
+
+def versions() -> dict[str, str]:
+    """The versions of the engines that are installed."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            print(f"{package} is not installed", file=sys.stderr)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_session", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of which the median counts [{ROUNDS}]")
+    parser.add_argument("--models", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
+    args = parser.parse_args()
+    rows = [
+        row
+        for method, path in color_models().items()
+        if any(text in method for text in args.models)
+        for row in measure(method, path, list(ENGINES), args.rounds)
+    ]
+    results.save("session", [*rows, {"versions": versions()}])
+
+
+if __name__ == "__main__":
+    main()

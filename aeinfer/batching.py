@@ -71,8 +71,9 @@ def gather(parts: list[Part], channels: int) -> Tensor:
     """Return the batch (B, C, T_h, T_w) of the parts' tiles."""
     batch = np.empty((parts[-1].rows.stop, channels, *_size(parts[0].job)), np.float32)
     for part in parts:
-        positions = part.job.plan.positions[part.first : part.last]
-        kernels.gather_tiles(part.job.image, positions, kernels.full_scale(part.job.image.dtype), batch[part.rows])
+        image, plan, tiles = part.job.image, part.job.plan, slice(part.first, part.last)
+        scale = kernels.full_scale(image.dtype)
+        kernels.gather_tiles(image, plan.positions[tiles], scale, batch[part.rows], plan.bottoms[tiles])
     return batch
 
 
@@ -107,7 +108,8 @@ def _blend(part: Part, tiles: Tensor, strength: float) -> None:
     positions = plan.positions[part.first : part.last]
     kernels.blend_tiles(tiles, positions, blend.weights, blend.rows, blend.columns, blend.total)
     if part.last == len(plan.positions):
-        _write(job, blend.total[None], np.zeros((1, 2), np.int64), np.array([[0, height, 0, width]]), strength)
+        y0, y1 = plan.keep[:, 0].min(), plan.keep[:, 1].max()  # of a band: its neighbours write the rest
+        _write(job, blend.total[None], np.zeros((1, 2), np.int64), np.array([[y0, y1, 0, width]]), strength)
 
 
 def _begin_blend(plan: TilePlan, channels: int, height: int, width: int) -> _Blend:

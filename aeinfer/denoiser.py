@@ -195,7 +195,13 @@ class AEInfer:
         if not isinstance(result, np.ndarray) or result.shape != images.shape:
             got = f"one of shape {result.shape}" if isinstance(result, np.ndarray) else f"a {type(result).__name__}"
             raise InputError(f"out must be an array of the images' shape {images.shape}, got {got}")
-        self._denoise_all(images.copy() if overlap(images, result) else images, strength, result)
+        source = images.copy() if overlap(images, result) else images
+        pile, results = _piled(source), _piled(result)
+        if pile is None or results is None or self._plan(*source.shape[1:3]).blended:
+            self._denoise_all(source, strength, result)
+        else:
+            as_hwc(source[0])
+            self._denoise_all([pile], strength, [results], count=len(source))
         return result
 
     def stream(self, frames: Iterable[Image], policy: str = "all", *, strength: float = 1.0) -> Generator[Image]:
@@ -297,7 +303,10 @@ class AEInfer:
 
     # The way of the images: plan -> gather -> run -> place.
 
-    def _denoise_all(self, images: Iterable[Image], strength: float, outs: Iterable[Image] | None) -> list[Image]:
+    def _denoise_all(
+        self, images: Iterable[Image], strength: float, outs: Iterable[Image] | None, count: int = 1
+    ) -> list[Image]:
+        """Denoise images, or piles of `count` of one size each."""
         if not 0 <= strength <= 1:
             raise InputError(f"strength is between 0 (the input) and 1 (the full result), got {strength}")
         begin = time.perf_counter()
@@ -306,16 +315,16 @@ class AEInfer:
         if len(targets) != len(images):
             raise InputError(f"{len(targets)} outputs for {len(images)} images: give one for each")
         results = [output_for(image, target) for image, target in zip(images, targets, strict=True)]
-        self._run(images, results, strength)
+        self._run(images, results, strength, count)
         with self._lock:
-            self.stats.images += len(images)
+            self.stats.images += len(images) * count
             self.stats.pixels += sum(image.shape[0] * image.shape[1] for image in images)
             self.stats.seconds += time.perf_counter() - begin
         return results
 
-    def _run(self, images: list[Image], outs: list[Image], strength: float) -> None:
+    def _run(self, images: list[Image], outs: list[Image], strength: float, count: int = 1) -> None:
         session, channels = self._open_session(), self.info.channels
-        jobs = (job for image, out in zip(images, outs, strict=True) for job in self._jobs(image, out))
+        jobs = (job for image, out in zip(images, outs, strict=True) for job in self._jobs(image, out, count))
         for parts in fill_batches(jobs, self._capacity):
             place(parts, session.run(gather(parts, channels)), channels, strength)
 
@@ -324,13 +333,14 @@ class AEInfer:
             raise InputError("this AEInfer is closed: load the model again")
         return session
 
-    def _jobs(self, image: Image, out: Image) -> Iterator[Job]:
+    def _jobs(self, image: Image, out: Image, count: int) -> Iterator[Job]:
         """Split an image into what the model takes: its colours together, or channel by channel for a grey model."""
         source, target = as_hwc(image), as_hwc(out)
         colors = 3 if source.shape[2] >= 3 else 1
-        plan = self._plan(*source.shape[:2])
+        plan = self._plan(len(source) // count, source.shape[1])
         if overlap(source, target) or (len(plan.positions) > 1 and np.may_share_memory(source, target)):
             source = source.copy()  # a tile's halo is read after its neighbour was written
+        plan = plan.repeated(count) if count > 1 else plan
         target[..., colors:] = source[..., colors:]
         if colors == 3 and self.info.channels == 3:
             order = slice(2, None, -1) if self._settings["color"] == "bgr" else slice(0, 3)
@@ -370,6 +380,13 @@ class AEInfer:
                 device, threads, options = (self._settings[key] for key in ("device", "threads", "session_options"))
                 self._halves[half] = Session(read_model(sibling), str(sibling), device, threads, options)
             return self._halves[half]
+
+
+def _piled(images: Image) -> Image | None:
+    """(N, H, W[, C]) -> (N * H, W[, C]), one below the other, without a copy; None where they do not lie so."""
+    if not images.size or images.strides[0] != images.shape[1] * images.strides[1]:
+        return None
+    return images.reshape(-1, *images.shape[2:])
 
 
 def _model_path(model: str | Path) -> Path:

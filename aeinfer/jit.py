@@ -8,6 +8,8 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+import numpy as np
+
 from aeinfer.errors import BackendMissingError
 
 try:
@@ -21,7 +23,12 @@ Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
 
 def jit(function: Kernel) -> Kernel:
-    """Compile `function` on its first call, and keep the machine code on disk where some cache folder is writable."""
+    """Compile `function` on its first call, and keep the machine code on disk where some cache folder is writable.
+
+    With NUMBA_DISABLE_JIT=1 it stays Python, and its integers wrap around as silently as machine code's.
+    """
+    if numba.config.DISABLE_JIT:
+        return np.errstate(over="ignore")(function)
     try:
         compiled: Kernel = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # numba found no folder for its cache: a read-only install with a read-only home

@@ -1,22 +1,35 @@
-"""The hot loops between pixels and tensors: gather tiles, place tiles, blend windows; no geometry is decided here.
+"""Between pixels and tensors: gather tiles, place tiles, blend windows; by numpy or by `loops`, with the same bits.
 
 Layout, dtype, scale and padding change in one pass each way, and nowhere else in aeinfer.
 Images are (H, W, C) uint8, uint16 or float32; tiles are (B, C, T, T) float32 in [0, 1], or (B, C, T_h, T_w).
+The compiled loops are ten times as fast, and numba takes a third of a second to start: numpy does the first pixels of a
+process, and whatever lies in memory as no image of a camera or a file does.
 """
 
-from typing import Any
+import logging
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike, NDArray
 
-from aeinfer.errors import InputError
-from aeinfer.jit import jit
+from aeinfer.errors import BackendMissingError, InputError
 
-__all__ = ["blend_tiles", "from_float", "full_scale", "gather_tiles", "place_tiles", "to_float"]
+if TYPE_CHECKING:
+    from aeinfer.loops import Memory
+
+__all__ = ["blend_tiles", "from_float", "full_scale", "gather_tiles", "load_loops", "place_tiles", "to_float"]
 
 Image = NDArray[Any]
 Tensor = NDArray[np.float32]
-Positions = NDArray[np.int64]
+Integers = NDArray[np.int64]
+
+NUMPY_PIXELS = 1 << 24  # what numpy gathers and places while numba starts
+
+_gathered = 0  # pixels so far, in this process
+_loops_missing = False
 
 
 def full_scale(dtype: DTypeLike) -> float:
@@ -64,72 +77,105 @@ def from_float(values: Tensor, dtype: DTypeLike) -> Image:
     return image
 
 
-@jit
-def gather_tiles(image: Image, positions: Positions, scale: float, out: Tensor) -> None:
+def load_loops() -> ModuleType | None:
+    """Return the compiled loops, imported now if they were not yet; None where numba is missing, which is logged once.
+
+    Called by itself once `NUMPY_PIXELS` were gathered; by those who would rather wait now, as a stream does.
+    """
+    global _loops_missing
+    if _loops_missing:
+        return None
+    try:
+        import aeinfer.loops as loops
+    except BackendMissingError as error:
+        _loops_missing = True
+        logging.getLogger("aeinfer").warning("%s; until then numpy moves the pixels, ten times as slowly", error)
+        return None
+    return loops
+
+
+def gather_tiles(image: Image, positions: Integers, scale: float, out: Tensor, bottoms: Integers | None = None) -> None:
     """out[b, c, y, x] = image[top + y, left + x, c] / scale, the last row, column and channel repeated beyond the edge.
 
-    `positions` is (B, 2): top and left of each tile.
+    `positions` is (B, 2): top and left of each tile. `bottoms` is (B,), where images lie one below the other: the row
+    behind the last of each tile's own.
     """
-    height, width, channels = image.shape
-    divisor = np.float32(scale)
-    for b in range(positions.shape[0]):
-        top, left = positions[b, 0], positions[b, 1]
-        inside = min(out.shape[3], width - left)
-        for y in range(out.shape[2]):
-            row = min(top + y, height - 1)
-            for c in range(out.shape[1]):
-                channel = min(c, channels - 1)
-                for x in range(inside):
-                    out[b, c, y, x] = np.float32(image[row, left + x, channel]) / divisor
-                edge = out[b, c, y, inside - 1]
-                for x in range(inside, out.shape[3]):
-                    out[b, c, y, x] = edge
+    global _gathered
+    _gathered += out[:, 0].size
+    if bottoms is None:
+        bottoms = np.full(len(positions), len(image), np.int64)
+    loops = _loops_by_now()
+    if loops and (memory := _memory(image)):
+        loops.gather(memory, image.shape[1], positions, bottoms, scale, out)
+        return
+    channels = min(image.shape[2], out.shape[1])
+    for tile, (top, left), bottom in zip(out, positions, bottoms, strict=True):
+        part = image[top : min(top + tile.shape[1], bottom), left : left + tile.shape[2], :channels].transpose(2, 0, 1)
+        height, width = part.shape[1:]
+        np.divide(part, np.float32(scale), out=tile[:channels, :height, :width], dtype=np.float32)
+        tile[channels:, :height, :width] = tile[channels - 1, :height, :width]
+        tile[:, height:, :width] = tile[:, height - 1 : height, :width]
+        tile[:, :, width:] = tile[:, :, width - 1 : width]
 
 
-@jit
 def place_tiles(
-    tiles: Tensor, positions: Positions, keep: Positions, source: Image, strength: float, scale: float, out: Image
+    tiles: Tensor, positions: Integers, keep: Integers, source: Image, strength: float, scale: float, out: Image
 ) -> None:
     """out[y, x] = source + strength * (tile - source), clipped to [0, scale] and rounded unless scale is 1.
 
     `keep` is (B, 4): the rows and columns y0, y1, x0, x1 of the image that each tile writes. A tile with more channels
     than the image is averaged over them.
     """
-    channels = out.shape[2]
+    loops = _loops_by_now()
+    before, after = (_memory(source), _memory(out)) if loops else (None, None)
+    if loops and before and after:
+        loops.place(tiles, positions, keep, before, strength, scale, after)
+        return
     factor, share = np.float32(scale), np.float32(strength)
-    for b in range(positions.shape[0]):
-        top, left = positions[b, 0], positions[b, 1]
-        y0, y1, x0, x1 = keep[b, 0], keep[b, 1], keep[b, 2], keep[b, 3]
-        for y in range(y0, y1):
-            for c in range(channels):
-                for x in range(x0, x1):
-                    if channels == 1 and tiles.shape[1] == 3:
-                        total = tiles[b, 0, y - top, x - left] + tiles[b, 1, y - top, x - left]
-                        value = (total + tiles[b, 2, y - top, x - left]) / np.float32(3)
-                    else:
-                        value = tiles[b, c, y - top, x - left]
-                    value *= factor
-                    if share != np.float32(1):
-                        before = np.float32(source[y, x, c])
-                        value = before + share * (value - before)
-                    if scale == 1.0:
-                        out[y, x, c] = value
-                    else:
-                        out[y, x, c] = np.rint(min(max(value, np.float32(0)), factor))
+    for tile, (top, left), (y0, y1, x0, x1) in zip(tiles, positions, keep, strict=True):
+        values = tile[:, y0 - top : y1 - top, x0 - left : x1 - left]
+        if out.shape[2] < len(values):
+            values = ((values[0] + values[1] + values[2]) / np.float32(3))[None]
+        values = (values * factor).transpose(1, 2, 0)
+        if share != 1:
+            noisy = source[y0:y1, x0:x1].astype(np.float32)
+            values = noisy + share * (values - noisy)
+        out[y0:y1, x0:x1] = values if scale == 1 else np.rint(np.clip(values, 0, factor))
 
 
-@jit
 def blend_tiles(
-    tiles: Tensor, positions: Positions, weights: Tensor, rows: Tensor, columns: Tensor, total: Tensor
+    tiles: Tensor, positions: Integers, weights: Tensor, rows: Tensor, columns: Tensor, total: Tensor
 ) -> None:
     """total[c, top + y, left + x] += tile * weights[y] * weights[x] / (rows[top + y] * columns[left + x]).
 
     `rows` and `columns` hold the sums of the weights of all windows, so the blended total needs no second pass.
     """
-    for b in range(positions.shape[0]):
-        top, left = positions[b, 0], positions[b, 1]
-        for c in range(tiles.shape[1]):
-            for y in range(tiles.shape[2]):
-                row = weights[y] / rows[top + y]
-                for x in range(tiles.shape[3]):
-                    total[c, top + y, left + x] += tiles[b, c, y, x] * row * (weights[x] / columns[left + x])
+    if loops := _loops_by_now():
+        loops.blend(tiles, positions, weights, rows, columns, total)
+        return
+    side = len(weights)
+    for tile, (top, left) in zip(tiles, positions, strict=True):
+        row, column = weights / rows[top : top + side], weights / columns[left : left + side]
+        total[:, top : top + side, left : left + side] += tile * row[:, None] * column
+
+
+def _loops_by_now() -> ModuleType | None:
+    """The compiled loops if they are there, or pay from here on."""
+    return load_loops() if _gathered > NUMPY_PIXELS or "aeinfer.loops" in sys.modules else None
+
+
+def _memory(image: Image) -> "Memory | None":
+    """An image as the loops take it, without a copy; None where its rows or pixels run backwards or lie askew."""
+    from aeinfer.loops import Memory
+
+    (height, width, channels), size = image.shape, image.itemsize
+    row, pixel, value = image.strides
+    backwards = channels > 1 and value < 0
+    if min(row, pixel) < 0 or row % size or pixel % size or (channels > 1 and abs(value) != size):
+        return None
+    lowest = image[..., ::-1] if backwards else image
+    order = np.arange(channels, dtype=np.int64)
+    values = ((height - 1) * row + (width - 1) * pixel) // size + channels
+    return Memory(
+        as_strided(lowest, (values,), (size,)), row // size, pixel // size, order[::-1].copy() if backwards else order
+    )

@@ -40,6 +40,8 @@ class TilePlan:
         Top and left of each tile in the image.
     keep : (B, 4) int64
         y0, y1, x0, x1: the part of the image that each tile writes. Together they cover it once, unless `blended`.
+    bottoms : (B,) int64
+        The row behind the last one of each tile's image: what lies below is another image's.
     blended : bool
         The tiles overlap in what they write and are to be blended.
     """
@@ -48,7 +50,21 @@ class TilePlan:
     width: int
     positions: Integers
     keep: Integers
+    bottoms: Integers
     blended: bool = False
+
+    def repeated(self, count: int) -> "TilePlan":
+        """Return the plan of so many images of that size, one below the other.
+
+        Examples
+        --------
+        >>> plan_windows(28, 28, window=28).repeated(3).positions.tolist()
+        [[0, 0], [28, 0], [56, 0]]
+        """
+        tops = np.repeat(np.arange(count) * self.bottoms[0], len(self.positions))
+        positions = np.tile(self.positions, (count, 1)) + tops[:, None] * [1, 0]
+        keep = np.tile(self.keep, (count, 1)) + tops[:, None] * [1, 1, 0, 0]
+        return TilePlan(self.height, self.width, positions, keep, np.tile(self.bottoms, count) + tops, self.blended)
 
 
 def plan_tiles(height: int, width: int, *, tile: int, halo: int, stride: int) -> TilePlan:
@@ -70,7 +86,8 @@ def plan_tiles(height: int, width: int, *, tile: int, halo: int, stride: int) ->
     columns = _spans(width, _round_up(tile, stride), halo, stride)
     positions = [(top, left) for top, _y0, _y1 in rows.starts for left, _x0, _x1 in columns.starts]
     keep = [(y0, y1, x0, x1) for _top, y0, y1 in rows.starts for _left, x0, x1 in columns.starts]
-    return TilePlan(rows.size, columns.size, np.array(positions, np.int64), np.array(keep, np.int64))
+    bottoms = np.full(len(positions), height, np.int64)
+    return TilePlan(rows.size, columns.size, np.array(positions, np.int64), np.array(keep, np.int64), bottoms)
 
 
 def plan_windows(height: int, width: int, *, window: int) -> TilePlan:
@@ -85,7 +102,8 @@ def plan_windows(height: int, width: int, *, window: int) -> TilePlan:
     positions = np.array([(top, left) for top in rows for left in columns], np.int64)
     ends = np.minimum(positions + window, [height, width])
     keep = np.stack([positions[:, 0], ends[:, 0], positions[:, 1], ends[:, 1]], 1)
-    return TilePlan(window, window, positions, keep, blended=len(positions) > 1)
+    bottoms = np.full(len(positions), height, np.int64)
+    return TilePlan(window, window, positions, keep, bottoms, blended=len(positions) > 1)
 
 
 def blend_weights(window: int) -> NDArray[np.float32]:

@@ -31,12 +31,14 @@ def ssim(image: np.ndarray, reference: np.ndarray, data_range: float) -> float:
     return float(np.mean(values))
 
 
-def gather_tiles(image: np.ndarray, positions: np.ndarray, scale: float, shape: tuple[int, ...]) -> np.ndarray:
+def gather_tiles(
+    image: np.ndarray, positions: np.ndarray, bottoms: np.ndarray, scale: float, shape: tuple[int, ...]
+) -> np.ndarray:
     """Tiles (B, C, T_h, T_w) by definition: one value after the other, the edge and the last channel repeated."""
-    height, width, channels = image.shape
+    _height, width, channels = image.shape
     tiles = np.empty(shape, np.float32)
     for b, c, y, x in np.ndindex(shape):
-        row, column = min(positions[b][0] + y, height - 1), min(positions[b][1] + x, width - 1)
+        row, column = min(positions[b][0] + y, bottoms[b] - 1), min(positions[b][1] + x, width - 1)
         tiles[b, c, y, x] = np.float32(image[row, column, min(c, channels - 1)]) / np.float32(scale)
     return tiles
 

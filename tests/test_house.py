@@ -36,7 +36,8 @@ ROOMS = {
     "exif": {"tiff_tags"},
     "resolution": {"tiff_tags"},
     "session": {"model_info"},
-    "kernels": {"jit"},
+    "kernels": {"loops"},
+    "loops": {"jit"},
     "noise": {"jit"},
     "__main__": {"cli"},
 }
@@ -47,7 +48,7 @@ LIBRARIES = {
     "onnxruntime": {"session"},
     "cv2": {"opencv", "capture"},
     "tifffile": {"tiff"},
-    "numba": {"jit", "kernels", "noise"},
+    "numba": {"jit"},
     "torch": set(),
     "onnx": set(),
     "onnxscript": set(),

@@ -229,6 +229,21 @@ def test_an_array_of_images_comes_back_as_one(color: AEInfer, shape: tuple[int, 
     np.testing.assert_array_equal(out, cleans)
 
 
+@pytest.mark.parametrize("model", ["color", "grey", "tiled", "window"])
+@pytest.mark.parametrize("shape", [(5, 8, 8), (5, 3, 5), (5, 97, 101), (5, 97, 50, 3), (5, 1, 1, 4), (1, 97, 101)])
+def test_an_array_equals_its_images_however_it_lies(
+    request: pytest.FixtureRequest, model: str, shape: tuple[int, ...]
+) -> None:
+    ae, images = request.getfixturevalue(model), picture(shape)
+    expected = np.stack([ae(image, strength=0.7) for image in images])
+    wider = np.concatenate([images, images], 2)[:, :, : shape[2]]
+    every_second = np.repeat(images, 2, 0)[::2]
+    for batch in (images, wider, every_second, images[:, ::-1][:, ::-1]):
+        np.testing.assert_array_equal(ae.denoise_batch(batch, strength=0.7), expected)
+    assert ae.denoise_batch(images, strength=0.7, out=images) is images
+    np.testing.assert_array_equal(images, expected)
+
+
 def test_no_images_are_no_error(color: AEInfer) -> None:
     assert color.denoise_batch([]) == []
 

@@ -1,7 +1,9 @@
 """The kernels against their slow twins: every shape, dtype, position and strength gives the twin's bits."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest import mock
 
 import numba
 import numpy as np
@@ -9,28 +11,54 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aeinfer import jit, kernels
+from aeinfer import jit, kernels, loops
 from aeinfer.errors import BackendMissingError, InputError
-from aeinfer.tiling import blend_weights, plan_windows
+from aeinfer.tiling import blend_weights, plan_tiles, plan_windows
 from tests import reference
 
 DTYPES = ["uint8", "uint16", "float32"]
 sides = st.integers(1, 9)
-slow_first_call = settings(deadline=None, max_examples=60)
+slow_first_call = settings(deadline=None, max_examples=60 if not numba.config.DISABLE_JIT else 20)
+compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="NUMBA_DISABLE_JIT is set")
+both_ways = pytest.mark.parametrize("way", ["numpy", "loops"])
+
+
+@contextmanager
+def by(way: str) -> Iterator[None]:
+    """Let the kernels work by numpy or by the compiled loops."""
+    with mock.patch.object(kernels, "_loops_by_now", return_value=loops if way == "loops" else None):
+        yield
 
 
 def random_image(draw: st.DrawFn, channels: st.SearchStrategy[int]) -> np.ndarray:
-    """An image of any small shape and dtype; its memory may run backwards, as views of BGR images do."""
+    """An image of any small shape and dtype, in memory as whole images, parts of wider ones and BGR views are."""
     shape, dtype = (draw(sides), draw(sides), draw(channels)), draw(st.sampled_from(DTYPES))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     image = rng.uniform(-0.5, 1.5, shape) if dtype == "float32" else rng.integers(0, np.iinfo(dtype).max + 1, shape)
-    # always a strided view: one compiled kernel for each dtype
-    return np.repeat(image.astype(dtype), 2, 2)[..., :: draw(st.sampled_from([2, -2]))]
+    image = image.astype(dtype)
+    lies = draw(st.sampled_from(["alone", "in a wider image", "beside alpha", "backwards", "upside down"]))
+    if lies == "alone":
+        return image
+    if lies == "in a wider image":
+        return np.concatenate([image, image], 1)[:, : shape[1]]
+    if lies == "beside alpha":
+        return np.concatenate([image, image[..., :1]], 2)[..., : shape[2]]
+    axis = 2 if lies == "backwards" else 0
+    return np.flip(np.flip(image, axis).copy(), axis)
 
 
+def test_the_loops_take_what_cameras_and_files_give_and_nothing_that_runs_backwards() -> None:
+    image = np.zeros((4, 6, 4), np.uint8)
+    taken = (image, image[..., :3], image[..., 2::-1], image[1:3, 2:5], image[..., 1:2], image[::2])
+    refused = (image[::-1], image[:, ::-1], image[..., ::2])
+    assert all(kernels._memory(view) is not None for view in taken)
+    assert all(kernels._memory(view) is None for view in refused)
+
+
+@both_ways
 @slow_first_call
 @given(st.data())
-def test_gather_equals_its_twin(data: st.DataObject) -> None:
+def test_gather_equals_its_twin(way: str, data: st.DataObject) -> None:
     image = random_image(data.draw, st.integers(1, 3))
     height, width, _ = image.shape
     corner = st.tuples(st.integers(0, height - 1), st.integers(0, width - 1))
@@ -39,19 +67,24 @@ def test_gather_equals_its_twin(data: st.DataObject) -> None:
         (len(positions), data.draw(st.integers(1, 3)), data.draw(sides), data.draw(sides)), np.nan, np.float32
     )
     scale = kernels.full_scale(image.dtype)
+    bottoms = np.array([data.draw(st.integers(top + 1, height)) for top, _ in positions], np.int64)
     before = image.copy()
-    kernels.gather_tiles(image, positions, scale, out)
-    np.testing.assert_array_equal(out, reference.gather_tiles(image, positions, scale, out.shape))
+    with by(way):
+        kernels.gather_tiles(image, positions, scale, out, bottoms)
+    np.testing.assert_array_equal(out, reference.gather_tiles(image, positions, bottoms, scale, out.shape))
     np.testing.assert_array_equal(image, before)
 
 
+@both_ways
 @slow_first_call
 @given(st.data(), st.sampled_from([0.0, 0.3, 0.8, 1.0]))
-def test_place_equals_its_twin(data: st.DataObject, strength: float) -> None:
+def test_place_equals_its_twin(way: str, data: st.DataObject, strength: float) -> None:
     source = random_image(data.draw, st.sampled_from([1, 3]))
     height, width, channels = source.shape
     positions, keep = [], []
-    for _ in range(data.draw(st.integers(1, 3))):
+    for _ in range(
+        data.draw(st.integers(1, 3)) if strength == 1 else 1
+    ):  # in place, a second blend would see the first
         y0, x0 = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
         y1, x1 = data.draw(st.integers(y0 + 1, height)), data.draw(st.integers(x0 + 1, width))
         positions.append((data.draw(st.integers(0, y0)), data.draw(st.integers(0, x0))))
@@ -61,8 +94,9 @@ def test_place_equals_its_twin(data: st.DataObject, strength: float) -> None:
     scale = kernels.full_scale(source.dtype)
     corners, kept = np.array(positions, np.int64), np.array(keep, np.int64)
     expected = reference.place_tiles(tiles, corners, kept, source, strength, scale)
-    out = source[:, ::-1].copy()[:, ::-1]  # strided as the source, and apart from it
-    kernels.place_tiles(tiles, corners, kept, source, strength, scale, out)
+    out = source.copy() if data.draw(st.booleans()) else source  # apart from it, or in place
+    with by(way):
+        kernels.place_tiles(tiles, corners, kept, source, strength, scale, out)
     np.testing.assert_array_equal(out, expected)
 
 
@@ -75,9 +109,10 @@ def test_strength_goes_from_the_input_to_the_result(strength: float, expected: i
     assert (out == expected).all()
 
 
+@both_ways
 @slow_first_call
 @given(st.integers(1, 19), st.integers(1, 19), st.sampled_from([1, 3]), st.sampled_from([2, 3, 8]))
-def test_blend_equals_its_twin(height: int, width: int, channels: int, window: int) -> None:
+def test_blend_equals_its_twin(way: str, height: int, width: int, channels: int, window: int) -> None:
     plan = plan_windows(height, width, window=window)
     tiles = np.random.default_rng(height).random((len(plan.positions), channels, window, window), np.float32)
     weights = blend_weights(window)
@@ -89,7 +124,8 @@ def test_blend_equals_its_twin(height: int, width: int, channels: int, window: i
     total = np.zeros((channels, *padded), np.float32)
     half = len(tiles) // 2  # in two calls, as two batches do
     for part in (np.s_[:half], np.s_[half:]):
-        kernels.blend_tiles(tiles[part], plan.positions[part], weights, *sums, total)
+        with by(way):
+            kernels.blend_tiles(tiles[part], plan.positions[part], weights, *sums, total)
     np.testing.assert_allclose(total, reference.blend_tiles(tiles, plan.positions, weights, *padded), atol=1e-6)
 
 
@@ -115,6 +151,7 @@ def test_full_scale_refuses_other_dtypes() -> None:
         kernels.full_scale(np.float64)
 
 
+@compiled
 def test_jit_without_a_cache_folder_says_so_once_and_compiles(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -135,11 +172,48 @@ def test_jit_without_a_cache_folder_says_so_once_and_compiles(
     assert twice.nopython_signatures  # type: ignore[attr-defined] # compiled, not interpreted
 
 
+@compiled
 def test_kernels_release_the_gil_and_start_no_threads_of_their_own() -> None:
-    for kernel in (kernels.gather_tiles, kernels.place_tiles, kernels.blend_tiles):
+    for kernel in (loops.gather, loops.place, loops.blend):
         options = kernel.targetoptions  # type: ignore[attr-defined]
         assert options["nogil"]
         assert not options.get("parallel")
+
+
+@both_ways
+def test_both_ways_give_the_same_bits_on_a_whole_image(way: str) -> None:
+    image = np.random.default_rng(0).integers(0, 65536, (70, 90, 3)).astype(np.uint16)
+    plan = plan_tiles(70, 90, tile=32, halo=8, stride=8)
+    tiles = np.empty((len(plan.positions), 3, plan.height, plan.width), np.float32)
+    out = np.zeros_like(image)
+    with by(way):
+        kernels.gather_tiles(image, plan.positions, 65535.0, tiles)
+        kernels.place_tiles(tiles, plan.positions, plan.keep, image, 1.0, 65535.0, out)
+    np.testing.assert_array_equal(out, image)
+
+
+def test_numpy_serves_the_first_pixels_and_the_loops_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "_gathered", 0)
+    monkeypatch.setattr(kernels, "NUMPY_PIXELS", 6)
+    monkeypatch.delitem(sys.modules, "aeinfer.loops")
+    image, out = np.zeros((2, 3, 1), np.uint8), np.empty((1, 1, 2, 3), np.float32)
+    kernels.gather_tiles(image, np.zeros((1, 2), np.int64), 255.0, out)
+    assert "aeinfer.loops" not in sys.modules
+    kernels.gather_tiles(image, np.zeros((1, 2), np.int64), 255.0, out)
+    assert "aeinfer.loops" in sys.modules
+
+
+def test_without_numba_numpy_goes_on_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kernels, "_loops_missing", False)
+    for room in ("aeinfer.loops", "aeinfer.jit"):
+        monkeypatch.delitem(sys.modules, room)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert kernels.load_loops() is None
+    assert kernels.load_loops() is None
+    (record,) = caplog.records
+    assert "pip install numba" in record.getMessage()
 
 
 def test_missing_numba_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

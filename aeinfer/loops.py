@@ -1,0 +1,173 @@
+"""The hot loops between pixels and tensors, compiled by numba; `kernels` is their door, no geometry is decided here.
+
+Pixels come as the memory of an image, flat: only so does the compiler see that neighbours there are the channels of one
+pixel, and moves sixteen pixels at a time.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer.jit import jit
+
+__all__ = ["Memory", "blend", "gather", "place"]
+
+Tensor = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+
+class Memory(NamedTuple):
+    """An image as it lies: value k of pixel (y, x) is flat[y * row_step + x * pixel_step + k], and channel order[k]."""
+
+    flat: NDArray[Any]
+    row_step: int
+    pixel_step: int
+    order: Integers
+
+
+@jit
+def gather(image: Memory, width: int, positions: Integers, bottoms: Integers, scale: float, out: Tensor) -> None:
+    """out[b, c, y, x] = image[top + y, left + x, c] / scale; the row before bottoms[b], last column and channel repeat.
+
+    `positions` is (B, 2): top and left of each tile.
+    """
+    divisor = np.float32(scale)
+    order, channels = image.order, min(image.order.size, out.shape[1])
+    for b in range(positions.shape[0]):
+        top, left = positions[b, 0], positions[b, 1]
+        inside = min(out.shape[3], width - left)
+        for y in range(out.shape[2]):
+            start = min(top + y, bottoms[b] - 1) * image.row_step + left * image.pixel_step
+            row = image.flat[start : start + (inside - 1) * image.pixel_step + order.size]
+            if channels == 3 and image.pixel_step == 3:
+                _split(row, divisor, out[b, order[0], y], out[b, order[1], y], out[b, order[2], y])
+            else:
+                for k in range(order.size):
+                    if order[k] < channels:
+                        _pick(row[k:], image.pixel_step, divisor, out[b, order[k], y, :inside])
+            for c in range(out.shape[1]):
+                if c >= channels:
+                    out[b, c, y, :inside] = out[b, channels - 1, y, :inside]
+                out[b, c, y, inside:] = out[b, c, y, inside - 1]
+
+
+@jit
+def _split(row: NDArray[Any], divisor: np.float32, first: Tensor, second: Tensor, third: Tensor) -> None:
+    """Three channels that lie side by side, each to a plane."""
+    for x in range(row.size // 3):
+        first[x] = np.float32(row[3 * x]) / divisor
+        second[x] = np.float32(row[3 * x + 1]) / divisor
+        third[x] = np.float32(row[3 * x + 2]) / divisor
+
+
+@jit
+def _pick(row: NDArray[Any], step: int, divisor: np.float32, plane: Tensor) -> None:
+    """One channel, every `step`th value."""
+    if step == 1:
+        for x in range(plane.size):
+            plane[x] = np.float32(row[x]) / divisor
+    else:
+        for x in range(plane.size):
+            plane[x] = np.float32(row[x * step]) / divisor
+
+
+@jit
+def place(
+    tiles: Tensor, positions: Integers, keep: Integers, source: Memory, strength: float, scale: float, out: Memory
+) -> None:
+    """out[y, x] = source + strength * (tile - source), clipped to [0, scale] and rounded unless scale is 1.
+
+    `keep` is (B, 4): the rows and columns y0, y1, x0, x1 of the image that each tile writes. Tiles with more channels
+    than the image are averaged over them.
+    """
+    factor, share = np.float32(scale), np.float32(strength)
+    order, channels = out.order, out.order.size
+    averaged = np.empty(tiles.shape[3], np.float32)
+    for b in range(positions.shape[0]):
+        top, left = positions[b, 0], positions[b, 1]
+        y0, y1, x0, x1 = keep[b, 0], keep[b, 1], keep[b, 2], keep[b, 3]
+        first, last = x0 - left, x1 - left
+        for y in range(y0, y1):
+            start, size = y * out.row_step + x0 * out.pixel_step, (x1 - x0 - 1) * out.pixel_step + channels
+            row = out.flat[start : start + size]
+            if channels == 3 and out.pixel_step == 3 and share == np.float32(1):
+                planes = tiles[b, order[0], y - top], tiles[b, order[1], y - top], tiles[b, order[2], y - top]
+                _join(planes[0][first:last], planes[1][first:last], planes[2][first:last], factor, row)
+                continue
+            for k in range(channels):
+                plane = tiles[b, order[k], y - top]
+                if channels == 1 and tiles.shape[1] == 3:
+                    _average(plane, tiles[b, 1, y - top], tiles[b, 2, y - top], averaged)
+                    plane = averaged
+                if share == np.float32(1):
+                    _put(plane[first:last], factor, row[k:], out.pixel_step)
+                else:
+                    lies = source.order[order[k]]  # forward or backward: either order is its own inverse
+                    begin = y * source.row_step + x0 * source.pixel_step + lies
+                    before = source.flat[begin : begin + (x1 - x0 - 1) * source.pixel_step + 1]
+                    _mix(plane[first:last], factor, before, source.pixel_step, share, row[k:], out.pixel_step)
+
+
+@jit
+def _store(value: np.float32, factor: np.float32) -> np.float32:
+    """Clipped and rounded for integer pixels, whose full scale is not 1."""
+    return value if factor == np.float32(1) else np.rint(min(max(value, np.float32(0)), factor))
+
+
+@jit
+def _join(first: Tensor, second: Tensor, third: Tensor, factor: np.float32, row: NDArray[Any]) -> None:
+    """Three planes to channels that lie side by side."""
+    for x in range(first.size):
+        row[3 * x] = _store(first[x] * factor, factor)
+        row[3 * x + 1] = _store(second[x] * factor, factor)
+        row[3 * x + 2] = _store(third[x] * factor, factor)
+
+
+@jit
+def _put(plane: Tensor, factor: np.float32, row: NDArray[Any], step: int) -> None:
+    """One plane to one channel, every `step`th value."""
+    if step == 1:
+        for x in range(plane.size):
+            row[x] = _store(plane[x] * factor, factor)
+    else:
+        for x in range(plane.size):
+            row[x * step] = _store(plane[x] * factor, factor)
+
+
+@jit
+def _mix(
+    plane: Tensor,
+    factor: np.float32,
+    before: NDArray[Any],
+    before_step: int,
+    share: np.float32,
+    row: NDArray[Any],
+    step: int,
+) -> None:
+    """One plane blended with what was there before."""
+    for x in range(plane.size):
+        old = np.float32(before[x * before_step])
+        row[x * step] = _store(old + share * (plane[x] * factor - old), factor)
+
+
+@jit
+def _average(first: Tensor, second: Tensor, third: Tensor, out: Tensor) -> None:
+    """The mean of three planes."""
+    for x in range(first.size):
+        out[x] = (first[x] + second[x] + third[x]) / np.float32(3)
+
+
+@jit
+def blend(tiles: Tensor, positions: Integers, weights: Tensor, rows: Tensor, columns: Tensor, total: Tensor) -> None:
+    """total[c, top + y, left + x] += tile * weights[y] * weights[x] / (rows[top + y] * columns[left + x]).
+
+    `rows` and `columns` hold the sums of the weights of all windows, so the blended total needs no second pass.
+    """
+    for b in range(positions.shape[0]):
+        top, left = positions[b, 0], positions[b, 1]
+        for c in range(tiles.shape[1]):
+            for y in range(tiles.shape[2]):
+                row = weights[y] / rows[top + y]
+                for x in range(tiles.shape[3]):
+                    total[c, top + y, left + x] += tiles[b, c, y, x] * row * (weights[x] / columns[left + x])

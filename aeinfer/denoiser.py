@@ -1,5 +1,7 @@
 """AEInfer: the hall where one image or batch goes plan -> gather -> run -> place, each of them another room's work."""
 
+import functools
+import logging
 import math
 import sys
 import threading
@@ -11,15 +13,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from aeinfer import kernels
+from aeinfer import kernels, tuning
 from aeinfer.arrays import as_hwc, check_finite, output_for, overlap
-from aeinfer.batching import Job, fill_batches, gather, place
+from aeinfer.batching import Job, Part, fill_batches, gather, place
 from aeinfer.errors import InputError, ModelError
 from aeinfer.model_info import ModelInfo
 from aeinfer.models import packaged_models
-from aeinfer.session import Session, read_model
+from aeinfer.session import Session, backend, fingerprint_of, read_model, thread_count
+from aeinfer.splitting import halved, in_bands
 from aeinfer.stream import Stats, process
-from aeinfer.tiling import DEFAULT_TILE, TilePlan, pixels_for_memory, plan_tiles, plan_windows, tile_for_memory
+from aeinfer.tiling import TilePlan, default_tile, pixels_for_memory, plan_tiles, plan_windows, tile_for_memory
 
 __all__ = ["AEInfer"]
 
@@ -27,7 +30,10 @@ Image = NDArray[Any]
 Tensor = NDArray[np.float32]
 
 BATCH_PIXELS = 256 * 256  # small tiles share a batch up to this many pixels; beyond it a batch gains nothing
+BLENDED_PIXELS = 1 << 22  # of an image whose windows are blended at once
 PRECISIONS = ("auto", "fp32", "int8", "fp16")
+
+logger = logging.getLogger("aeinfer")
 
 
 class AEInfer:
@@ -56,15 +62,19 @@ class AEInfer:
         self._content, self._name, self._path, self._settings = content, name, path, settings
         self._lock = threading.Lock()
         self._halves: dict[str, Session] = {}
+        tuned: tuning.Tuned | None = settings["tuned"]
+        threads = settings["threads"] or (min(tuned.threads, thread_count()) if tuned else None)
         self._session: Session | None = Session(
-            content, name, settings["device"], settings["threads"], settings["session_options"]
+            content, name, settings["device"], threads, settings["session_options"], settings["fingerprint"]
         )
         if self._session.input_shape[0] == 1:  # exported without a free batch, as many models of others are
             settings["batch"] = 1
         self.info: ModelInfo = self._session.info()
         self.provider: str = self._session.provider
         self.stats = Stats()
-        self._tile, self._most_pixels = self._limits(settings["tile"] or DEFAULT_TILE, settings["max_memory_mb"])
+        self._batch_pixels = tuned.batch_pixels if tuned else BATCH_PIXELS
+        self._short_of_memory = False
+        self._tile, self._most_pixels = self._limits(settings["tile"] or (tuned.tile if tuned else None))
 
     @classmethod
     def load(
@@ -89,16 +99,20 @@ class AEInfer:
         device : str
             "auto", "cpu", "cuda", "cuda:N" or "tensorrt". What is named must start; "auto" takes what does.
         precision : str
-            "fp32", "int8" or "fp16" takes that sibling of the file (NAME.int8.onnx); "auto" the file itself.
+            "fp32", "int8" or "fp16" takes that sibling of the file (NAME.int8.onnx); "auto" takes another than the file
+            itself only where `aeinfer bench` measured it to be faster on this machine.
         threads : int, optional
-            Threads of the network; by default what affinity, cgroup and environment allow.
+            Threads of the network; by default what `aeinfer bench` found best, or what affinity, cgroup and environment
+            allow.
         tile : int, optional
-            Kept side of a tile in pixels; the halo comes on top.
+            Kept side of a tile in pixels; the halo comes on top. By default what `aeinfer bench` found best, or what
+            `tiling.default_tile` makes of the model.
         batch : int, optional
-            Tiles in one run of the network.
+            Tiles in one run of the network; by default as many as fill what is best for small ones.
         max_memory_mb : float, optional
-            Bound on what a run of the network takes; tiles and batches shrink to fit. The copy that work in place needs
-            for several tiles, and the blended sum of a fixed window's model, come on top.
+            Bound on what is added to the caller's own input and output: the network, its activations, and copies; tiles
+            and batches shrink to fit. Beyond it goes the copy of an image that is moved within its own memory, where
+            `out` overlaps it without being it.
         color : str
             "rgb" or "bgr": the order of the channels of three- and four-channel images.
         session_options : onnxruntime.SessionOptions, optional
@@ -134,9 +148,12 @@ class AEInfer:
             "session_options": session_options,
         }
         if isinstance(model, bytes):
-            return cls(model, "the model given as bytes", None, settings)
-        path = _with_precision(_model_path(model), precision)
-        return cls(read_model(path), str(path), path, settings)
+            path, content = None, model
+        else:
+            path = _with_precision(_model_path(model), precision)
+            content = read_model(path)
+        path, content, remembered = _recalled(path, content, precision, device)
+        return cls(content, str(path or "the model given as bytes"), path, settings | remembered)
 
     def denoise(self, image: Image, *, strength: float = 1.0, out: Image | None = None) -> Image:
         """Denoise one image.
@@ -323,10 +340,37 @@ class AEInfer:
         return results
 
     def _run(self, images: list[Image], outs: list[Image], strength: float, count: int = 1) -> None:
-        session, channels = self._open_session(), self.info.channels
+        session = self._open_session()
         jobs = (job for image, out in zip(images, outs, strict=True) for job in self._jobs(image, out, count))
         for parts in fill_batches(jobs, self._capacity):
-            place(parts, session.run(gather(parts, channels)), channels, strength)
+            self._run_batch(session, parts, strength)
+
+    def _run_batch(self, session: Session, parts: list[Part], strength: float) -> None:
+        """Run one batch; where there is too little memory for it, in halves: of the batch, then of its one tile."""
+        pixels, channels = parts[-1].rows.stop * parts[0].job.plan.height * parts[0].job.plan.width, self.info.channels
+        cut = functools.partial(halved, parts, halo=self.info.halo, stride=self.info.stride)
+        smaller = cut() if pixels > self._most_pixels else []
+        if not smaller:
+            try:
+                place(parts, session.run(gather(parts, channels)), channels, strength)
+                return
+            except MemoryError:
+                if not (smaller := cut()):
+                    raise
+            self._expect_less_than(pixels)  # out of the handler, whose traceback holds the arrays that were too large
+        for each in smaller:
+            self._run_batch(session, each, strength)
+
+    def _expect_less_than(self, pixels: int) -> None:
+        """Have memory for fewer pixels from now on: later images are cut into smaller tiles from the start."""
+        with self._lock:
+            first = not self._short_of_memory
+            self._short_of_memory, self._most_pixels = True, min(self._most_pixels, pixels // 2)
+            if self.info.tile is None:
+                side = math.isqrt(self._most_pixels) - 2 * self.info.halo
+                self._tile = max(self.info.stride, min(self._tile, side))
+        if first:
+            logger.info("not enough memory for %d pixels in the network at once: going on in smaller tiles", pixels)
 
     def _open_session(self) -> Session:
         if (session := self._session) is None:
@@ -337,35 +381,54 @@ class AEInfer:
         """Split an image into what the model takes: its colours together, or channel by channel for a grey model."""
         source, target = as_hwc(image), as_hwc(out)
         colors = 3 if source.shape[2] >= 3 else 1
-        plan = self._plan(len(source) // count, source.shape[1])
-        if overlap(source, target) or (len(plan.positions) > 1 and np.may_share_memory(source, target)):
-            source = source.copy()  # a tile's halo is read after its neighbour was written
+        source = source.copy() if overlap(source, target) else source
+        in_place = np.may_share_memory(source, target)
+        plan = self._plan(len(source) // count, source.shape[1], source.itemsize if in_place else 0)
+        bands = plan.blended or (in_place and len(plan.positions) > 1)
         plan = plan.repeated(count) if count > 1 else plan
         target[..., colors:] = source[..., colors:]
         if colors == 3 and self.info.channels == 3:
             order = slice(2, None, -1) if self._settings["color"] == "bgr" else slice(0, 3)
-            yield Job(source[..., order], target[..., order], plan)
-            return
-        for c in range(colors):
-            yield Job(source[..., c : c + 1], target[..., c : c + 1], plan)
+            jobs = [Job(source[..., order], target[..., order], plan)]
+        else:
+            jobs = [Job(source[..., c : c + 1], target[..., c : c + 1], plan) for c in range(colors)]
+        for job in jobs:
+            yield from in_bands(job, self._band_rows(plan, source.shape[1]), in_place=in_place) if bands else [job]
 
-    def _plan(self, height: int, width: int) -> TilePlan:
+    def _plan(self, height: int, width: int, copied_bytes: int = 0) -> TilePlan:
+        """Plan one image, of which a row of tiles is copied twice where a value of the copy has so many bytes."""
         if self.info.tile is not None:
             return plan_windows(height, width, window=self.info.tile)
-        return plan_tiles(height, width, tile=self._tile, halo=self.info.halo, stride=self.info.stride)
+        tile = self._tile
+        if copied_bytes:
+            tile, _ = self._limits(tile, 2 * width * self.info.channels * copied_bytes)
+        return plan_tiles(height, width, tile=tile, halo=self.info.halo, stride=self.info.stride)
+
+    def _band_rows(self, plan: TilePlan, width: int) -> int:
+        """Return how many rows of tiles are worked on at once: of blended windows as many as their sum may take."""
+        if not plan.blended:
+            return 1
+        pixels, max_memory_mb = BLENDED_PIXELS, self._settings["max_memory_mb"]
+        if max_memory_mb is not None:
+            pixels = min(pixels, pixels_for_memory(max_memory_mb, bytes_per_pixel=8 * self.info.channels))
+        return max(1, pixels // (width * max(1, plan.height // 2)))
 
     def _capacity(self, plan: TilePlan) -> int:
         area = plan.height * plan.width
-        return max(1, min(self._settings["batch"] or BATCH_PIXELS // area, self._most_pixels // area))
+        return max(1, min(self._settings["batch"] or self._batch_pixels // area, self._most_pixels // area))
 
-    def _limits(self, tile: int, max_memory_mb: float | None) -> tuple[int, int]:
+    def _limits(self, tile: int | None, bytes_per_row: int = 0) -> tuple[int, int]:
         """Return the kept side of a tile, and how many pixels a batch may have."""
+        info, max_memory_mb = self.info, self._settings["max_memory_mb"]
+        halo, stride = (info.halo, info.stride) if info.tile is None else (0, info.tile)
+        tile = tile or default_tile(halo=halo, stride=stride, bytes_per_pixel=info.bytes_per_pixel)
         if max_memory_mb is None:
             return tile, sys.maxsize
-        info = self.info
-        halo, stride = (info.halo, info.stride) if info.tile is None else (0, info.tile)
-        largest = tile_for_memory(max_memory_mb, halo=halo, stride=stride, bytes_per_pixel=info.bytes_per_pixel)
-        return min(tile, largest), pixels_for_memory(max_memory_mb, bytes_per_pixel=info.bytes_per_pixel)
+        cost = info.bytes_per_pixel * (1 if info.tile is None else 2)  # the blended sum of windows takes the other half
+        largest = tile_for_memory(
+            max_memory_mb, halo=halo, stride=stride, bytes_per_pixel=cost, bytes_per_row=bytes_per_row
+        )
+        return min(tile, largest), pixels_for_memory(max_memory_mb, bytes_per_pixel=cost)
 
     def _half(self, half: str) -> Session:
         self._open_session()
@@ -407,6 +470,25 @@ def _with_precision(path: Path, precision: str) -> Path:
     if not sibling.is_file():
         raise ModelError(f"precision {precision!r} needs {sibling}, which does not exist; export it, or ask for 'auto'")
     return sibling
+
+
+def _recalled(
+    path: Path | None, content: bytes, precision: str, device: str
+) -> tuple[Path | None, bytes, dict[str, Any]]:
+    """Return the file to take with its content, and as settings its fingerprint and what bench found best for it here.
+
+    Another file than the given one is taken for precision "auto", where it is the very sibling that was faster.
+    """
+    fingerprint = fingerprint_of(content)
+    family = tuning.recall(fingerprint, lambda: tuning.machine_name(backend(device), thread_count()))
+    tuned = next((each for each in family if each.fingerprint == fingerprint), None)
+    faster = tuning.sooner(family, fingerprint) if family else None
+    if precision == "auto" and path is not None and path.stem == _plain_stem(path) and faster:
+        sibling = path.with_name(f"{path.stem}.{faster.precision}.onnx")
+        other = read_model(sibling) if sibling.is_file() else b""
+        if fingerprint_of(other) == faster.fingerprint:
+            path, content, tuned, fingerprint = sibling, other, faster, faster.fingerprint
+    return path, content, {"tuned": tuned, "fingerprint": fingerprint}
 
 
 def _plain_stem(path: Path) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from aeinfer.errors import BackendMissingError, InputError, ModelError, ProviderUnavailableError
 from aeinfer.model_info import ModelInfo, info_from_metadata
 
-__all__ = ["Session", "read_model", "thread_count"]
+__all__ = ["Session", "backend", "fingerprint_of", "read_model", "thread_count"]
 
 Tensor = NDArray[np.float32]
 
@@ -47,6 +47,8 @@ class Session:
         Threads inside an operator; None takes `thread_count()`.
     options : onnxruntime.SessionOptions or None
         Used as they are instead of aeinfer's own.
+    fingerprint : str or None
+        The content's, where it is known already.
 
     Raises
     ------
@@ -59,7 +61,13 @@ class Session:
     """
 
     def __init__(
-        self, content: bytes, name: str, device: str = "auto", threads: int | None = None, options: Any = None
+        self,
+        content: bytes,
+        name: str,
+        device: str = "auto",
+        threads: int | None = None,
+        options: Any = None,
+        fingerprint: str | None = None,
     ) -> None:
         ort = _onnxruntime()
         self._errors = _onnxruntime_errors(ort)
@@ -89,7 +97,7 @@ class Session:
             got = " -> ".join(", ".join(f"{value}: {kind}" for value, kind, _ in end) for end in told)
             raise ModelError(f"{name}: expected a model of images, one float32 input and one such output, got {got}")
         self._input, _, self.input_shape = told[0][0]
-        self._name, self._fingerprint = name, hashlib.sha256(content).hexdigest()[:16]
+        self._name, self._fingerprint = name, fingerprint or fingerprint_of(content)
 
     def info(self) -> ModelInfo:
         """Return the facts about the model; a file that states none causes one warning."""
@@ -130,6 +138,24 @@ def read_model(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"cannot read the model file {path}: {error.strerror}") from error
+
+
+def fingerprint_of(content: bytes) -> str:
+    """Return the first 16 hex digits of a model file's sha256."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def backend(device: str) -> str:
+    """Return what runs models on a device: onnxruntime's version, and the provider that is tried first.
+
+    Raises
+    ------
+    BackendMissingError, ProviderUnavailableError
+        As for a `Session`.
+    """
+    ort = _onnxruntime()
+    first = _providers(ort, device)[0]
+    return f"onnxruntime {ort.__version__}, {first if isinstance(first, str) else first[0]}"
 
 
 def thread_count() -> int:

@@ -1,10 +1,19 @@
 """Fixtures of all tests: the tiny models that tests/export/make_tiny_models.py writes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What `aeinfer bench` found on this machine must not decide what the tests see."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AEINFER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,21 @@ PACKAGES = {"aeinfer": {"aeinfer"}, "train": {"aeinfer", "train"}, "export": {"a
 FREE = {"errors", "version"}
 ROOMS = {
     "batching": {"kernels", "tiling"},
-    "denoiser": {"arrays", "batching", "session", "tiling", "kernels", "model_info", "models", "stream"},
+    "splitting": {"batching", "tiling"},
+    "denoiser": {
+        "arrays",
+        "batching",
+        "kernels",
+        "model_info",
+        "models",
+        "session",
+        "splitting",
+        "stream",
+        "tiling",
+        "tuning",
+    },
+    "tuning": {"atomic"},
+    "measuring": {"denoiser", "model_info", "session", "tiling", "tuning"},
     "folder": {"atomic", "image", "naming"},
     "naming": {"image"},
     "report": {"atomic"},

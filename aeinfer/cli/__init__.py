@@ -26,6 +26,7 @@ COMMANDS = {
     "formats": "list the image formats that this install reads and writes",
     "models": "list the models that come with aeinfer",
     "info": "show what a model file says of itself",
+    "bench": "measure which precision, threads, tile and batch are best on this machine, and remember them",
 }
 
 EXIT_CODES: tuple[tuple[type[Exception], ExitCode], ...] = (

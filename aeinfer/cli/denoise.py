@@ -19,14 +19,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "-m", "--model", default="photo", help="a packaged model's name or a .onnx file (default: photo)"
     )
     parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or tensorrt (default: auto)")
-    parser.add_argument("--precision", choices=("auto", "fp32", "fp16", "int8"), default="auto", help="(default: auto)")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "fp16", "int8"),
+        default="auto",
+        help="auto is fp32, or what bench found faster on this machine (default: auto)",
+    )
     parser.add_argument(
         "-s", "--strength", type=number(0, 1), default=1.0, help="from 0, the input, to 1, the full result (default: 1)"
     )
-    parser.add_argument("-t", "--tile", type=whole(1), help="side of a tile in pixels, without its halo")
-    parser.add_argument("--max-memory", type=whole(1), metavar="MB", help="most memory to add for one image")
+    parser.add_argument("-t", "--tile", type=whole(1), help="side of a tile in pixels, without its halo (see bench)")
+    parser.add_argument(
+        "--max-memory",
+        type=whole(1),
+        metavar="MB",
+        help="for the network and its copies: the picture itself, decoded and denoised, comes on top",
+    )
     parser.add_argument("-b", "--batch", type=whole(1), help="tiles in a batch")
-    parser.add_argument("--threads", type=whole(1), metavar="N", help="threads to use (default: what this job may)")
+    parser.add_argument(
+        "--threads",
+        type=whole(1),
+        metavar="N",
+        help="threads to use (default: what bench found best, or what this job may)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,0 +1,209 @@
+"""What is cut because it is too much at once gives what the whole gives: bands of rows, halves of batches and tiles."""
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aeinfer import AEInfer, denoiser
+from aeinfer.batching import Job, Part
+from aeinfer.splitting import halved, in_bands
+from aeinfer.tiling import TilePlan, plan_tiles, plan_windows, split_rows
+
+
+def noise(shape: tuple[int, ...], dtype: str = "uint8") -> np.ndarray:
+    values = np.random.default_rng(0).random(shape, np.float32)
+    return values if dtype == "float32" else (values * 255).astype(dtype)
+
+
+# Bands
+
+
+plans = st.one_of(
+    st.builds(lambda h, w: plan_windows(h, w, window=8), st.integers(9, 90), st.integers(9, 40)),
+    st.builds(
+        lambda h, w, tile, halo: plan_tiles(h, w, tile=tile, halo=halo, stride=4),
+        st.integers(1, 90),
+        st.integers(1, 40),
+        st.integers(4, 20),
+        st.integers(0, 9),
+    ),
+)
+
+
+@given(plans, st.integers(1, 5))
+def test_bands_write_every_row_once_and_in_order(plan: TilePlan, rows: int) -> None:
+    height, width = plan.keep[:, 1].max(), plan.keep[:, 3].max()
+    written, end, tiles = np.zeros((height, width), int), 0, set()
+    for band in split_rows(plan, rows):
+        assert band.top <= end
+        assert (band.plan.positions[:, 0] >= 0).all()
+        assert band.top + (band.plan.positions[:, 0] + plan.height).max() == band.bottom
+        mine = np.zeros((height, width), int)
+        for y0, y1, x0, x1 in band.plan.keep:
+            mine[band.top + y0 : band.top + y1, x0:x1] += 1
+        assert not mine[:end].any()
+        assert not mine[band.end :].any()
+        assert (mine[end : band.end] > 0).all()
+        written, end = written + mine, band.end
+        tiles |= {(band.top + top, left) for top, left in band.plan.positions.tolist()}
+    assert end == height
+    assert tiles == set(map(tuple, plan.positions.tolist()))
+    if not plan.blended:
+        assert (written == 1).all()
+
+
+@given(plans, st.integers(1, 5))
+def test_a_band_in_place_reads_the_image_as_it_was(plan: TilePlan, rows: int) -> None:
+    height, width = int(plan.keep[:, 1].max()), int(plan.keep[:, 3].max())
+    image = noise((height, width, 1))
+    before, end = image.copy(), 0
+    for band, job in zip(split_rows(plan, rows), in_bands(Job(image, image, plan), rows, in_place=True), strict=True):
+        np.testing.assert_array_equal(job.image, before[band.top : band.bottom])
+        job.out[end - band.top : band.end - band.top] = 0  # written before the next is asked for
+        end = band.end
+    assert not image.any()
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("shape", [(61, 37), (61, 37, 3)])
+def test_blended_bands_change_no_bit(
+    tiny_window: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], in_place: bool
+) -> None:
+    image = noise(shape, "float32")
+    with AEInfer.load(tiny_window, threads=1) as ae:
+        whole = ae(image, strength=0.7)
+        monkeypatch.setattr(denoiser, "BLENDED_PIXELS", 37 * 12)  # three rows of windows
+        assert ae._band_rows(ae._plan(61, 37), 37) == 3
+        np.testing.assert_array_equal(ae(image, strength=0.7, out=image if in_place else None), whole)
+
+
+# Halves
+
+
+def test_a_batch_is_halved_and_then_its_tile() -> None:
+    image = noise((64, 64, 1))
+    plan = plan_tiles(64, 64, tile=16, halo=8, stride=4)
+    job = Job(image, image.copy(), plan)
+    both = [Part(job, 1, 3, slice(0, 2)), Part(job, 5, 6, slice(2, 3))]
+    batches = halved(both, halo=8, stride=4)
+    assert [[(part.first, part.last, part.rows) for part in batch] for batch in batches] == [
+        [(1, 2, slice(0, 1))],
+        [(2, 3, slice(0, 1)), (5, 6, slice(1, 2))],
+    ]
+    written = np.zeros((64, 64), int)
+    inner = halved(batches[0], halo=8, stride=4)
+    for (part,) in inner:
+        assert part.job.plan.height * part.job.plan.width < plan.height * plan.width
+        y0, y1, x0, x1 = part.job.plan.keep[part.first]
+        part.job.out[y0:y1, x0:x1] = 0
+        top, left = plan.positions[1]
+        written[top + y0 : top + y1, left + x0 : left + x1] += 1
+    y0, y1, x0, x1 = plan.keep[1]
+    assert (written[y0:y1, x0:x1] == 1).all()
+    assert written.sum() == (y1 - y0) * (x1 - x0)
+    assert not job.out[y0:y1, x0:x1].any()
+
+
+def test_the_smallest_tile_and_a_window_are_not_halved() -> None:
+    image = noise((24, 24, 1))
+    for plan in (plan_tiles(24, 24, tile=4, halo=8, stride=4), plan_windows(24, 24, window=8)):
+        assert halved([Part(Job(image, image, plan), 0, 1, slice(0, 1))], halo=8, stride=4) == []
+
+
+# Too little memory
+
+
+def short_of_memory(ae: AEInfer, most: int, after: int = 0) -> list[int]:
+    """Let the network fail for batches of more than `most` pixels, after so many runs; return all it was asked."""
+    asked: list[int] = []
+    run = ae._open_session().run
+
+    def failing(batch: np.ndarray) -> np.ndarray:
+        asked.append(batch.size // batch.shape[1])
+        if asked[-1] > most and len(asked) > after:
+            raise MemoryError
+        return run(batch)
+
+    ae._session.run = failing  # type: ignore
+    return asked
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("most", [160 * 160, 130 * 130, 90 * 90, 68 * 68])
+def test_too_little_memory_is_met_with_smaller_tiles(
+    tiny_model: Path, caplog: pytest.LogCaptureFixture, most: int, in_place: bool
+) -> None:
+    caplog.set_level(logging.INFO, "aeinfer")
+    image = noise((150, 230, 3))
+    with AEInfer.load(tiny_model, threads=1, tile=16) as small:
+        expected = small(image)
+    with AEInfer.load(tiny_model, threads=1) as ae:
+        asked = short_of_memory(ae, most)
+        for work in (image.copy(), image.copy()):
+            clean = ae(work, out=work if in_place else None)
+            np.testing.assert_array_equal(clean, expected)
+        failures = [pixels for pixels in asked if pixels > most]
+        asked.clear()
+        ae(image)
+    assert 1 <= len(failures) <= 8
+    assert max(asked) <= most, "what has failed once is not tried again"
+    assert [record.message for record in caplog.records] == [
+        f"not enough memory for {failures[0]} pixels in the network at once: going on in smaller tiles"
+    ]
+
+
+def test_memory_that_becomes_short_half_way_through_in_place(tiny_model: Path) -> None:
+    image = noise((230, 150, 3))
+    with AEInfer.load(tiny_model, threads=1, tile=32, batch=1) as ae:
+        expected = ae(image)
+        asked = short_of_memory(ae, 80 * 80, after=9)
+        np.testing.assert_array_equal(ae(image, out=image), expected)
+    assert len(asked) > 15
+
+
+def test_a_batch_of_windows_is_halved(tiny_window: Path) -> None:
+    images = noise((50, 8, 8))
+    with AEInfer.load(tiny_window, threads=1) as ae:
+        expected = ae.denoise_batch(images)
+        asked = short_of_memory(ae, 700)
+        np.testing.assert_allclose(ae.denoise_batch(images), expected, atol=1)
+    assert max(asked[2:]) <= 1600
+
+
+def test_memory_for_not_even_the_smallest_tile_is_an_error(tiny_model: Path) -> None:
+    with AEInfer.load(tiny_model, threads=1) as ae:
+        short_of_memory(ae, 60 * 60)  # a stride and two halos are 68
+        with pytest.raises(MemoryError):
+            ae(noise((150, 230, 3)))
+
+
+LIMITED = """
+import logging, resource, sys
+import numpy as np
+from aeinfer import AEInfer
+logging.basicConfig(level=logging.INFO)
+ae = AEInfer.load(sys.argv[1], threads=1, tile=2048)
+image = np.random.default_rng(0).integers(0, 256, (2048, 2048, 3), np.uint8)
+out, used = np.zeros_like(image), int(open("/proc/self/status").read().split("VmData:")[1].split()[0]) * 1024
+ae.warmup((64, 64, 3))
+resource.setrlimit(resource.RLIMIT_DATA, (used + (150 << 20), resource.RLIM_INFINITY))
+ae(image, out=out)
+resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print((out == AEInfer.load(sys.argv[1], threads=1, tile=256)(image)).all())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory is Linux's")
+def test_a_limited_process_goes_on_in_smaller_tiles(tiny_model: Path) -> None:
+    command = [sys.executable, "-c", LIMITED, str(tiny_model)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "True\n", done.stderr
+    assert "going on in smaller tiles" in done.stderr

@@ -5,10 +5,9 @@ that is not installed, or does not take the network, is a row that says so.
 """
 
 import argparse
-import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
-from importlib import metadata
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,9 @@ from numpy.typing import NDArray
 
 from benchmarks import results
 from benchmarks.bench_models import scene
-from benchmarks.engines import DEFAULTS, ENGINES, OURS, Run, Tensor, UnavailableError
+from benchmarks.engines import DEFAULTS, ENGINES, MODULES, OURS, Run, Tensor, UnavailableError
 from benchmarks.goals import at_least
-from benchmarks.packaged import color_models, fingerprint
+from benchmarks.packaged import color_models, fingerprint, model_files
 from benchmarks.timing import interleaved_seconds
 
 THREADS = (1, 2)
@@ -27,7 +26,6 @@ GOAL = 0.97
 TOLERANCE = 1e-3  # the largest difference, fp32
 MEAN_TOLERANCE = 1 / 255  # int8: a rounding may fall either way in each layer, and no two engines agree in all
 PAUSE = 0.1  # seconds before each call: onnxruntime's threads go on spinning after a run, on the next engine's core
-PACKAGES = ("onnxruntime", "openvino", "ncnn", "pnnx", "opencv-python-headless", "torch")
 
 
 def laid_out() -> Tensor:
@@ -67,8 +65,8 @@ def measure(method: str, path: Path, engines: list[str], rounds: int) -> list[re
     """One row an engine: milliseconds, and its speed relative to ours, at each of THREADS; or why there is none."""
     batch = laid_out()
     ours = ENGINES[OURS](path, 1, batch)(batch)
-    facts = {"model": method, "fingerprint": fingerprint(path.read_bytes())}
-    rows = {engine: {"engine": engine, **facts} for engine in engines}
+    facts = {"method": method, "fingerprint": fingerprint(path.read_bytes())}
+    rows: dict[str, results.Row] = {engine: {"engine": engine, **facts} for engine in engines}
     for threads in THREADS:
         calls: dict[str, Run] = {}
         for engine in engines:
@@ -79,6 +77,7 @@ def measure(method: str, path: Path, engines: list[str], rounds: int) -> list[re
         timed = {engine: partial(run, batch) for engine, run in calls.items()}
         seconds = interleaved_seconds(timed, rounds, pause=PAUSE)
         for engine in calls:
+            rows[engine]["version"] = import_module(MODULES[engine]).__version__
             rows[engine][f"ms_{threads}"] = round(float(np.median(seconds[engine])) * 1000, 1)
             rows[engine][f"ratio_{threads}"] = round(relative_speed(seconds, engine, OURS), 3)
     return list(rows.values())
@@ -89,18 +88,7 @@ def goals() -> Iterator[results.Row]:
     for method, path in color_models().items():
         row = measure(method, path, [OURS, DEFAULTS], ROUNDS)[1]
         slowest = 1 / max(row[f"ratio_{threads}"] for threads in THREADS)
-        yield at_least(f"our session over onnxruntime's defaults, {method}", slowest, GOAL)
-
-
-def versions() -> dict[str, str]:
-    """The versions of the engines that are installed."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            print(f"{package} is not installed", file=sys.stderr)
-    return found
+        yield at_least(f"speed of our session over onnxruntime's defaults, {method}", slowest, GOAL)
 
 
 def main() -> None:
@@ -108,13 +96,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of which the median counts [{ROUNDS}]")
     parser.add_argument("--models", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
     args = parser.parse_args()
-    rows = [
-        row
-        for method, path in color_models().items()
-        if any(text in method for text in args.models)
-        for row in measure(method, path, list(ENGINES), args.rounds)
-    ]
-    results.save("session", [*rows, {"versions": versions()}])
+    for method, path in color_models().items():
+        if any(text in method for text in args.models):
+            rows = measure(method, path, list(ENGINES), args.rounds)
+            for row in rows:
+                results.show(row)
+            results.merge("session", rows, ("method", "engine"), model_files(), of_this_machine=True)
 
 
 if __name__ == "__main__":

@@ -134,3 +134,12 @@ ENGINES: dict[str, Engine] = {
     "torch eager": torch_eager,
     "torch.compile": torch_compile,
 }
+MODULES = {
+    OURS: "onnxruntime",
+    DEFAULTS: "onnxruntime",
+    "OpenVINO": "openvino",
+    "ncnn": "ncnn",
+    "cv2.dnn": "cv2",
+    "torch eager": "torch",
+    "torch.compile": "torch",
+}

@@ -152,6 +152,64 @@ def endurance(_model: str) -> str:
     return markdown(header, body) + machine("endurance")
 
 
+def goals(_model: str) -> str:
+    """Every goal of the runtime, those that fall short as well."""
+    rows = results.load("goals")["rows"]
+    body = [
+        [
+            row["what"],
+            f"{row['figure']:g} {row['unit']}",
+            f"{row['goal']} {row['unit']}",
+            "yes" if row["holds"] else "no",
+        ]
+        for row in rows
+    ]
+    return markdown(["goal", "measured", "wanted", "holds"], body) + machine("goals")
+
+
+def session(model: str) -> str:
+    """Engines side by side on the same network; one that has no figure says why, below."""
+    rows = [row for row in results.load("session")["rows"] if model in ("", row["method"].rpartition(" ")[0])]
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    cells: dict[str, dict[str, str]] = {}
+    versions, reasons = {}, []
+    for row in rows:
+        told = ""
+        if "unavailable" in row:
+            reasons.append(f"{row['engine']}, {row['method']}: {row['unavailable'].rstrip('.')}.")
+        else:
+            versions[row["engine"]] = row["version"]
+            told = " / ".join(f"{row[f'ms_{n}']:.1f}" for n in (1, 2))
+            told += f" ({' / '.join(format(row[f'ratio_{n}'], '.2f') for n in (1, 2))})"
+        cells.setdefault(row["engine"], {})[row["method"]] = told
+    body = [
+        [f"{engine} {versions[engine]}" if engine in versions else engine, *(each.get(m, "") for m in methods)]
+        for engine, each in cells.items()
+    ]
+    text = "\n\nMilliseconds at one / two threads, and in brackets the speed relative to aeinfer's session. "
+    return markdown(["one 768x512 image", *methods], body) + text + " ".join(reasons) + machine("session")
+
+
+def denoise(_model: str) -> str:
+    """What denoise takes beyond the bare network, and how the plain way compares."""
+    found: dict[tuple[str, str], list[results.Row]] = {}
+    for row in results.load("denoise")["rows"]:
+        found.setdefault((row["method"], row["input"]), []).append(row)
+    columns = {"ms": ".1f", "over_bare": ".3f", "over_plain": ".2f"}
+    body = [
+        [method, given, *(" / ".join(format(row[key], form) for row in rows) for key, form in columns.items())]
+        for (method, given), rows in found.items()
+    ]
+    header = [
+        "1 / 2 threads",
+        "input",
+        "denoise, ms",
+        "times the bare network",
+        "plain numpy + onnxruntime takes times",
+    ]
+    return markdown(header, body) + machine("denoise")
+
+
 TABLES: dict[str, Callable[[str], str]] = {
     "quality": quality,
     "camera": camera,
@@ -160,6 +218,9 @@ TABLES: dict[str, Callable[[str], str]] = {
     "memory": memory,
     "faults": faults,
     "endurance": endurance,
+    "goals": goals,
+    "session": session,
+    "denoise": denoise,
 }
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from aeinfer.atomic import clear_parts
 from aeinfer.cli.console import ExitCode, Progress, complain, say, say_json
 from aeinfer.cli.interrupt import Stop
-from aeinfer.cli.job import Run, Tally, Worker, do_job, skip_job
+from aeinfer.cli.job import Run, Tally, Worker
 from aeinfer.cli.manifest import read_manifest
+from aeinfer.cli.overlap import do_jobs
 from aeinfer.cli.pipe import is_pipe, pipe
 from aeinfer.cli.watch import check_watch, watch
 from aeinfer.errors import InputError
@@ -20,6 +21,7 @@ from aeinfer.folder import Plan, parse_shard, plan
 from aeinfer.formats import FORMATS
 from aeinfer.image import quiet_opencv
 from aeinfer.report import Entry, Report
+from aeinfer.session import thread_count
 
 __all__ = ["process"]
 
@@ -133,18 +135,19 @@ def _preview(args: argparse.Namespace, work: Plan) -> ExitCode:
 
 def _loop(run: Run, work: Plan, worker: Worker) -> None:
     args, tally = run.args, run.tally
+    threads = getattr(args, "threads", None) or thread_count()
     with Progress(work.pending, wanted=not (args.quiet or args.no_progress)) as progress:
         done = 0
-        for job in work.jobs:
-            if args.fail_fast and tally.errors:
-                return
-            entry = skip_job(job) if job.action == "skip" else do_job(run, job, worker)
-            done += job.action != "skip"
+
+        def note(entry: Entry) -> None:
+            nonlocal done
+            done += entry.status != "skipped"
             if entry.error is not None or args.verbose:
                 progress.clear()
             run.note(entry)
             progress.show(done, tally.megapixels)
-            run.stop.release()
+
+        do_jobs(run, work.jobs, worker, threads, note)
 
 
 def _summarize(args: argparse.Namespace, work: Plan, tally: Tally, seconds: float) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from aeinfer.cli.console import complain
 from aeinfer.cli.interrupt import Stop
@@ -15,7 +16,7 @@ from aeinfer.image import MAX_PIXELS, carried_metadata, read_pages, write_pages
 from aeinfer.picture import Picture, Pixels, upright
 from aeinfer.report import Entry, Report
 
-__all__ = ["Run", "Tally", "Worker", "do_job", "skip_job"]
+__all__ = ["File", "Run", "Tally", "Worker", "do_job", "skip_job"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,111 @@ class Run:
             complain(f"{entry.status}: {entry.source} -> {entry.target}{took}")
 
 
+class File:
+    """One file on its way: `read`, `change` and `write`, in this order, each in whatever thread.
+
+    Where a step fails those after it do nothing; what would fail every file is raised. The steps of a file that is to
+    be skipped do nothing.
+
+    Attributes
+    ----------
+    error : str or None
+        Why a step failed.
+    may_try_again : bool
+        A step failed, and was not tried `again`.
+    is_to_do : bool
+        There is a next step, which does something.
+    bytes : int
+        Size of the pixels that were read, 0 before.
+    """
+
+    def __init__(self, run: Run, job: Job, worker: Worker) -> None:
+        self.job, self._run, self._worker = job, run, worker
+        self.error: str | None = None
+        self.bytes = 0
+        self._noisy: list[Picture] = []
+        self._clean: list[Picture] = []
+        self._lost: set[str] = set()
+        self._pixels = 0
+        self._seconds = 0.0
+        self._step: Callable[[File], None] = (
+            File._read
+        )  # no bound method: pixels in a circle of references would wait for the collector
+        self._tries = 1
+
+    def read(self) -> None:
+        """Read all pages."""
+        self._take(File._read)
+
+    def change(self) -> None:
+        """Change the pixels, page by page."""
+        self._take(File._change)
+
+    def write(self) -> None:
+        """Write the result, whole or not at all, and let go of it."""
+        self._take(File._write)
+
+    def again(self) -> None:
+        """Take the step that failed once more, for good."""
+        self.error, self._tries = None, self._tries + 1
+        self._take(self._step)
+
+    @property
+    def may_try_again(self) -> bool:
+        return self.error is not None and self._tries == 1
+
+    @property
+    def is_to_do(self) -> bool:
+        return self.job.action != "skip" and self.error is None
+
+    def finish(self) -> Entry:
+        """Add to the job's tally what only a file that is done knows, and return what is to be said of it."""
+        if self.job.action == "skip":
+            return skip_job(self.job)
+        if self.error is None:
+            self._run.tally.not_carried |= self._lost
+            self._run.tally.megapixels += self._pixels / 1e6
+        names, worker = (str(self.job.source), str(self.job.target)), self._worker
+        status: Literal["failed", "written"] = "written" if self.error is None else "failed"
+        return Entry(*names, status, round(self._seconds * 1000, 3), self.error, worker.provider, worker.model)
+
+    def _take(self, step: "Callable[[File], None]") -> None:
+        if not self.is_to_do:
+            return
+        if step != self._step:
+            self._step, self._tries = step, 1
+        began = time.perf_counter()
+        try:
+            step(self)
+        except (ImageReadError, ImageWriteError) as failure:  # their messages name the file
+            self.error = str(failure)
+        except InputError as failure:
+            self.error = f"{self.job.source}: {failure}"
+        except MemoryError:
+            self.error = f"{self.job.source}: not enough memory; give a smaller --tile or a --max-memory"
+        self._seconds += time.perf_counter() - began
+
+    def _read(self) -> None:
+        _check_place(self.job.target)
+        args = self._run.args
+        pages = read_pages(self.job.source, max_pixels=args.max_pixels or MAX_PIXELS)
+        self._noisy = [_with_metadata(args.metadata, page, self.job) for page in pages]
+        self.bytes = sum(page.pixels.nbytes for page in self._noisy)
+
+    def _change(self) -> None:
+        while self._noisy:
+            page = self._noisy[0]
+            self._clean.append(replace(page, pixels=self._worker.change(page.pixels, self.job)))
+            del self._noisy[0], page  # memory for the next
+
+    def _write(self) -> None:
+        lost = write_pages(self.job.target, self._clean, quality=self._run.args.quality)
+        if self._run.args.metadata == "keep":
+            self._lost = set(lost.union(*(page.lost for page in self._clean)))
+        self._pixels = sum(page.pixels.shape[0] * page.pixels.shape[1] for page in self._clean)
+        self._clean.clear()
+
+
 def skip_job(job: Job) -> Entry:
     """Return what is to be said of a file that is skipped."""
     return Entry(str(job.source), str(job.target), "skipped")
@@ -78,33 +184,12 @@ def do_job(run: Run, job: Job, worker: Worker) -> Entry:
 
     A signal that comes once the result is being written waits until the caller calls `run.stop.release`.
     """
-    began = time.perf_counter()
-    error = None
-    try:
-        _change_file(run, job, worker)
-    except (ImageReadError, ImageWriteError) as failure:  # their messages name the file
-        error = str(failure)
-    except InputError as failure:
-        error = f"{job.source}: {failure}"
-    except MemoryError:
-        error = f"{job.source}: not enough memory; give a smaller --tile or a --max-memory"
+    file = File(run, job, worker)
+    file.read()
+    file.change()
     run.stop.hold()
-    milliseconds = round((time.perf_counter() - began) * 1000, 3)
-    names = str(job.source), str(job.target)
-    return Entry(*names, "failed" if error else "written", milliseconds, error, worker.provider, worker.model)
-
-
-def _change_file(run: Run, job: Job, worker: Worker) -> None:
-    _check_place(job.target)
-    pages: list[Picture] = []
-    for page in read_pages(job.source, max_pixels=run.args.max_pixels or MAX_PIXELS):
-        kept = _with_metadata(run.args.metadata, page, job)
-        pages.append(replace(kept, pixels=worker.change(kept.pixels, job)))
-    run.stop.hold()
-    lost = write_pages(job.target, pages, quality=run.args.quality)
-    if run.args.metadata == "keep":
-        run.tally.not_carried |= lost.union(*(page.lost for page in pages))
-    run.tally.megapixels += sum(page.pixels.shape[0] * page.pixels.shape[1] for page in pages) / 1e6
+    file.write()
+    return file.finish()
 
 
 def _check_place(target: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +11,7 @@ import numpy as np
 import pytest
 
 from aeinfer import atomic, cli
-from aeinfer.cli import job
-from aeinfer.image import read_image, write_image
+from aeinfer.image import write_image
 
 pytest.importorskip("cv2")
 ROOT = Path(__file__).parents[2]
@@ -79,40 +77,6 @@ def test_a_part_taken_away_too_early_is_written_again(tmp_path: Path, monkeypatc
     assert len(set(parts)) == 3
     assert not atomic.ignores_case(tmp_path) or sys.platform in ("darwin", "win32")
     assert names(tmp_path) == ["a.bin"]
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("moment", ["read_pages", "write_pages"])
-def test_a_signal_drops_the_file_in_hand_or_finishes_its_writing(
-    number: int,
-    code: int,
-    moment: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    make(Path("in"), 3)
-    original, calls = getattr(job, moment), []
-
-    def signalled(path: Path, *rest: Any, **options: Any) -> Any:
-        calls.append(path)
-        if len(calls) == 2:
-            os.kill(os.getpid(), number)
-        return original(path, *rest, **options)
-
-    monkeypatch.setattr(job, moment, signalled)
-    before = signal.getsignal(number)
-    assert cli.main(["noise", "in", "-o", "out", "--sigma", "1", "--report", "r.jsonl"]) == code
-    assert signal.getsignal(number) is before
-    kept = ["0.png", "1.png"] if moment == "write_pages" else ["0.png"]
-    assert names("out") == kept
-    assert len(Path("r.jsonl").read_text().splitlines()) == len(kept)
-    output = capsys.readouterr()
-    assert output.err == "aeinfer: interrupted\n"
-    assert output.out.startswith(f"{len(kept)} written, 0 skipped, 0 failed, {3 - len(kept)} not tried: out")
-    for name in kept:
-        read_image(Path("out", name))
 
 
 def test_ctrl_c_while_a_command_is_imported(

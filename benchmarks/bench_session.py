@@ -77,7 +77,7 @@ def measure(method: str, path: Path, engines: list[str], rounds: int) -> list[re
         timed = {engine: partial(run, batch) for engine, run in calls.items()}
         seconds = interleaved_seconds(timed, rounds, pause=PAUSE)
         for engine in calls:
-            rows[engine]["version"] = import_module(MODULES[engine]).__version__
+            rows[engine]["version"] = import_module(MODULES[engine]).__version__.partition("-")[0]
             rows[engine][f"ms_{threads}"] = round(float(np.median(seconds[engine])) * 1000, 1)
             rows[engine][f"ratio_{threads}"] = round(relative_speed(seconds, engine, OURS), 3)
     return list(rows.values())

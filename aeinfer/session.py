@@ -49,6 +49,8 @@ class Session:
         Used as they are instead of aeinfer's own.
     fingerprint : str or None
         The content's, where it is known already.
+    spinning : bool or None
+        Whether threads keep their cores while they wait; None does but on ARM.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class Session:
         threads: int | None = None,
         options: Any = None,
         fingerprint: str | None = None,
+        spinning: bool | None = None,
     ) -> None:
         ort = _onnxruntime()
         self._errors = _onnxruntime_errors(ort)
@@ -75,7 +78,7 @@ class Session:
         try:
             self._session = ort.InferenceSession(
                 content,
-                _session_options(ort, threads, exact=NEVER_SATURATES not in content) if options is None else options,
+                options or _session_options(ort, threads, exact=NEVER_SATURATES not in content, spinning=spinning),
                 providers=providers,
                 enable_fallback=len(providers) > 1,  # it prints, and loads the same again where there is one
             )
@@ -210,7 +213,7 @@ def _onnxruntime_errors(ort: Any) -> tuple[type[Exception], ...]:
     return tuple(v for v in vars(state).values() if isinstance(v, type) and issubclass(v, Exception))
 
 
-def _session_options(ort: Any, threads: int | None, *, exact: bool) -> Any:
+def _session_options(ort: Any, threads: int | None, *, exact: bool, spinning: bool | None) -> Any:
     """aeinfer's own options; `exact` asks for int8 products that cannot saturate, whatever the weights."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or thread_count()
@@ -219,7 +222,9 @@ def _session_options(ort: Any, threads: int | None, *, exact: bool) -> Any:
     options.enable_mem_pattern = False  # a plan per input size: it only grows where sizes vary
     if exact:  # u8 x s8 products saturate on AVX2 otherwise: this makes int8 the same bits there as on ARM, slowly
         options.add_session_config_entry("session.x64quantprecision", "1")
-    if platform.machine() in ("aarch64", "armv7l"):  # small boards: waiting threads cost heat and battery
+    if spinning is None:  # small boards: waiting threads cost heat and battery
+        spinning = platform.machine() not in ("aarch64", "armv7l")
+    if not spinning:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 

@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
             tile=args.tile,
             batch=args.batch,
             max_memory_mb=args.max_memory,
+            spinning=False,  # decoders and encoders want the cores that the network's threads wait on
         ) as model:
             if args.verbose:
                 complain(f"model {model.info.name} on {model.provider}")

@@ -97,6 +97,20 @@ def test_the_network_gets_the_threads(four_cpus: Path, tiny_model: Path) -> None
         assert options.get_session_config_entry("session.x64quantprecision") == "1"
 
 
+@pytest.mark.parametrize(("machine", "spins"), [("x86_64", True), ("aarch64", False)])
+def test_waiting_threads_spin_as_asked_or_but_on_arm(
+    machine: str, spins: bool, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    for asked in (None, True, False):
+        options = Session(tiny_model.read_bytes(), "tiny", spinning=asked)._session.get_session_options()
+        if spins if asked is None else asked:
+            with pytest.raises(RuntimeError, match="allow_spinning"):
+                options.get_session_config_entry("session.intra_op.allow_spinning")
+        else:
+            assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
 def test_int8_that_cannot_saturate_takes_the_fast_products(tiny_model: Path) -> None:
     """The fact is read from the bytes, as options are needed before onnxruntime tells the metadata."""
     key, value = b"aeinfer.saturates", b"false"

@@ -82,7 +82,7 @@ def _torch_network(path: Path) -> Any:
     from train.models import MODELS
 
     if path.name.endswith(".int8.onnx"):
-        raise UnavailableError("has no kernels for it as exported")
+        raise UnavailableError("the 8-bit weights are there in ONNX's form alone")
     weights = {each.name: torch.from_numpy(to_array(each).copy()) for each in onnx.load(path).graph.initializer}
     network = MODELS[path.stem]()
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
@@ -101,8 +101,6 @@ def ncnn(path: Path, threads: int, batch: Tensor) -> Run:
     import ncnn
     import pnnx
 
-    if path.name.endswith(".int8.onnx"):
-        raise UnavailableError("its converter does not take QDQ graphs")
     net = ncnn.Net()
     net.opt.num_threads = threads
     with tempfile.TemporaryDirectory() as folder:
@@ -113,8 +111,9 @@ def ncnn(path: Path, threads: int, batch: Tensor) -> Run:
         converted = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if converted.returncode or not file.with_suffix(".ncnn.param").exists():
             raise UnavailableError(f"pnnx failed: {(converted.stderr or converted.stdout)[-200:].strip()}")
-        net.load_param(str(file.with_suffix(".ncnn.param")))
-        net.load_model(str(file.with_suffix(".ncnn.bin")))
+        graph, weights = (str(file.with_suffix(f".ncnn.{kind}")) for kind in ("param", "bin"))
+        if net.load_param(graph) or net.load_model(weights):
+            raise UnavailableError("does not load what pnnx makes of the file")
 
     def run(batch: Tensor) -> Tensor:
         with net.create_extractor() as extractor:

@@ -1,6 +1,9 @@
 """Jobs and batches: tiles of one image or of several share a run of the network; kernels move the pixels."""
 
+import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +14,12 @@ from aeinfer import kernels
 from aeinfer.errors import ModelError
 from aeinfer.tiling import TilePlan, blend_weights
 
-__all__ = ["Job", "Part", "fill_batches", "gather", "place"]
+__all__ = ["Job", "Part", "Scratch", "batch_shape", "fill_batches", "gather", "place"]
 
 Image = NDArray[Any]
 Tensor = NDArray[np.float32]
+
+KEPT_VALUES = 1 << 23  # 32 MB: a larger batch is given back, and takes so long that its pages do not matter
 
 
 @dataclass
@@ -67,9 +72,37 @@ def fill_batches(jobs: Iterable[Job], capacity: Callable[[TilePlan], int]) -> It
         yield parts
 
 
-def gather(parts: list[Part], channels: int) -> Tensor:
-    """Return the batch (B, C, T_h, T_w) of the parts' tiles."""
-    batch = np.empty((parts[-1].rows.stop, channels, *_size(parts[0].job)), np.float32)
+class Scratch:
+    """Memory for a batch that is used again: to be given fresh pages for each costs more than to fill them.
+
+    Threads may share one: who finds it taken allocates.
+    """
+
+    def __init__(self) -> None:
+        self._free: deque[Tensor] = deque(maxlen=1)
+
+    @contextmanager
+    def borrow(self, shape: tuple[int, ...]) -> Iterator[Tensor]:
+        """Lend an array of that shape, not cleared."""
+        size = math.prod(shape)
+        try:
+            flat = self._free.pop()
+        except IndexError:
+            flat = np.empty(0, np.float32)
+        if flat.size < size:
+            flat = np.empty(size, np.float32)
+        yield flat[:size].reshape(shape)
+        if flat.size <= KEPT_VALUES:
+            self._free.append(flat)
+
+
+def batch_shape(parts: list[Part], channels: int) -> tuple[int, ...]:
+    """(B, C, T_h, T_w) of the parts' batch."""
+    return (parts[-1].rows.stop, channels, *_size(parts[0].job))
+
+
+def gather(parts: list[Part], batch: Tensor) -> Tensor:
+    """Fill the batch (B, C, T_h, T_w) with the parts' tiles, and return it."""
     for part in parts:
         image, plan, tiles = part.job.image, part.job.plan, slice(part.first, part.last)
         scale = kernels.full_scale(image.dtype)
@@ -85,7 +118,7 @@ def place(parts: list[Part], result: Tensor, channels: int, strength: float) -> 
     ModelError
         The network gave another shape than it was given.
     """
-    expected = (parts[-1].rows.stop, channels, *_size(parts[0].job))
+    expected = batch_shape(parts, channels)
     if result.shape != expected:
         raise ModelError(f"expected the model's output to be like its input, {expected}, got the shape {result.shape}")
     for part in parts:

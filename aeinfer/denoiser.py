@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aeinfer import kernels, tuning
 from aeinfer.arrays import as_hwc, check_finite, output_for, overlap
-from aeinfer.batching import Job, Part, fill_batches, gather, place
+from aeinfer.batching import Job, Part, Scratch, batch_shape, fill_batches, gather, place
 from aeinfer.errors import InputError, ModelError
 from aeinfer.model_info import ModelInfo
 from aeinfer.models import packaged_models
@@ -78,6 +78,7 @@ class AEInfer:
         self.info: ModelInfo = self._session.info()
         self.provider: str = self._session.provider
         self.stats = Stats()
+        self._scratch = Scratch()
         self._batch_pixels = tuned.batch_pixels if tuned else BATCH_PIXELS
         self._short_of_memory = False
         self._tile, self._most_pixels = self._limits(settings["tile"] or (tuned.tile if tuned else None))
@@ -117,9 +118,10 @@ class AEInfer:
         batch : int, optional
             Tiles in one run of the network; by default as many as fill what is best for small ones.
         max_memory_mb : float, optional
-            Bound on what is added to the caller's own input and output: the network, its activations, and copies; tiles
-            and batches shrink to fit. Beyond it goes the copy of an image that is moved within its own memory, where
-            `out` overlaps it without being it.
+            Bound on what the process adds to the caller's own input and output: libraries, network, activations and
+            copies; tiles and batches shrink to fit. The libraries alone take some 150 MB once: of a bound that they
+            nearly fill, a third is used beside them. Beyond it goes the copy of an image whose `out` overlaps it
+            without being it.
         color : str
             "rgb" or "bgr": the order of the channels of three- and four-channel images.
         spinning : bool, optional
@@ -363,7 +365,8 @@ class AEInfer:
         smaller = cut() if pixels > self._most_pixels else []
         if not smaller:
             try:
-                place(parts, session.run(gather(parts, channels)), channels, strength)
+                with self._scratch.borrow(batch_shape(parts, channels)) as batch:
+                    place(parts, session.run(gather(parts, batch)), channels, strength)
                 return
             except MemoryError:
                 if not (smaller := cut()):
@@ -421,7 +424,8 @@ class AEInfer:
             return 1
         pixels, max_memory_mb = BLENDED_PIXELS, self._settings["max_memory_mb"]
         if max_memory_mb is not None:
-            pixels = min(pixels, pixels_for_memory(max_memory_mb, bytes_per_pixel=8 * self.info.channels))
+            cost, size = 8 * self.info.channels, len(self._content) / 1e6
+            pixels = min(pixels, pixels_for_memory(max_memory_mb, bytes_per_pixel=cost, model_mb=size))
         return max(1, pixels // (width * max(1, plan.height // 2)))
 
     def _capacity(self, plan: TilePlan) -> int:
@@ -436,10 +440,16 @@ class AEInfer:
         if max_memory_mb is None:
             return tile, sys.maxsize
         cost = info.bytes_per_pixel * (1 if info.tile is None else 2)  # the blended sum of windows takes the other half
+        size = len(self._content) / 1e6
         largest = tile_for_memory(
-            max_memory_mb, halo=halo, stride=stride, bytes_per_pixel=cost, bytes_per_row=bytes_per_row
+            max_memory_mb,
+            halo=halo,
+            stride=stride,
+            bytes_per_pixel=cost,
+            bytes_per_row=bytes_per_row,
+            model_mb=size,
         )
-        return min(tile, largest), pixels_for_memory(max_memory_mb, bytes_per_pixel=cost)
+        return min(tile, largest), pixels_for_memory(max_memory_mb, bytes_per_pixel=cost, model_mb=size)
 
     def _half(self, half: str) -> Session:
         self._open_session()

@@ -78,7 +78,8 @@ def from_float(values: Tensor, dtype: DTypeLike) -> Image:
 
 
 def load_loops() -> ModuleType | None:
-    """Return the compiled loops, imported now if they were not yet; None where numba is missing, which is logged once.
+    """Return the compiled loops, imported now if they were not yet; None where numba is missing, or
+    the memory for it, which is logged once.
 
     Called by itself once `NUMPY_PIXELS` were gathered; by those who would rather wait now, as a stream does.
     """
@@ -87,9 +88,10 @@ def load_loops() -> ModuleType | None:
         return None
     try:
         import aeinfer.loops as loops
-    except BackendMissingError as error:
+    except (BackendMissingError, MemoryError) as error:
         _loops_missing = True
-        logging.getLogger("aeinfer").warning("%s; until then numpy moves the pixels, ten times as slowly", error)
+        why = str(error) or "there is no memory for numba"
+        logging.getLogger("aeinfer").warning("%s; until then numpy moves the pixels, ten times as slowly", why)
         return None
     return loops
 

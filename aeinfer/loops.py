@@ -34,22 +34,38 @@ def gather(image: Memory, width: int, positions: Integers, bottoms: Integers, sc
     """
     divisor = np.float32(scale)
     order, channels = image.order, min(image.order.size, out.shape[1])
+    tall, wide = out.shape[2:]
+    planes = out.reshape(out.shape[0], out.shape[1], tall * wide)
     for b in range(positions.shape[0]):
         top, left = positions[b, 0], positions[b, 1]
-        inside = min(out.shape[3], width - left)
-        for y in range(out.shape[2]):
-            start = min(top + y, bottoms[b] - 1) * image.row_step + left * image.pixel_step
-            row = image.flat[start : start + (inside - 1) * image.pixel_step + order.size]
+        rows, inside = min(tall, bottoms[b] - top), min(wide, width - left)
+        # rows that follow one another in both are one long row
+        joined = rows if inside == wide and image.row_step == wide * image.pixel_step else 1
+        for y in range(0, rows, joined):
+            start, count, at = (top + y) * image.row_step + left * image.pixel_step, inside * joined, y * wide
+            line = image.flat[start : start + (count - 1) * image.pixel_step + order.size]
+            end = at + count
             if channels == 3 and image.pixel_step == 3:
-                _split(row, divisor, out[b, order[0], y], out[b, order[1], y], out[b, order[2], y])
+                first, second, third = planes[b, order[0]], planes[b, order[1]], planes[b, order[2]]
+                _split(line, divisor, first[at:end], second[at:end], third[at:end])
             else:
                 for k in range(order.size):
                     if order[k] < channels:
-                        _pick(row[k:], image.pixel_step, divisor, out[b, order[k], y, :inside])
-            for c in range(out.shape[1]):
-                if c >= channels:
-                    out[b, c, y, :inside] = out[b, channels - 1, y, :inside]
-                out[b, c, y, inside:] = out[b, c, y, inside - 1]
+                        _pick(line[k:], image.pixel_step, divisor, planes[b, order[k]][at:end])
+        _repeat_edges(out[b], channels, rows, inside)
+
+
+@jit
+def _repeat_edges(tile: Tensor, channels: int, rows: int, columns: int) -> None:
+    """Fill what lies beyond the last channel, column and row with copies of them."""
+    for c in range(tile.shape[0]):
+        if c >= channels:
+            tile[c, :rows, :columns] = tile[channels - 1, :rows, :columns]
+        if columns < tile.shape[2]:
+            for y in range(rows):
+                tile[c, y, columns:] = tile[c, y, columns - 1]
+        for y in range(rows, tile.shape[1]):
+            tile[c, y] = tile[c, rows - 1]
 
 
 @jit
@@ -83,30 +99,38 @@ def place(
     """
     factor, share = np.float32(scale), np.float32(strength)
     order, channels = out.order, out.order.size
-    averaged = np.empty(tiles.shape[3], np.float32)
+    wide = tiles.shape[3]
+    planes = tiles.reshape(tiles.shape[0], tiles.shape[1], tiles.shape[2] * wide)
+    averages = channels == 1 and tiles.shape[1] == 3
+    average = np.empty(planes.shape[2] if averages else 0, np.float32)
     for b in range(positions.shape[0]):
         top, left = positions[b, 0], positions[b, 1]
         y0, y1, x0, x1 = keep[b, 0], keep[b, 1], keep[b, 2], keep[b, 3]
-        first, last = x0 - left, x1 - left
-        for y in range(y0, y1):
-            start, size = y * out.row_step + x0 * out.pixel_step, (x1 - x0 - 1) * out.pixel_step + channels
-            row = out.flat[start : start + size]
+        # rows that follow one another in all three are one long row
+        follows = out.row_step == wide * out.pixel_step and source.row_step == wide * source.pixel_step
+        joined = y1 - y0 if x1 - x0 == wide and follows else 1
+        count = (x1 - x0) * joined
+        for y in range(y0, y1, joined):
+            at = (y - top) * wide + x0 - left
+            end = at + count
+            start = y * out.row_step + x0 * out.pixel_step
+            line = out.flat[start : start + (count - 1) * out.pixel_step + channels]
             if channels == 3 and out.pixel_step == 3 and share == np.float32(1):
-                planes = tiles[b, order[0], y - top], tiles[b, order[1], y - top], tiles[b, order[2], y - top]
-                _join(planes[0][first:last], planes[1][first:last], planes[2][first:last], factor, row)
+                first, second, third = planes[b, order[0]], planes[b, order[1]], planes[b, order[2]]
+                _join(first[at:end], second[at:end], third[at:end], factor, line)
                 continue
             for k in range(channels):
-                plane = tiles[b, order[k], y - top]
-                if channels == 1 and tiles.shape[1] == 3:
-                    _average(plane, tiles[b, 1, y - top], tiles[b, 2, y - top], averaged)
-                    plane = averaged
+                plane = planes[b, order[k]][at:end]
+                if averages:
+                    plane = average[:count]
+                    _average(planes[b, 0][at:end], planes[b, 1][at:end], planes[b, 2][at:end], plane)
                 if share == np.float32(1):
-                    _put(plane[first:last], factor, row[k:], out.pixel_step)
+                    _put(plane, factor, line[k:], out.pixel_step)
                 else:
                     lies = source.order[order[k]]  # forward or backward: either order is its own inverse
-                    begin = y * source.row_step + x0 * source.pixel_step + lies
-                    before = source.flat[begin : begin + (x1 - x0 - 1) * source.pixel_step + 1]
-                    _mix(plane[first:last], factor, before, source.pixel_step, share, row[k:], out.pixel_step)
+                    start = y * source.row_step + x0 * source.pixel_step + lies
+                    before = source.flat[start : start + (count - 1) * source.pixel_step + 1]
+                    _mix(plane, factor, before, source.pixel_step, share, line[k:], out.pixel_step)
 
 
 @jit

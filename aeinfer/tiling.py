@@ -27,7 +27,8 @@ __all__ = [
 
 Integers = NDArray[np.int64]
 
-BASE_MEMORY_MB = 40  # what a session holds before the first pixel
+LIBRARIES_MB = 150  # onnxruntime, numba and what it compiled: measured, once in a process
+MODEL_COPIES = 4  # times its file: the file, its parsed form and the weights laid out for the processor
 DEFAULT_MEMORY_MB = 400  # of activations, where the user sets no bound
 
 
@@ -192,19 +193,29 @@ def default_tile(*, halo: int, stride: int, bytes_per_pixel: int) -> int:
     return max(stride, min(max(16 * context, 512), most) // stride * stride)
 
 
-def pixels_for_memory(max_memory_mb: float, *, bytes_per_pixel: int) -> int:
+def pixels_for_memory(max_memory_mb: float, *, bytes_per_pixel: int, model_mb: float = 0.0) -> int:
     """Return how many pixels may be in the network at once.
+
+    The libraries and the model (its file is `model_mb`) are counted too, as far as they leave the network a third: a
+    bound that they alone exceed would otherwise allow nothing.
 
     Examples
     --------
-    >>> pixels_for_memory(300, bytes_per_pixel=400)
-    650000
+    >>> pixels_for_memory(300, bytes_per_pixel=400), pixels_for_memory(90, bytes_per_pixel=400)
+    (375000, 75000)
     """
-    return max(0, int((max_memory_mb - BASE_MEMORY_MB) * 1e6)) // bytes_per_pixel
+    fixed = min(LIBRARIES_MB + MODEL_COPIES * model_mb, 2 / 3 * max_memory_mb)
+    return int((max_memory_mb - fixed) * 1e6 + 0.5) // bytes_per_pixel
 
 
 def tile_for_memory(
-    max_memory_mb: float, *, halo: int, stride: int, bytes_per_pixel: int, bytes_per_row: int = 0
+    max_memory_mb: float,
+    *,
+    halo: int,
+    stride: int,
+    bytes_per_pixel: int,
+    bytes_per_row: int = 0,
+    model_mb: float = 0.0,
 ) -> int:
     """Return the largest kept side whose activations fit, and `bytes_per_row` for each of its rows, halo included.
 
@@ -216,15 +227,15 @@ def tile_for_memory(
     Examples
     --------
     >>> tile_for_memory(300, halo=32, stride=16, bytes_per_pixel=400)
-    736
+    544
     """
     context = 2 * _round_up(halo, stride)
-    pixels = pixels_for_memory(max_memory_mb, bytes_per_pixel=bytes_per_pixel)
+    pixels = pixels_for_memory(max_memory_mb, bytes_per_pixel=bytes_per_pixel, model_mb=model_mb)
     row = bytes_per_row / bytes_per_pixel / 2
     side = int(math.sqrt(row**2 + pixels) - row) - context  # of side**2 + 2 * row * side = pixels
     if side < stride:
-        least = (stride + context) ** 2 * bytes_per_pixel + (stride + context) * bytes_per_row
-        least = math.ceil(least / 1e6 + BASE_MEMORY_MB) + 1
+        network_mb = ((stride + context) ** 2 * bytes_per_pixel + (stride + context) * bytes_per_row) / 1e6
+        least = math.ceil(min(3 * network_mb, network_mb + LIBRARIES_MB + MODEL_COPIES * model_mb)) + 1
         raise InputError(f"max_memory_mb={max_memory_mb} is too small for this model: give at least {least}")
     return side // stride * stride
 

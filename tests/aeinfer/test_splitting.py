@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aeinfer import AEInfer, denoiser
+from aeinfer import AEInfer, denoiser, kernels
 from aeinfer.batching import Job, Part
 from aeinfer.splitting import halved, in_bands
 from aeinfer.tiling import TilePlan, plan_tiles, plan_windows, split_rows
@@ -184,13 +184,31 @@ def test_memory_for_not_even_the_smallest_tile_is_an_error(tiny_model: Path) -> 
             ae(noise((150, 230, 3)))
 
 
+def test_no_memory_for_numba_is_met_with_numpy(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Refused:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "aeinfer.loops":
+                raise MemoryError
+
+    monkeypatch.setattr(kernels, "_loops_missing", False)
+    monkeypatch.delattr(sys.modules["aeinfer"], "loops", raising=False)
+    monkeypatch.delitem(sys.modules, "aeinfer.loops", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Refused(), *sys.meta_path])
+    assert kernels.load_loops() is None
+    assert kernels.load_loops() is None
+    assert ["no memory for numba" in record.getMessage() for record in caplog.records] == [True]
+
+
 LIMITED = """
 import logging, resource, sys
 import numpy as np
-from aeinfer import AEInfer
+from aeinfer import AEInfer, kernels
 logging.basicConfig(level=logging.INFO)
 ae = AEInfer.load(sys.argv[1], threads=1, tile=2048)
 image = np.random.default_rng(0).integers(0, 256, (2048, 2048, 3), np.uint8)
+kernels.load_loops()
 out, used = np.zeros_like(image), int(open("/proc/self/status").read().split("VmData:")[1].split()[0]) * 1024
 ae.warmup((64, 64, 3))
 resource.setrlimit(resource.RLIMIT_DATA, (used + (150 << 20), resource.RLIM_INFINITY))

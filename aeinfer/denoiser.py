@@ -17,6 +17,7 @@ from aeinfer import kernels, tuning
 from aeinfer.arrays import as_hwc, check_finite, output_for, overlap
 from aeinfer.batching import Job, Part, Scratch, batch_shape, fill_batches, gather, place
 from aeinfer.errors import InputError, ModelError
+from aeinfer.forking import call_in_children
 from aeinfer.model_info import ModelInfo
 from aeinfer.models import packaged_models
 from aeinfer.session import Session, backend, fingerprint_of, read_model, thread_count
@@ -39,7 +40,8 @@ logger = logging.getLogger("aeinfer")
 class AEInfer:
     """A loaded denoiser; call it with an image.
 
-    Safe to use from many threads, and picklable: the session is rebuilt in the new process. Use `AEInfer.load`.
+    Safe to use from many threads, which share its own, and picklable: the session is rebuilt in the new process, as it
+    is after a fork. Use `AEInfer.load`.
 
     Attributes
     ----------
@@ -62,6 +64,7 @@ class AEInfer:
         self._content, self._name, self._path, self._settings = content, name, path, settings
         self._lock = threading.Lock()
         self._halves: dict[str, Session] = {}
+        call_in_children(self)
         tuned: tuning.Tuned | None = settings["tuned"]
         threads = settings["threads"] or (min(tuned.threads, thread_count()) if tuned else None)
         self._session: Session | None = Session(
@@ -125,8 +128,9 @@ class AEInfer:
         color : str
             "rgb" or "bgr": the order of the channels of three- and four-channel images.
         spinning : bool, optional
-            Whether the network's threads keep their cores while they wait for each other, which is a few percent faster
-            where nothing else wants them, and slower where something does; by default they do, but on ARM.
+            Whether the network's threads keep their cores while they wait, which is faster where nothing else wants
+            them, and slower where something does: True also between runs, which burns a core between the frames of a
+            stream; False never. By default within a run of the network and not after it, on ARM never.
         session_options : onnxruntime.SessionOptions, optional
             Used instead of aeinfer's own. Such an instance cannot be pickled.
 
@@ -316,6 +320,10 @@ class AEInfer:
         """Free the session; a later call raises InputError. Closing twice is harmless."""
         self._session = None
         self._halves.clear()
+
+    def after_fork(self) -> None:
+        """Make anew the lock that another thread may have held when the process forked."""
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self

@@ -27,6 +27,7 @@ ROOMS = {
     "denoiser": {
         "arrays",
         "batching",
+        "forking",
         "kernels",
         "model_info",
         "models",
@@ -49,7 +50,7 @@ ROOMS = {
     "damage": {"tiff_tags"},
     "exif": {"tiff_tags"},
     "resolution": {"tiff_tags"},
-    "session": {"model_info"},
+    "session": {"forking", "model_info"},
     "kernels": {"loops"},
     "loops": {"jit"},
     "noise": {"jit"},

@@ -1,0 +1,268 @@
+"""Threads and processes: one instance or several from many threads, forked, spawned and pickled; nothing hangs.
+
+Whatever may hang runs in a process of its own that is killed after a minute.
+"""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import aeinfer
+from aeinfer import AEInfer
+from aeinfer.errors import ProviderUnavailableError
+from aeinfer.forking import call_in_children
+from aeinfer.session import Session
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+counts_threads = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the threads are counted in /proc")
+
+PATIENCE = 60
+
+
+def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def run_python(program: str, *arguments: object) -> str:
+    """Run a program that may hang, and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", START + program, *map(str, arguments)],
+        cwd=Path(aeinfer.__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+START = """
+import os, sys, threading, warnings
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+import numpy as np
+from aeinfer import AEInfer
+
+warnings.filterwarnings("ignore", ".*multi-threaded", DeprecationWarning)  # said of every fork, from Python 3.12 on
+image = np.random.default_rng(0).integers(0, 256, (160, 210, 3), dtype=np.uint8)
+ae = AEInfer.load(sys.argv[1], threads=int(sys.argv[2]), tile=64)
+expected = ae(image)
+
+def right(*_):
+    return np.array_equal(ae(image), expected)
+
+def end_of(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+
+
+# Threads
+
+
+def test_several_instances_from_eight_threads(tiny_model: Path, tiny_grey: Path, tiny_window: Path) -> None:
+    images = [noise((40 + i, 97 - i, 3), i) for i in range(8)]
+    models = [AEInfer.load(path, threads=2, tile=16) for path in (tiny_model, tiny_grey, tiny_window)]
+    work = [(ae, image) for image in images for ae in models]
+    expected = [ae(image) for ae, image in work]
+    with ThreadPoolExecutor(8) as pool:
+        for clean, single in zip(pool.map(lambda pair: pair[0](pair[1]), work * 3), expected * 3, strict=True):
+            np.testing.assert_array_equal(clean, single)
+
+
+COUNT = """
+before = len(os.listdir("/proc/self/task"))
+others = [AEInfer.load(sys.argv[1], threads=3, tile=64) for _ in range(3)]
+loaded = len(os.listdir("/proc/self/task"))
+most = []
+def work(n):
+    others[n % 3](image)
+    most.append(len(os.listdir("/proc/self/task")))
+with ThreadPoolExecutor(8) as pool:
+    list(pool.map(work, range(48)))
+print(loaded - before, max(most) - loaded <= 8)
+for each in others:
+    each.close()
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+@counts_threads
+def test_an_instance_has_its_threads_once_whoever_calls(tiny_model: Path) -> None:
+    """Three instances of three threads, one of which is the caller, and eight callers: 6 + 8, not 3 * 3 * 8."""
+    assert run_python(COUNT, tiny_model, 2) == "6 True\n0\n"
+
+
+@pytest.mark.parametrize(
+    ("machine", "spinning", "entry"),
+    [
+        ("x86_64", None, ("session.force_spinning_stop", "1")),
+        ("aarch64", None, ("session.intra_op.allow_spinning", "0")),
+        ("x86_64", False, ("session.intra_op.allow_spinning", "0")),
+        ("aarch64", True, None),
+    ],
+)
+def test_threads_spin_where_it_was_asked_for(
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    machine: str,
+    spinning: bool | None,
+    entry: tuple[str, str] | None,
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    options = AEInfer.load(tiny_model, threads=2, spinning=spinning)._session._session.get_session_options()
+    for key in ("session.force_spinning_stop", "session.intra_op.allow_spinning"):
+        if entry and entry[0] == key:
+            assert options.get_session_config_entry(key) == entry[1]
+        else:
+            with pytest.raises(RuntimeError, match="does not have configuration"):
+                options.get_session_config_entry(key)
+
+
+IDLE = """
+import time
+before = time.process_time()
+time.sleep(0.3)
+print(time.process_time() - before < 0.15)
+"""
+
+
+def test_threads_sleep_between_runs(tiny_model: Path) -> None:
+    """One thread that spins on would take the whole time."""
+    assert run_python(IDLE, tiny_model, 2) == "True\n"
+
+
+# Fork
+
+
+FORK = """
+child = os.fork()
+if not child:
+    if sys.argv[3] == "works":
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(right, range(16)))
+    elif sys.argv[3] == "frees":
+        del ae
+    sys.exit()
+print(end_of(child), right())
+"""
+
+
+@forks
+@pytest.mark.parametrize("deed", ["works", "frees", "nothing"])
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_a_fork_after_a_run(tiny_model: Path, threads: int, deed: str) -> None:
+    """Python ends in the child as it does anywhere: it frees what is left."""
+    assert run_python(FORK, tiny_model, threads, deed) == "0 True\n"
+
+
+FORK_BUSY = """
+stop = threading.Event()
+def work():
+    while not stop.is_set():
+        ae(image)
+workers = [threading.Thread(target=work) for _ in range(4)]
+for worker in workers:
+    worker.start()
+ends = []
+for _ in range(5):
+    child = os.fork()
+    if not child:
+        os._exit(0 if right() else 1)
+    ends.append(end_of(child))
+stop.set()
+for worker in workers:
+    worker.join()
+print(ends, right())
+"""
+
+
+@forks
+def test_a_fork_while_other_threads_work(tiny_model: Path) -> None:
+    assert run_python(FORK_BUSY, tiny_model, 2) == "[0, 0, 0, 0, 0] True\n"
+
+
+LOCKED = """
+with ae._lock:  # as another thread may hold it
+    child = os.fork()
+    if not child:
+        os._exit(0 if right() else 1)
+print(end_of(child))
+"""
+
+
+@forks
+def test_a_lock_that_was_held_at_the_fork(tiny_model: Path) -> None:
+    assert run_python(LOCKED, tiny_model, 2) == "0\n"
+
+
+GRANDCHILD = """
+child = os.fork()
+if not child:
+    assert right()
+    grandchild = os.fork()
+    sys.exit(end_of(grandchild) if grandchild else not right())
+print(end_of(child), right())
+"""
+
+
+@forks
+def test_a_fork_of_a_fork(tiny_model: Path) -> None:
+    assert run_python(GRANDCHILD, tiny_model, 2) == "0 True\n"
+
+
+POOLS = """
+with get_context("fork").Pool(2) as pool:
+    print(pool.map(right, range(4)))
+with ProcessPoolExecutor(2, get_context("fork")) as pool:
+    print(list(pool.map(right, range(4))))
+    print(np.array_equal(pool.submit(ae, image).result(), expected))
+print(right())
+"""
+
+
+@forks
+def test_pools_of_forked_processes(tiny_model: Path) -> None:
+    assert run_python(POOLS, tiny_model, 2) == f"{[True] * 4}\n{[True] * 4}\nTrue\nTrue\n"
+
+
+def test_a_pickled_instance_in_a_pool_of_spawned_processes(tiny_model: Path) -> None:
+    image = noise((60, 70, 3))
+    with AEInfer.load(tiny_model, threads=2, tile=16) as ae, ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        expected = ae(image)
+        for clean in [pool.submit(ae, image) for _ in range(4)]:
+            np.testing.assert_array_equal(clean.result(timeout=PATIENCE), expected)
+
+
+def test_a_device_that_does_not_survive_a_fork_says_so(tiny_model: Path) -> None:
+    session = Session(tiny_model.read_bytes(), "tiny", threads=1)
+    session.provider = "CUDAExecutionProvider"
+    session.after_fork()
+    with pytest.raises(ProviderUnavailableError, match=r"does not work in a forked process: .*'spawn'"):
+        session.run(np.zeros((1, 3, 16, 16), np.float32))
+
+
+@forks
+def test_only_what_lives_is_called_in_a_child() -> None:
+    """Told through the exit code of a child, so that this process stays as it is."""
+
+    class Counted:
+        calls = 0
+
+        def after_fork(self) -> None:
+            Counted.calls += 1
+
+    kept, gone = Counted(), Counted()
+    call_in_children(kept)
+    call_in_children(gone)
+    del gone
+    child = os.fork()
+    if not child:
+        os._exit(10 + Counted.calls)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 11
+    assert (kept.calls, Counted.calls) == (0, 0)

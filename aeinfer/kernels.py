@@ -78,10 +78,10 @@ def from_float(values: Tensor, dtype: DTypeLike) -> Image:
 
 
 def load_loops() -> ModuleType | None:
-    """Return the compiled loops, imported now if they were not yet; None where numba is missing, or
-    the memory for it, which is logged once.
+    """Return the compiled loops, imported now if they were not yet; None without numba or the memory for it.
 
-    Called by itself once `NUMPY_PIXELS` were gathered; by those who would rather wait now, as a stream does.
+    The lack is logged once. Called by itself once `NUMPY_PIXELS` were gathered; by those who would rather wait now, as
+    a stream does.
     """
     global _loops_missing
     if _loops_missing:

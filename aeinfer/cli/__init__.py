@@ -26,6 +26,7 @@ COMMANDS = {
     "formats": "list the image formats that this install reads and writes",
     "models": "list the models that come with aeinfer",
     "info": "show what a model file says of itself",
+    "warmup": "compile the kernels and run models once, ahead of the first image",
     "bench": "measure which precision, threads, tile and batch are best on this machine, and remember them",
 }
 

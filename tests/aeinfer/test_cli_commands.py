@@ -4,10 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
-from aeinfer import cli
+from aeinfer import AEInfer, cli, loops
 from aeinfer.image import read_image, write_image
 
 pytest.importorskip("cv2")
@@ -119,3 +120,29 @@ def test_models_lists_what_is_packaged(
     assert "int8 5 KB" in capsys.readouterr().out
     monkeypatch.setattr(models, "packaged_models", dict)
     assert cli.main(["models"]) == 5
+
+
+@pytest.mark.parametrize("model", ["tiny.onnx", "tiny_window.onnx"])
+def test_warmup_runs_a_model_and_says_where_kernels_are_kept(
+    capsys: pytest.CaptureFixture[str], tiny_model: Path, model: str
+) -> None:
+    assert cli.main(["warmup", "-m", str(tiny_model.with_name(model)), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [each["precision"] for each in told["models"]] == ["fp32"]
+    assert told["kernels"] is None or Path(told["kernels"]).is_dir()
+
+
+def test_warmup_compiles_what_images_of_every_dtype_need(tiny_model: Path) -> None:
+    assert cli.main(["warmup", "-m", str(tiny_model), str(tiny_model.with_name("tiny_window.onnx"))]) == 0
+    if numba.config.DISABLE_JIT:
+        return
+    compiled = [len(kernel.signatures) for kernel in (loops.gather, loops.place, loops.blend)]
+    with AEInfer.load(tiny_model, threads=1) as model:
+        for dtype in ("uint8", "uint16", "float32"):
+            model(np.zeros((20, 30, 4), dtype), strength=0.5)
+            model(np.frombuffer(bytes(600 * np.dtype(dtype).itemsize), dtype).reshape(20, 30))
+    assert [len(kernel.signatures) for kernel in (loops.gather, loops.place, loops.blend)] == compiled
+
+
+def test_warmup_of_no_model_is_an_error() -> None:
+    assert cli.main(["warmup", "-m", "no-such-model"]) == 4

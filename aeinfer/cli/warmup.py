@@ -1,0 +1,75 @@
+"""`aeinfer warmup`: compiles all kernels and runs models once, ahead of the first image: for images of containers."""
+
+import argparse
+import time
+
+from aeinfer.cli.console import ExitCode, complain, say, say_json
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument(
+        "-m", "--model", nargs="+", metavar="MODEL", help="names or .onnx files (default: all that come with aeinfer)"
+    )
+    parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or tensorrt (default: auto)")
+    parser.add_argument("--json", action="store_true", help="print what was done as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compile what is not compiled yet, and run each model."""
+    from aeinfer.models import packaged_models
+
+    began = time.perf_counter()
+    models = [_run_model(name, args.device) for name in args.model or sorted(packaged_models())]
+    _make_noise()
+    kept_in = _kept_in()
+    if kept_in is None:
+        complain("the compiled kernels are not kept: no cache folder is writable; NUMBA_CACHE_DIR names another")
+    if args.json:
+        say_json({"models": models, "kernels": kept_in, "seconds": round(time.perf_counter() - began, 3)})
+        return ExitCode.DONE
+    for model in models:
+        say(f"{model['name']}: {model['precision']} on {model['provider']}")
+    if kept_in is not None:
+        say(f"compiled kernels: {kept_in}")
+    return ExitCode.DONE
+
+
+def _run_model(name: str, device: str) -> dict[str, str]:
+    """Run one model on every dtype, writable and not, and on more than one window: each is a kernel of its own."""
+    import numpy as np
+
+    from aeinfer import kernels
+    from aeinfer.arrays import DTYPES
+    from aeinfer.denoiser import AEInfer
+
+    kernels.load_loops()
+    with AEInfer.load(name, device=device) as model:
+        side = 64 if model.info.tile is None else model.info.tile + 1
+        for dtype in DTYPES:
+            for writable in (True, False):
+                image = np.zeros((side, side, 3), dtype)
+                image.flags.writeable = writable
+                model.denoise(image)
+        return {"name": model.info.name, "precision": model.info.precision, "provider": model.provider}
+
+
+def _make_noise() -> None:
+    import numpy as np
+
+    from aeinfer import noise
+
+    grey = np.full((1, 8, 8), 0.5, np.float32)
+    noise.add_gaussian(grey, 25)
+    noise.add_poisson_gaussian(grey, 2, 100)
+    noise.add_salt_and_pepper(grey, 0.1)
+
+
+def _kept_in() -> str | None:
+    """The folder that holds the machine code; None where none does."""
+    from aeinfer import kernels
+
+    loops = kernels.load_loops()
+    return getattr(getattr(loops and loops.gather, "stats", None), "cache_path", None)

@@ -209,9 +209,9 @@ logging.basicConfig(level=logging.INFO)
 ae = AEInfer.load(sys.argv[1], threads=1, tile=2048)
 image = np.random.default_rng(0).integers(0, 256, (2048, 2048, 3), np.uint8)
 kernels.load_loops()
-out, used = np.zeros_like(image), int(open("/proc/self/status").read().split("VmData:")[1].split()[0]) * 1024
 ae.warmup((64, 64, 3))
-resource.setrlimit(resource.RLIMIT_DATA, (used + (150 << 20), resource.RLIM_INFINITY))
+out, used = np.zeros_like(image), int(open("/proc/self/status").read().split("VmData:")[1].split()[0]) * 1024
+resource.setrlimit(resource.RLIMIT_DATA, (used + (100 << 20), resource.RLIM_INFINITY))
 ae(image, out=out)
 resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 print((out == AEInfer.load(sys.argv[1], threads=1, tile=256)(image)).all())

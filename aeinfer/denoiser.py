@@ -64,7 +64,7 @@ class AEInfer:
         self._content, self._name, self._path, self._settings = content, name, path, settings
         self._lock = threading.Lock()
         self._halves: dict[str, Session] = {}
-        call_in_children(self)
+        call_in_children(self, AEInfer._unlock)
         tuned: tuning.Tuned | None = settings["tuned"]
         threads = settings["threads"] or (min(tuned.threads, thread_count()) if tuned else None)
         self._session: Session | None = Session(
@@ -321,10 +321,6 @@ class AEInfer:
         self._session = None
         self._halves.clear()
 
-    def after_fork(self) -> None:
-        """Make anew the lock that another thread may have held when the process forked."""
-        self._lock = threading.Lock()
-
     def __enter__(self) -> Self:
         return self
 
@@ -338,6 +334,10 @@ class AEInfer:
 
     def __repr__(self) -> str:
         return f"<AEInfer {self.info.name} {self.info.precision} on {self.provider}>"
+
+    def _unlock(self) -> None:
+        """Make anew, in a forked process, the lock that another thread may have held."""
+        self._lock = threading.Lock()
 
     # The way of the images: plan -> gather -> run -> place.
 

@@ -1,40 +1,35 @@
 """What must be made anew in the child of a fork, where no thread but the one that forked goes on; knows not what it is.
 
-A lock that another thread held stays locked there, and a pool's threads are gone.
+A lock that another thread held stays locked there, and the threads of a pool are gone.
 """
 
 import ctypes
 import os
 import weakref
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-__all__ = ["Forked", "call_in_children", "keep_forever"]
+__all__ = ["call_in_children", "keep_forever"]
 
+Owner = TypeVar("Owner")
 
-class Forked(Protocol):
-    """What has something to do in the child of a fork."""
-
-    def after_fork(self) -> None:
-        """Make anew, or have made later, what did not come along; called in the child before anything else."""
+_calls: "weakref.WeakKeyDictionary[Any, Callable[[Any], None]]" = weakref.WeakKeyDictionary()
 
 
-_owners: "weakref.WeakSet[Forked]" = weakref.WeakSet()
-
-
-def call_in_children(owner: Forked) -> None:
-    """Call `owner.after_fork` in each child that is forked while `owner` lives."""
-    _owners.add(owner)
+def call_in_children(owner: Owner, call: Callable[[Owner], None]) -> None:
+    """Call `call(owner)` in each child that is forked while `owner` lives, before anything else happens there."""
+    _calls[owner] = call
 
 
 def keep_forever(thing: object) -> None:
-    """Never free an object, not even when Python ends: what would wait for threads that the child does not have."""
+    """Never free an object, not even when Python ends."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
-def _tell_owners() -> None:
-    for owner in list(_owners):
-        owner.after_fork()
+def _call_all() -> None:
+    for owner, call in list(_calls.items()):
+        call(owner)
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_tell_owners)
+    os.register_at_fork(after_in_child=_call_all)

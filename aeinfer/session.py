@@ -104,7 +104,7 @@ class Session:
             raise ModelError(f"{name}: expected a model of images, one float32 input and one such output, got {got}")
         self._input, _, self.input_shape = told[0][0]
         self._fingerprint = fingerprint or fingerprint_of(content)
-        call_in_children(self)
+        call_in_children(self, Session._let_go)
 
     def _start(self) -> Any:
         return _onnxruntime().InferenceSession(
@@ -114,8 +114,8 @@ class Session:
             enable_fallback=len(self._providers) > 1,  # it prints, and loads the same again where there is one
         )
 
-    def after_fork(self) -> None:
-        """Let go of the network whose threads stayed with the parent; to free it would wait for them, or crash."""
+    def _let_go(self) -> None:
+        """Forget a network whose threads stayed with the parent; to free it would wait for them, or crash."""
         if self._session is not None:
             keep_forever(self._session)
             self._session = None

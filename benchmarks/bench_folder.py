@@ -4,8 +4,9 @@ python -m benchmarks.bench_folder [--data DIR] [--models NAME...] [--rounds N]
 
 Without --data the pictures are 24 PNGs of 500x500 pixels made from `examples/photos`. In each round the network runs
 alone over decoded pictures, decoding and encoding run alone on one thread, the files are done one by one, and they are
-done as the command does them; model and kernels are loaded before. The goal is for the last of these against the
-largest of the network's time and the codecs' shared by all cores.
+done as the command does them; model and kernels are loaded before. The goal is for the last of these against the larger
+of the network's time and the codecs' shared by all cores. Where the network alone keeps all cores busy, no loop takes
+less than both together: the second row is against that.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def goals() -> Iterator[results.Row]:
     """The default model on the pictures made from the examples."""
     with tempfile.TemporaryDirectory() as folder:
         make_pictures(Path(folder))
-        yield from rows(measure(Path(folder), "photo", ROUNDS), "folder of 24 PNGs, photo")
+        yield from rows(measure(Path(folder), "photo", ROUNDS), "24 PNGs of 500x500, photo")
 
 
 def make_pictures(folder: Path) -> None:
@@ -58,7 +59,7 @@ def make_pictures(folder: Path) -> None:
 
 def measure(source: Path, model: str, rounds: int) -> dict[str, NDArray[np.float64]]:
     """Return the seconds of each call in each round for the pictures of a folder."""
-    with tempfile.TemporaryDirectory() as out, AEInfer.load(model) as network:
+    with tempfile.TemporaryDirectory() as out, AEInfer.load(model, spinning=False) as network:
         jobs = plan([str(source)], out, on_exist="overwrite").jobs
         worker = Worker(lambda pixels, _: network.denoise(pixels))
         noisy = [list(read_pages(job.source)) for job in jobs]
@@ -98,17 +99,12 @@ def measure(source: Path, model: str, rounds: int) -> dict[str, NDArray[np.float
 
 
 def rows(seconds: Mapping[str, NDArray[np.float64]], what: str) -> Iterator[results.Row]:
-    """Yield the goal, with what the network and the codecs would take together if no core ever waited beside it."""
-    cores = thread_count()
-    network, codecs, wall = seconds["network"], seconds["codecs"] / cores, seconds["overlapped"]
-    row = at_most(f"{what}: wall / max(network, codecs / cores)", np.median(wall / np.maximum(network, codecs)), BOUND)
-    together = np.median((network + codecs) / np.maximum(network, codecs))
-    yield {
-        **row,
-        "no core waits": round(float(together), 3),
-        "one by one": round(float(np.median(seconds["one by one"] / wall)), 3),
-        **{f"{name} s": round(float(np.median(times)), 3) for name, times in seconds.items()},
-    }
+    """Yield the goal, and how near the loop is to cores that never wait, each with its work."""
+    network, codecs, wall = seconds["network"], seconds["codecs"] / thread_count(), seconds["overlapped"]
+    medians = {f"{name} s": round(float(np.median(times)), 3) for name, times in seconds.items()}
+    larger = np.median(wall / np.maximum(network, codecs))
+    yield at_most(f"{what}: time over the larger of network and codecs / cores", larger, BOUND) | medians
+    yield at_most(f"{what}: time over network + codecs / cores", np.median(wall / (network + codecs)), BOUND)
 
 
 def main() -> None:

@@ -122,7 +122,7 @@ class AEInfer:
             Tiles in one run of the network; by default as many as fill what is best for small ones.
         max_memory_mb : float, optional
             Bound on what the process adds to the caller's own input and output: libraries, network, activations and
-            copies; tiles and batches shrink to fit. The libraries alone take some 150 MB once: of a bound that they
+            copies; tiles and batches shrink to fit. The libraries alone take some 150 MB, once: of a bound that they
             nearly fill, a third is used beside them. Beyond it goes the copy of an image whose `out` overlaps it
             without being it.
         color : str
@@ -259,6 +259,7 @@ class AEInfer:
         InputError
             As in `denoise`, or another policy.
         """
+        kernels.load_loops()  # no frame among the first waits for it
         return process(frames, lambda frame: self.denoise(frame, strength=strength), self.stats, policy)
 
     def encode(self, images: Sequence[Image] | Image) -> Tensor:
@@ -313,6 +314,7 @@ class AEInfer:
 
     def warmup(self, shape: tuple[int, ...] = (64, 64, 3), dtype: str = "uint8") -> None:
         """Run once on zeros of that shape and dtype, so that the first real image pays for no compilation."""
+        kernels.load_loops()
         image = np.zeros(shape, dtype)
         self._run([image], [output_for(image, None)], 1.0)
 
@@ -368,13 +370,12 @@ class AEInfer:
 
     def _run_batch(self, session: Session, parts: list[Part], strength: float) -> None:
         """Run one batch; where there is too little memory for it, in halves: of the batch, then of its one tile."""
-        pixels, channels = parts[-1].rows.stop * parts[0].job.plan.height * parts[0].job.plan.width, self.info.channels
+        pixels = parts[-1].rows.stop * parts[0].job.plan.height * parts[0].job.plan.width
         cut = functools.partial(halved, parts, halo=self.info.halo, stride=self.info.stride)
         smaller = cut() if pixels > self._most_pixels else []
         if not smaller:
             try:
-                with self._scratch.borrow(batch_shape(parts, channels)) as batch:
-                    place(parts, session.run(gather(parts, batch)), channels, strength)
+                self._run_whole(session, parts, strength)
                 return
             except MemoryError:
                 if not (smaller := cut()):
@@ -382,6 +383,11 @@ class AEInfer:
             self._expect_less_than(pixels)  # out of the handler, whose traceback holds the arrays that were too large
         for each in smaller:
             self._run_batch(session, each, strength)
+
+    def _run_whole(self, session: Session, parts: list[Part], strength: float) -> None:
+        channels = self.info.channels
+        with self._scratch.borrow(batch_shape(parts, channels)) as batch:
+            place(parts, session.run(gather(parts, batch)), channels, strength)
 
     def _expect_less_than(self, pixels: int) -> None:
         """Have memory for fewer pixels from now on: later images are cut into smaller tiles from the start."""

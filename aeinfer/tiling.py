@@ -27,7 +27,7 @@ __all__ = [
 
 Integers = NDArray[np.int64]
 
-LIBRARIES_MB = 150  # onnxruntime, numba and what it compiled: measured, once in a process
+LIBRARIES_MB = 180  # onnxruntime, numba and what it compiled, once in a process: 150 measured, 30 for fragments
 MODEL_COPIES = 4  # times its file: the file, its parsed form and the weights laid out for the processor
 DEFAULT_MEMORY_MB = 400  # of activations, where the user sets no bound
 
@@ -202,7 +202,7 @@ def pixels_for_memory(max_memory_mb: float, *, bytes_per_pixel: int, model_mb: f
     Examples
     --------
     >>> pixels_for_memory(300, bytes_per_pixel=400), pixels_for_memory(90, bytes_per_pixel=400)
-    (375000, 75000)
+    (300000, 75000)
     """
     fixed = min(LIBRARIES_MB + MODEL_COPIES * model_mb, 2 / 3 * max_memory_mb)
     return int((max_memory_mb - fixed) * 1e6 + 0.5) // bytes_per_pixel
@@ -227,7 +227,7 @@ def tile_for_memory(
     Examples
     --------
     >>> tile_for_memory(300, halo=32, stride=16, bytes_per_pixel=400)
-    544
+    480
     """
     context = 2 * _round_up(halo, stride)
     pixels = pixels_for_memory(max_memory_mb, bytes_per_pixel=bytes_per_pixel, model_mb=model_mb)

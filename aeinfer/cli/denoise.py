@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--max-memory",
         type=whole(1),
         metavar="MB",
-        help="for the network and its copies: the picture itself, decoded and denoised, comes on top",
+        help="for libraries, network and copies; the picture itself, read and denoised, comes on top",
     )
     parser.add_argument("-b", "--batch", type=whole(1), help="tiles in a batch")
     parser.add_argument(

@@ -4,6 +4,7 @@ Kernels are serial because numba's thread layer aborts the process when two thre
 call, so that importing a room of kernels compiles nothing.
 """
 
+import functools
 import logging
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,7 +15,7 @@ from aeinfer.errors import BackendMissingError
 
 try:
     import numba
-except ImportError as error:
+except (ImportError, OSError) as error:  # OSError: of its library, where there is no memory to load it
     raise BackendMissingError(f"numba cannot be imported ({error}): pip install numba") from error
 
 __all__ = ["jit"]
@@ -32,6 +33,14 @@ def jit(function: Kernel) -> Kernel:
     try:
         compiled: Kernel = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # numba found no folder for its cache: a read-only install with a read-only home
-        logging.getLogger("aeinfer").info("no writable cache folder for compiled kernels: compiling in this process")
+        _say_uncached()
         compiled = numba.njit(nogil=True, error_model="numpy")(function)
     return compiled
+
+
+@functools.cache
+def _say_uncached() -> None:
+    """Say it once, whatever number of kernels it holds for."""
+    logging.getLogger("aeinfer").info(
+        "no writable folder to keep compiled kernels in: compiling in this process; NUMBA_CACHE_DIR names another"
+    )

@@ -216,6 +216,19 @@ def test_without_numba_numpy_goes_on_and_says_so_once(
     assert "pip install numba" in record.getMessage()
 
 
+def test_numba_without_memory_for_its_library_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refused:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "numba":
+                raise OSError("libllvmlite.so: cannot allocate memory")
+
+    for room in ("aeinfer.jit", "numba"):
+        monkeypatch.delitem(sys.modules, room)
+    monkeypatch.setattr(sys, "meta_path", [Refused(), *sys.meta_path])
+    with pytest.raises(BackendMissingError, match="cannot allocate memory"):
+        import aeinfer.jit  # noqa: F401
+
+
 def test_missing_numba_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.delitem(sys.modules, "aeinfer.jit")

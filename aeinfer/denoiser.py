@@ -397,6 +397,7 @@ class AEInfer:
             if self.info.tile is None:
                 side = math.isqrt(self._most_pixels) - 2 * self.info.halo
                 self._tile = max(self.info.stride, min(self._tile, side))
+        kernels.stay_with_numpy()
         if first:
             logger.info("not enough memory for %d pixels in the network at once: going on in smaller tiles", pixels)
 

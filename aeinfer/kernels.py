@@ -20,7 +20,16 @@ from aeinfer.errors import BackendMissingError, InputError
 if TYPE_CHECKING:
     from aeinfer.loops import Memory
 
-__all__ = ["blend_tiles", "from_float", "full_scale", "gather_tiles", "load_loops", "place_tiles", "to_float"]
+__all__ = [
+    "blend_tiles",
+    "from_float",
+    "full_scale",
+    "gather_tiles",
+    "load_loops",
+    "place_tiles",
+    "stay_with_numpy",
+    "to_float",
+]
 
 Image = NDArray[Any]
 Tensor = NDArray[np.float32]
@@ -96,6 +105,12 @@ def load_loops() -> ModuleType | None:
     return loops
 
 
+def stay_with_numpy() -> None:
+    """Load no compiled loops from here on, if none are there: numba's libraries may hang where memory is short."""
+    global _loops_missing
+    _loops_missing = "aeinfer.loops" not in sys.modules
+
+
 def gather_tiles(image: Image, positions: Integers, scale: float, out: Tensor, bottoms: Integers | None = None) -> None:
     """out[b, c, y, x] = image[top + y, left + x, c] / scale, the last row, column and channel repeated beyond the edge.
 
@@ -129,7 +144,7 @@ def place_tiles(
     than the image is averaged over them.
     """
     loops = _loops_by_now()
-    before, after = (_memory(source), _memory(out)) if loops else (None, None)
+    before, after = (_memory(source), _memory(out, writable=True)) if loops else (None, None)
     if loops and before and after:
         loops.place(tiles, positions, keep, before, strength, scale, after)
         return
@@ -166,8 +181,11 @@ def _loops_by_now() -> ModuleType | None:
     return load_loops() if _gathered > NUMPY_PIXELS or "aeinfer.loops" in sys.modules else None
 
 
-def _memory(image: Image) -> "Memory | None":
-    """An image as the loops take it, without a copy; None where its rows or pixels run backwards or lie askew."""
+def _memory(image: Image, *, writable: bool = False) -> "Memory | None":
+    """An image as the loops take it, without a copy; None where its rows or pixels run backwards or lie askew.
+
+    What is only read is never writable: the loops would be compiled once more for it.
+    """
     from aeinfer.loops import Memory
 
     (height, width, channels), size = image.shape, image.itemsize
@@ -178,6 +196,5 @@ def _memory(image: Image) -> "Memory | None":
     lowest = image[..., ::-1] if backwards else image
     order = np.arange(channels, dtype=np.int64)
     values = ((height - 1) * row + (width - 1) * pixel) // size + channels
-    return Memory(
-        as_strided(lowest, (values,), (size,)), row // size, pixel // size, order[::-1].copy() if backwards else order
-    )
+    flat = as_strided(lowest, (values,), (size,), writeable=writable)
+    return Memory(flat, row // size, pixel // size, order[::-1].copy() if backwards else order)

@@ -147,6 +147,8 @@ class Session:
             output: Tensor = session.run(None, {self._input: batch})[0]
         except self._errors as error:
             if OUT_OF_MEMORY.search(str(error)):
+                if self.provider == PROVIDERS["cpu"]:
+                    self._session = session = None  # its arena keeps what it got: the next run begins with nothing
                 raise MemoryError(
                     f"not enough memory for {self._name} on a batch of shape {batch.shape}: ask for smaller tiles"
                 ) from error

@@ -162,11 +162,12 @@ def test_jit_without_a_cache_folder_says_so_once_and_compiles(
             raise RuntimeError("cannot cache function: no locator available")
         return njit(**options)
 
+    jit._say_uncached.cache_clear()
     monkeypatch.setattr(numba, "njit", without_cache)
     with caplog.at_level("INFO", logger="aeinfer"):
         twice = jit.jit(lambda x: x + x)
     assert [record.getMessage() for record in caplog.records] == [
-        "no writable cache folder for compiled kernels: compiling in this process"
+        "no writable folder to keep compiled kernels in: compiling in this process; NUMBA_CACHE_DIR names another"
     ]
     assert twice(21) == 42
     assert twice.nopython_signatures  # type: ignore[attr-defined] # compiled, not interpreted
@@ -195,6 +196,7 @@ def test_both_ways_give_the_same_bits_on_a_whole_image(way: str) -> None:
 def test_numpy_serves_the_first_pixels_and_the_loops_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "_gathered", 0)
     monkeypatch.setattr(kernels, "NUMPY_PIXELS", 6)
+    monkeypatch.setattr(kernels, "_loops_missing", False)
     monkeypatch.delitem(sys.modules, "aeinfer.loops")
     image, out = np.zeros((2, 3, 1), np.uint8), np.empty((1, 1, 2, 3), np.float32)
     kernels.gather_tiles(image, np.zeros((1, 2), np.int64), 255.0, out)

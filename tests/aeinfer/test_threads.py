@@ -99,6 +99,10 @@ with ThreadPoolExecutor(8) as pool:
 print(loaded - before, max(most) - loaded <= 8)
 for each in others:
     each.close()
+import time
+deadline = time.monotonic() + 10  # a thread that was joined is listed for a moment more
+while len(os.listdir("/proc/self/task")) > before and time.monotonic() < deadline:
+    time.sleep(0.01)
 print(len(os.listdir("/proc/self/task")) - before)
 """
 

@@ -1,8 +1,6 @@
 """`python -m aeinfer` is the command `aeinfer`."""
 
-import sys
-
-from aeinfer.cli import main
+from aeinfer.cli import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -4,8 +4,8 @@ A file is written under the name of a part beside its place, then renamed. The w
 long as it lives, whatever ends it, so that any other process can tell a part that is left over from one in use.
 """
 
+import os
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -61,7 +61,7 @@ def write_whole(target: Path, data: bytes) -> None:
 
 
 def _part(folder: Path) -> Path:
-    return folder / f".aeinfer-{secrets.token_hex(8)}.part"
+    return folder / f".aeinfer-{os.urandom(8).hex()}.part"
 
 
 def _write_all(file: IO[bytes], data: bytes) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -36,6 +35,8 @@ def pipe(args: argparse.Namespace, stop: Stop, open_worker: Callable[[], Abstrac
     InputError
         There are other inputs, options of a job of many files, or a terminal for the image.
     """
+    import tempfile
+
     source, target = _ends(args)
     with tempfile.TemporaryDirectory(prefix="aeinfer-") as place, Report(args.report) as report:
         run = Run(args, stop, report)

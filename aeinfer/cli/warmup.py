@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run_model(name: str, device: str) -> dict[str, str]:
-    """Run one model on every dtype, writable and not, and on more than one window: each is a kernel of its own."""
+    """Run one model on every dtype, each a kernel of its own, and on more than one window."""
     import numpy as np
 
     from aeinfer import kernels
@@ -49,10 +49,7 @@ def _run_model(name: str, device: str) -> dict[str, str]:
     with AEInfer.load(name, device=device) as model:
         side = 64 if model.info.tile is None else model.info.tile + 1
         for dtype in DTYPES:
-            for writable in (True, False):
-                image = np.zeros((side, side, 3), dtype)
-                image.flags.writeable = writable
-                model.denoise(image)
+            model.denoise(np.zeros((side, side, 3), dtype))
         return {"name": model.info.name, "precision": model.info.precision, "provider": model.provider}
 
 

@@ -1,0 +1,142 @@
+"""Starting: what is imported on the way to the first image, and an install that nothing can be written to.
+
+How long it takes is in benchmarks/bench_import.py.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+import aeinfer
+from aeinfer import cli
+from aeinfer.image import write_image
+
+pytest.importorskip("cv2")
+
+PACKAGE = Path(aeinfer.__file__).parent
+
+
+def run_python(program: str, *arguments: object, root: Path = PACKAGE.parent, **environment: str) -> list[str]:
+    """Run a program on the package in `root`; return the lines of its output and of what it complained of."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout.splitlines()
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "one.png"
+    write_image(path, np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8))
+    return path
+
+
+# What is imported
+
+
+def test_importing_imports_not_even_numpy() -> None:
+    assert run_python("import sys, aeinfer; print('numpy' in sys.modules)") == ["False"]
+
+
+NEEDLESS = {"numba", "llvmlite", "scipy", "tifffile", "multiprocessing", "tempfile", "random", "ssl"}
+IMPORTED = """
+import sys
+from aeinfer.cli import main
+assert main(sys.argv[2:]) == 0
+print(*sorted(set(sys.modules) & set(sys.argv[1].split(","))))
+"""
+
+
+def test_one_small_image_needs_few_modules(picture: Path, tiny_model: Path) -> None:
+    arguments = ("denoise", picture, "-m", tiny_model.resolve(), "-q")
+    assert run_python(IMPORTED, ",".join(NEEDLESS | {"numpy"}), *arguments) == ["numpy"]
+
+
+# An install that nothing can be written to
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> dict[str, str]:
+    """A copy of the package and a home where no cache can be made, by root neither: files lie where folders would."""
+    root = tmp_path / "install"
+    shutil.copytree(PACKAGE, root / "aeinfer", ignore=shutil.ignore_patterns("__pycache__", "models"))
+    (root / "aeinfer" / "models").mkdir()
+    shutil.copy(PACKAGE / "models" / "__init__.py", root / "aeinfer" / "models")
+    for folder in (root / "aeinfer", root / "aeinfer" / "cli", root / "aeinfer" / "models"):
+        (folder / "__pycache__").touch()
+    homes = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "IPYTHONDIR"), os.devnull)
+    return {"root": str(root), "NUMBA_CACHE_DIR": "", **homes}
+
+
+SAID = "aeinfer: no writable folder to keep compiled kernels in: compiling in this process"
+
+TILES = """
+import sys
+from aeinfer import cli, kernels
+kernels.NUMPY_PIXELS = 0
+code = cli.main(sys.argv[1:])
+assert "aeinfer.loops" in sys.modules
+sys.exit(code)
+"""
+COMMAND = "import sys; from aeinfer.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows tells numba of the home by other ways")
+@pytest.mark.parametrize("command", ["denoise", "noise"])
+def test_kernels_without_a_cache(sealed: dict[str, str], picture: Path, tiny_model: Path, command: str) -> None:
+    """The same pixels as with one, and one line of log where log is asked for."""
+    expected = {"denoise": ["-m", str(tiny_model.resolve()), "--threads", "1"], "noise": ["--sigma", "25"]}[command]
+    target = picture.with_name("result.png")
+    arguments = (command, picture, "-o", target, "--on-exist", "overwrite", *expected)
+    root = Path(sealed.pop("root"))
+    told = run_python(TILES if command == "denoise" else COMMAND, *arguments, "-v", root=root, **sealed)
+    assert len([line for line in told if line.startswith(SAID)]) == 1
+    result = target.read_bytes()
+    run_python(COMMAND, *arguments, "-q")
+    assert result == target.read_bytes()
+    assert run_python(COMMAND, *arguments, "-q", root=root, **sealed) == []
+
+
+def test_warmup_without_a_cache_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("aeinfer.cli.warmup._kept_in", lambda: None)
+    monkeypatch.setattr("aeinfer.models.packaged_models", dict)
+    assert cli.main(["warmup"]) == 0
+    assert capsys.readouterr() == (
+        "",
+        "aeinfer: the compiled kernels are not kept: no cache folder is writable; NUMBA_CACHE_DIR names another\n",
+    )
+
+
+# The end of the process, which frees nothing
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["--version"], 0), (["denoise", "no-such.png"], 5), (["denoise", "--no-such-option"], 2)]
+)
+def test_the_process_ends_with_the_commands_code(arguments: list[str], code: int) -> None:
+    done = subprocess.run([sys.executable, "-m", "aeinfer", *arguments], capture_output=True, text=True)
+    assert done.returncode == code
+    assert done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("arguments", [["--help"], ["formats"]])
+def test_output_that_is_lost_is_a_failure(arguments: list[str]) -> None:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "aeinfer", *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, env=buffered, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1

@@ -7,7 +7,9 @@ call, so that importing a room of kernels compiles nothing.
 import functools
 import logging
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import suppress
+from pickle import UnpicklingError
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from aeinfer.errors import BackendMissingError
 
 try:
     import numba
+    from numba.core.caching import FunctionCache
 except (ImportError, OSError) as error:  # OSError: of its library, where there is no memory to load it
     raise BackendMissingError(f"numba cannot be imported ({error}): pip install numba") from error
 
@@ -30,12 +33,33 @@ def jit(function: Kernel) -> Kernel:
     """
     if numba.config.DISABLE_JIT:
         return np.errstate(over="ignore")(function)
+    compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
     try:
-        compiled: Kernel = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+        compiled._cache = _Cache(function)  # what njit(cache=True) does with numba's own
     except RuntimeError:  # numba found no folder for its cache: a read-only install with a read-only home
         _say_uncached()
-        compiled = numba.njit(nogil=True, error_model="numpy")(function)
-    return compiled
+    kernel: Kernel = compiled
+    return kernel
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """numba's cache on disk, but what is wrong with the disk costs time and nothing else."""
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """Machine code that was kept; None where there is none, or none that is whole."""
+        try:
+            return super().load_overload(signature, target)
+        except (EOFError, UnpicklingError):  # the power failed while it was being kept
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Keep machine code where there is space for it."""
+        try:
+            super().save_overload(signature, compiled)
+        except OSError:
+            _say_uncached()
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from aeinfer.image import write_image
 
 pytest.importorskip("cv2")
 
+compiled_only = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 PACKAGE = Path(aeinfer.__file__).parent
 
 
@@ -93,7 +94,7 @@ sys.exit(code)
 COMMAND = "import sys; from aeinfer.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+@compiled_only
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells numba of the home by other ways")
 @pytest.mark.parametrize("command", ["denoise", "noise"])
 def test_kernels_without_a_cache(sealed: dict[str, str], picture: Path, tiny_model: Path, command: str) -> None:
@@ -108,6 +109,48 @@ def test_kernels_without_a_cache(sealed: dict[str, str], picture: Path, tiny_mod
     run_python(COMMAND, *arguments, "-q")
     assert result == target.read_bytes()
     assert run_python(COMMAND, *arguments, "-q", root=root, **sealed) == []
+
+
+KERNEL = """
+import logging, sys
+from pathlib import Path
+import numpy as np
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+from aeinfer import noise
+noisy = noise.add_salt_and_pepper(np.zeros((8, 8), np.float32), 0.5)
+for function in (noise._image_keys, noise._salt_and_pepper):
+    print(noisy.sum(), *(sum(count.values()) for count in function.stats[1:]), sep=",")
+"""
+"""Prints how often each kernel was loaded from the cache, and how often it was not there."""
+
+
+@compiled_only
+@pytest.mark.parametrize("damage", [b"", b"\x80\x05\x95"])
+def test_kept_kernels_that_a_power_failure_damaged_are_compiled_again(tmp_path: Path, damage: bytes) -> None:
+    kept = run_python(KERNEL, NUMBA_CACHE_DIR=str(tmp_path))
+    assert [line.split(",")[1:] for line in kept] == [["0", "1"]] * 2
+    loaded = [line.replace(",0,1", ",1,0") for line in kept]
+    assert run_python(KERNEL, NUMBA_CACHE_DIR=str(tmp_path)) == loaded
+    for suffix in ("nbc", "nbi"):
+        for path in tmp_path.rglob(f"*.{suffix}"):
+            path.write_bytes(damage)
+        assert run_python(KERNEL, NUMBA_CACHE_DIR=str(tmp_path)) == kept
+        assert run_python(KERNEL, NUMBA_CACHE_DIR=str(tmp_path)) == loaded
+
+
+FULL = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+"""
+
+
+@compiled_only
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no files")
+def test_a_disk_without_space_for_kernels(tmp_path: Path) -> None:
+    told = run_python(FULL + KERNEL, NUMBA_CACHE_DIR=str(tmp_path))
+    assert len([line for line in told if line.startswith(SAID.removeprefix("aeinfer: "))]) == 1
+    assert told[1:] == run_python(KERNEL, NUMBA_CACHE_DIR=str(tmp_path / "another"))
 
 
 def test_warmup_without_a_cache_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

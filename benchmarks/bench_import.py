@@ -1,13 +1,16 @@
 """What starting costs: `import aeinfer`, and the first image of `aeinfer denoise one.png`, in fresh processes.
 
-`python -m benchmarks.bench_import` prints the goals; kernels compiled before are there, as after a first run.
+Kernels compiled before are there, as after a first run, and bytecode, as after an install. `python -m
+benchmarks.bench_import` measures also what numba costs, and the CPU time of a streamed frame.
 """
 
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -20,7 +23,8 @@ from benchmarks.timing import interleaved_seconds
 
 ROUNDS = 9
 SMALL = 96  # pixels a side
-EXAMPLE = Path(__file__).parents[1] / "examples" / "photos" / "noisy" / "canyon-wren.png"
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "photos" / "noisy" / "canyon-wren.png"
 BARE = """
 import os
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -28,15 +32,49 @@ import cv2, onnxruntime
 onnxruntime.InferenceSession({model!r}, providers=["CPUExecutionProvider"])
 """
 
+KERNEL = """
+from time import perf_counter as now
+import numpy as np
+from aeinfer import kernels
+image, tiles, zero = np.zeros((64, 64, 3), np.uint8), np.empty((1, 3, 64, 64), np.float32), np.zeros((1, 2), int)
+begin = now()
+kernels.load_loops()
+imported = now()
+kernels.gather_tiles(image, zero, 255, tiles)
+print(imported - begin, now() - imported)
+"""
+FRAMES, RATE = 90, 30
+STREAM = f"""
+import time
+import numpy as np
+from aeinfer import AEInfer
+def frames():
+    begin = time.perf_counter()
+    for n in range({FRAMES}):
+        time.sleep(max(0, begin + n / {RATE} - time.perf_counter()))
+        yield image
+image = np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8)
+with AEInfer.load("photo-fast", spinning=SPINNING) as ae:
+    ae.warmup(image.shape)
+    begin = time.process_time()
+    for _ in ae.stream(frames()):
+        pass
+    print((time.process_time() - begin) / {FRAMES}, np.median(ae.stats.latencies_ms) / 1e3)
+"""
 
-def python(*arguments: str) -> Callable[[], None]:
+
+def python(*arguments: str) -> Callable[[], str]:
     """A call that runs a fresh interpreter to its end."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return partial(printed, *arguments)
 
-    def call() -> None:
-        subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=True)
 
-    return call
+def printed(*arguments: str, **more: str) -> str:
+    """Run a fresh interpreter to its end, and return what it printed."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = os.environ | {"PYTHONPATH": path} | more
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=True, text=True)
+    return done.stdout
 
 
 def import_goal(seconds: Mapping[str, np.ndarray]) -> results.Row:
@@ -62,12 +100,31 @@ def goals() -> Iterator[results.Row]:
             name = f"{image.shape[1]}x{image.shape[0]}"
             source = Path(folder, f"{name}.png")
             cv2.imwrite(str(source), image)
-            target = ["-o", str(Path(folder, f"{name}-denoised.png")), "--on-exist", "overwrite", "--threads", "1"]
+            target = ["-o", str(Path(folder, f"{name}-denoised.png")), "--on-exist", "overwrite"]
             calls[name] = python("-m", "aeinfer", "denoise", str(source), *target)
         seconds = interleaved_seconds(calls, ROUNDS)
         yield from (first_image_goal(name, seconds) for name in calls if name != "bare")
 
 
+def costs() -> Iterator[results.Row]:
+    """Yield what numba and spinning threads cost, without a bound."""
+    with tempfile.TemporaryDirectory() as cache:
+        for state in ("compiled now", "kept before"):
+            imported, called = map(float, printed("-c", KERNEL, NUMBA_CACHE_DIR=f"{cache}/one").split())
+            yield cost(f"the first kernel, {state}: its first call", called)
+            begin = time.perf_counter()
+            printed("-m", "aeinfer", "warmup", NUMBA_CACHE_DIR=f"{cache}/all")
+            yield cost(f"aeinfer warmup, kernels {state}", time.perf_counter() - begin)
+        yield cost("import numba", imported)
+    for spinning in (True, None, False):
+        cpu, latency = map(float, printed("-c", STREAM.replace("SPINNING", repr(spinning))).split())
+        yield cost(f"CPU for a frame of 640x360 at {RATE} frames/s, spinning={spinning}", cpu)
+        yield cost(f"from reading such a frame to its delivery, spinning={spinning}", latency)
+
+
+def cost(what: str, seconds: float) -> results.Row:
+    return {"what": what, "figure": round(seconds * 1e3, 2), "unit": "ms"}
+
+
 if __name__ == "__main__":
-    for row in goals():
-        results.show(row)
+    results.save("import", [*goals(), *costs()])

@@ -17,4 +17,5 @@ def at_most(what: str, figure: float, bound: float, unit: str = "x") -> results.
 
 
 def _row(what: str, figure: float, bound: float, unit: str, side: str, holds: bool) -> results.Row:
-    return {"what": what, "figure": round(float(figure), 3), "unit": unit, "goal": f"{side} {bound:g}", "holds": holds}
+    shown = round(float(figure), 3)
+    return {"what": what, "figure": shown, "unit": unit, "goal": f"{side} {bound:g}", "holds": bool(holds)}

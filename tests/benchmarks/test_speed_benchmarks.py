@@ -1,5 +1,6 @@
 """Speed goals follow from given seconds, both sides of a ratio do the same work, and tables show the rows."""
 
+import json
 from pathlib import Path
 from unittest import mock
 
@@ -8,7 +9,7 @@ import pytest
 
 from aeinfer import AEInfer
 from aeinfer.session import Session
-from benchmarks import bench_denoise, bench_kernels, bench_session, results, table
+from benchmarks import bench_denoise, bench_kernels, bench_session, goals, results, table
 from benchmarks.engines import DEFAULTS, ENGINES, OURS, UnavailableError
 from benchmarks.packaged import color_models, model_files
 from benchmarks.timing import interleaved_seconds
@@ -162,3 +163,9 @@ def test_tables_of_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     goal = {"room": "kernels", "what": "a kernel", "figure": 0.5, "unit": "x", "goal": "at least 0.6", "holds": False}
     results.write("goals", [goal])
     assert "| a kernel | 0.5 x | at least 0.6 x | no |" in table.goals("")
+
+
+@pytest.mark.parametrize("figure", [2, 2.0, np.float64(2), np.float32(2)])
+def test_a_goal_of_any_number_can_be_saved(figure: float) -> None:
+    rows = [goals.at_least("a", figure, 1), goals.at_most("b", figure, 1)]
+    assert [row["holds"] for row in json.loads(json.dumps(rows))] == [True, False]

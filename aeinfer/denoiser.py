@@ -19,7 +19,7 @@ from aeinfer.batching import Job, Part, Scratch, batch_shape, fill_batches, gath
 from aeinfer.errors import InputError, ModelError
 from aeinfer.forking import call_in_children
 from aeinfer.model_info import ModelInfo
-from aeinfer.models import packaged_models
+from aeinfer.models import packaged_models, plain_stem
 from aeinfer.session import Session, backend, fingerprint_of, read_model, thread_count
 from aeinfer.splitting import halved, in_bands
 from aeinfer.stream import Stats, process
@@ -470,7 +470,7 @@ class AEInfer:
         self._open_session()
         with self._lock:
             if half not in self._halves:
-                sibling = self._path and self._path.with_name(f"{_plain_stem(self._path)}.{half}.onnx")
+                sibling = self._path and self._path.with_name(f"{plain_stem(self._path)}.{half}.onnx")
                 if sibling is None or not sibling.is_file():
                     raise ModelError(
                         f"{self._name} has no {half}: expected {sibling or 'a file'} beside it; "
@@ -499,7 +499,7 @@ def _model_path(model: str | Path) -> Path:
 
 def _with_precision(path: Path, precision: str) -> Path:
     """Return the sibling of that precision: what is asked for by name is taken, or its absence an error."""
-    stem = _plain_stem(path) + ("" if precision == "fp32" else f".{precision}")
+    stem = plain_stem(path) + ("" if precision == "fp32" else f".{precision}")
     if precision == "auto" or path.stem == stem:
         return path
     sibling = path.with_name(f"{stem}.onnx")
@@ -519,14 +519,9 @@ def _recalled(
     family = tuning.recall(fingerprint, lambda: tuning.machine_name(backend(device), thread_count()))
     tuned = next((each for each in family if each.fingerprint == fingerprint), None)
     faster = tuning.sooner(family, fingerprint) if family else None
-    if precision == "auto" and path is not None and path.stem == _plain_stem(path) and faster:
+    if precision == "auto" and path is not None and path.stem == plain_stem(path) and faster:
         sibling = path.with_name(f"{path.stem}.{faster.precision}.onnx")
         other = read_model(sibling) if sibling.is_file() else b""
         if fingerprint_of(other) == faster.fingerprint:
             path, content, tuned, fingerprint = sibling, other, faster, faster.fingerprint
     return path, content, {"tuned": tuned, "fingerprint": fingerprint}
-
-
-def _plain_stem(path: Path) -> str:
-    """Return the file's name without .onnx and precision: what its siblings share."""
-    return path.stem.removesuffix(".int8").removesuffix(".fp16")

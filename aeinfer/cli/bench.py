@@ -35,11 +35,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure one model, print what was found and remember the best."""
     from aeinfer import measuring, tuning
-    from aeinfer.models import packaged_models, precision_files
+    from aeinfer.models import packaged_models, plain_stem, precision_files
     from aeinfer.session import backend, fingerprint_of, read_model, thread_count
 
     path = packaged_models().get(args.model) or Path(args.model)
-    plain = path.with_name(path.name.replace(".int8.onnx", ".onnx").replace(".fp16.onnx", ".onnx"))
+    plain = path.with_name(plain_stem(path) + path.suffix)
     files = precision_files(plain)
     if not files:
         raise ModelError(

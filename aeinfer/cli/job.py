@@ -96,9 +96,8 @@ class File:
         self._lost: set[str] = set()
         self._pixels = 0
         self._seconds = 0.0
-        self._step: Callable[[File], None] = (
-            File._read
-        )  # no bound method: pixels in a circle of references would wait for the collector
+        # no bound method: pixels in a circle of references would wait for the collector
+        self._step: Callable[[File], None] = File._read
         self._tries = 1
 
     def read(self) -> None:

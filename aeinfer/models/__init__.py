@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-__all__ = ["packaged_models", "precision_files"]
+__all__ = ["packaged_models", "plain_stem", "precision_files"]
 
 PRECISIONS = ("fp32", "fp16", "int8")
 
@@ -20,6 +20,17 @@ def packaged_models() -> dict[str, Path]:
     return {
         path.stem: path for path in sorted(folder.glob("*.onnx"), key=lambda path: path.stem) if "." not in path.stem
     }
+
+
+def plain_stem(path: Path) -> str:
+    """Return the file's name without .onnx and precision: what its siblings share.
+
+    Examples
+    --------
+    >>> plain_stem(Path("net.v2.int8.onnx"))
+    'net.v2'
+    """
+    return path.stem.removesuffix(".int8").removesuffix(".fp16")
 
 
 def precision_files(path: Path) -> dict[str, Path]:

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import AEInfer, kernels
-from aeinfer.session import Session
+from aeinfer.session import Session, fingerprint_of
 from benchmarks import results
 from benchmarks.engines import DEFAULTS, ENGINES
 from benchmarks.goals import at_most
-from benchmarks.packaged import fingerprint, model_files
-from benchmarks.timing import interleaved_seconds
+from benchmarks.packaged import model_files
+from benchmarks.timing import SPIN_SECONDS, interleaved_seconds
 
 THREADS = (1, 2)
 SMALL, LARGE, DIGITS, FEW_DIGITS = "768x512", "4000x3000", "10,000 digits", "2,000 digits"
@@ -28,7 +28,6 @@ SHAPES = {SMALL: (512, 768, 3), LARGE: (3000, 4000, 3), DIGITS: (10_000, 28, 28)
 PRECISIONS = ("fp32", "int8")
 GOAL = 1.05
 SECONDS, ROUNDS = 3.0, (3, 15)  # a case is measured for so long, in so many rounds at least and at most
-PAUSE = 0.1  # see bench_session
 PLAIN_BATCH = 1000  # digits: with more of them numpy and onnxruntime take gigabytes
 Image = NDArray[Any]
 
@@ -95,10 +94,10 @@ def measure(model: str, precision: str, name: str, threads: int, *, with_plain: 
             calls["plain"] = lambda: run(images)
         begin = time.perf_counter()
         calls["bare"]()
-        round_seconds = len(calls) * (time.perf_counter() - begin + PAUSE)
+        round_seconds = len(calls) * (time.perf_counter() - begin + SPIN_SECONDS)
         rounds = int(np.clip(SECONDS / round_seconds, *ROUNDS))
-        seconds = interleaved_seconds(calls, rounds, pause=PAUSE)
-    row = {"method": f"{model} {precision}", "fingerprint": fingerprint(path.read_bytes()), "input": name}
+        seconds = interleaved_seconds(calls, rounds, pause=SPIN_SECONDS)
+    row = {"method": f"{model} {precision}", "fingerprint": fingerprint_of(path.read_bytes()), "input": name}
     row |= {"threads": threads, "rounds": rounds, "ms": round(float(np.median(seconds["denoise"])) * 1000, 1)}
     row["over_bare"] = round(float(np.median(seconds["denoise"] / seconds["bare"])), 3)
     if with_plain:

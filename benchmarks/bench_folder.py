@@ -29,11 +29,10 @@ from aeinfer.report import Report
 from aeinfer.session import thread_count
 from benchmarks import results
 from benchmarks.goals import at_most
-from benchmarks.timing import interleaved_seconds
+from benchmarks.timing import SPIN_SECONDS, interleaved_seconds
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "photos" / "noisy"
 SIDE, ROUNDS, BOUND = 500, 9, 1.15
-PAUSE = 0.1  # seconds before each call: onnxruntime's threads go on spinning for a while after a run
 OPTIONS = argparse.Namespace(max_pixels=None, metadata="keep", quality=None, fail_fast=True, verbose=False)
 
 
@@ -95,7 +94,7 @@ def measure(source: Path, model: str, rounds: int) -> dict[str, NDArray[np.float
             "one by one": lambda: whole(one_by_one),
             "overlapped": lambda: whole(overlapped),
         }
-        return interleaved_seconds(calls, rounds, PAUSE)
+        return interleaved_seconds(calls, rounds, SPIN_SECONDS)
 
 
 def rows(seconds: Mapping[str, NDArray[np.float64]], what: str) -> Iterator[results.Row]:

@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aeinfer.session import Session
+from aeinfer.session import Session, fingerprint_of
 from benchmarks import results
 from benchmarks.ffdnet import ffdnet_shaped
 from benchmarks.graph import conv_cost
 from benchmarks.noisy import Image, noisy_image
-from benchmarks.packaged import color_models, fingerprint, model_files
+from benchmarks.packaged import color_models, model_files
 from benchmarks.peers import PEERS
 from benchmarks.timing import interleaved_seconds
 
@@ -76,7 +76,7 @@ def cost_row(method: str, content: bytes) -> results.Row:
     macs, parameters = conv_cost(content, HEIGHT, WIDTH)
     row = {
         "method": method,
-        "fingerprint": fingerprint(content),
+        "fingerprint": fingerprint_of(content),
         "kmac_per_pixel": round(macs / HEIGHT / WIDTH / 1000, 1),
         "parameters": parameters,
         "file_kb": round(len(content) / 1000),

@@ -6,8 +6,8 @@ libraries included, to the images that the caller holds (Linux).
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,12 @@ import numpy as np
 from aeinfer import AEInfer
 from benchmarks import results
 from benchmarks.goals import at_most
+from benchmarks.timing import interleaved_seconds
 
 MEGAPIXELS = (0.1, 0.3, 1, 3, 10, 30, 100)
 IMAGES = (1, 10, 100, 1000, 10000)
 THREADS = (1, 2)
+ROUNDS = 5
 SPREAD = 1.25  # dearest pixel over cheapest from 1 MPix, or digit from 100 on: what lies below has costs of its own
 LARGE = 100  # MPix
 LIMIT_MB = 300
@@ -51,25 +53,29 @@ def peak_megabytes(megapixels: float, limit: float, model: str = "photo-fast", p
     return float(done.stdout)
 
 
-def seconds_per_megapixel(threads: int, megapixels: Iterable[float]) -> Iterator[results.Row]:
-    """Rows of one image after the other, from small to large."""
+def seconds_per_megapixel(threads: int, megapixels: Sequence[float]) -> list[results.Row]:
+    """Rows of single images, from small to large."""
     with AEInfer.load("photo-fast", precision="int8", threads=threads) as ae:
-        ae.warmup((512, 512, 3))
-        for count in megapixels:
-            side = int((count * 1e6) ** 0.5)
-            image = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
-            best = min(_seconds(lambda image=image: ae(image)) for _ in range(1 if count > 20 else 5))
-            yield {"threads": threads, "megapixels": count, "seconds": round(best, 4), "per": best / count}
+        sides = [int((count * 1e6) ** 0.5) for count in megapixels]
+        images = [np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8) for side in sides]
+        calls = {count: partial(ae, image) for count, image in zip(megapixels, images, strict=True)}
+        return _rows("megapixels", calls, threads)
 
 
-def seconds_per_digit(threads: int, counts: Iterable[int]) -> Iterator[results.Row]:
+def seconds_per_digit(threads: int, counts: Sequence[int]) -> list[results.Row]:
     """Rows of batches of digits, from few to many."""
     with AEInfer.load("mnist-dense", threads=threads) as ae:
-        ae.warmup((28, 28))
-        for count in counts:
-            images = np.random.default_rng(0).integers(0, 256, (count, 28, 28), np.uint8)
-            best = min(_seconds(lambda images=images: ae.denoise_batch(images)) for _ in range(5))
-            yield {"threads": threads, "images": count, "seconds": round(best, 5), "per": best / count}
+        digits = np.random.default_rng(0).integers(0, 256, (max(counts), 28, 28), np.uint8)
+        return _rows("images", {count: partial(ae.denoise_batch, digits[:count]) for count in counts}, threads)
+
+
+def _rows(unit: str, calls: Mapping[float, Callable[[], object]], threads: int) -> list[results.Row]:
+    named = {str(count): call for count, call in calls.items()}
+    medians = {key: float(np.median(times)) for key, times in interleaved_seconds(named, ROUNDS).items()}
+    return [
+        {"threads": threads, unit: count, "seconds": round(medians[str(count)], 5), "per": medians[str(count)] / count}
+        for count in calls
+    ]
 
 
 def spread(rows: Iterable[results.Row]) -> float:
@@ -123,12 +129,6 @@ def plot(rows: list[results.Row], path: Path) -> None:
         axis.grid(alpha=0.3)
         axis.legend()
     figure.savefig(path, dpi=80)
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

@@ -13,19 +13,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aeinfer.session import fingerprint_of
 from benchmarks import results
 from benchmarks.bench_models import scene
 from benchmarks.engines import DEFAULTS, ENGINES, MODULES, OURS, Run, Tensor, UnavailableError
 from benchmarks.goals import at_least
-from benchmarks.packaged import color_models, fingerprint, model_files
-from benchmarks.timing import interleaved_seconds
+from benchmarks.packaged import color_models, model_files
+from benchmarks.timing import SPIN_SECONDS, interleaved_seconds
 
 THREADS = (1, 2)
 ROUNDS = 9
 GOAL = 0.97
 TOLERANCE = 1e-3  # the largest difference, fp32
 MEAN_TOLERANCE = 1 / 255  # int8: a rounding may fall either way in each layer, and no two engines agree in all
-PAUSE = 0.1  # seconds before each call: onnxruntime's threads go on spinning after a run, on the next engine's core
 
 
 def laid_out() -> Tensor:
@@ -65,7 +65,7 @@ def measure(method: str, path: Path, engines: list[str], rounds: int) -> list[re
     """One row an engine: milliseconds, and its speed relative to ours, at each of THREADS; or why there is none."""
     batch = laid_out()
     ours = ENGINES[OURS](path, 1, batch)(batch)
-    facts = {"method": method, "fingerprint": fingerprint(path.read_bytes())}
+    facts = {"method": method, "fingerprint": fingerprint_of(path.read_bytes())}
     rows: dict[str, results.Row] = {engine: {"engine": engine, **facts} for engine in engines}
     for threads in THREADS:
         calls: dict[str, Run] = {}
@@ -75,7 +75,7 @@ def measure(method: str, path: Path, engines: list[str], rounds: int) -> list[re
             except UnavailableError as error:
                 rows[engine]["unavailable"] = str(error)
         timed = {engine: partial(run, batch) for engine, run in calls.items()}
-        seconds = interleaved_seconds(timed, rounds, pause=PAUSE)
+        seconds = interleaved_seconds(timed, rounds, pause=SPIN_SECONDS)
         for engine in calls:
             rows[engine]["version"] = import_module(MODULES[engine]).__version__.partition("-")[0]
             rows[engine][f"ms_{threads}"] = round(float(np.median(seconds[engine])) * 1000, 1)

@@ -1,6 +1,5 @@
-"""The packaged colour models as methods to measure: their files and fingerprints; nothing is measured here."""
+"""The packaged colour models as methods to measure: their files; nothing is measured here."""
 
-import hashlib
 from pathlib import Path
 
 from aeinfer import AEInfer
@@ -19,8 +18,3 @@ def model_files() -> dict[str, Path]:
 def color_models() -> dict[str, Path]:
     """Return those of three channels."""
     return {method: file for method, file in model_files().items() if AEInfer.load(file).info.channels == 3}
-
-
-def fingerprint(content: bytes) -> str:
-    """The same as ModelInfo.fingerprint, without a session."""
-    return hashlib.sha256(content).hexdigest()[:16]

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from aeinfer.session import fingerprint_of
 from benchmarks import results
 from benchmarks.noisy import INPUTS, SIGMAS
-from benchmarks.packaged import color_models, fingerprint
+from benchmarks.packaged import color_models
 from benchmarks.peers import PEERS
 from benchmarks.published import FFDNET_REAL, PUBLISHED
 
@@ -231,7 +232,7 @@ def rewritten(text: str) -> str:
 
 def stale_results() -> list[str]:
     """Say which packaged models' files are not the ones that were measured."""
-    fingerprints = {method: fingerprint(path.read_bytes()) for method, path in color_models().items()}
+    fingerprints = {method: fingerprint_of(path.read_bytes()) for method, path in color_models().items()}
     return [
         f"results/{name}.json: {complaint}"
         for name in ("quality", "camera", "models")

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+SPIN_SECONDS = 0.1  # onnxruntime's threads may go on spinning for so long after a run, on the next call's core
+
 
 def interleaved_seconds(
     calls: Mapping[str, Callable[[], object]], rounds: int, pause: float = 0.0

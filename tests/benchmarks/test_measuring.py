@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aeinfer import AEInfer
-from aeinfer.session import Session
+from aeinfer.session import Session, fingerprint_of
 from benchmarks import bench_quality, noisy, packaged, peers, published, table
 from benchmarks.ffdnet import ffdnet_shaped
 from benchmarks.graph import conv_cost
@@ -105,7 +105,7 @@ def test_missing_test_sets_are_named(
 
 def test_fingerprints_are_those_that_info_shows() -> None:
     for path in packaged.color_models().values():
-        assert packaged.fingerprint(path.read_bytes()) == AEInfer.load(path).info.fingerprint
+        assert fingerprint_of(path.read_bytes()) == AEInfer.load(path).info.fingerprint
 
 
 def test_the_packaged_files_are_the_measured_ones() -> None:

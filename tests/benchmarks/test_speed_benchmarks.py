@@ -80,7 +80,7 @@ def test_an_engine_that_is_missing_fails_or_differs_is_not_timed(monkeypatch: py
 
 def test_session_rows_and_goals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_session, "laid_out", lambda: np.full((1, 3, 32, 32), 0.5, np.float32))
-    monkeypatch.setattr(bench_session, "PAUSE", 0)
+    monkeypatch.setattr(bench_session, "SPIN_SECONDS", 0)
     monkeypatch.setitem(ENGINES, "cv2.dnn", mock.Mock(side_effect=RuntimeError("cannot")))
     rows = bench_session.measure("photo-fast fp32", PHOTO, [OURS, DEFAULTS, "cv2.dnn"], rounds=1)
     assert [row["engine"] for row in rows] == [OURS, DEFAULTS, "cv2.dnn"]
@@ -131,7 +131,7 @@ def test_the_plain_way_gives_the_same(model: str, shape: tuple[int, ...]) -> Non
 def test_denoise_rows_and_goals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(bench_denoise.SHAPES, bench_denoise.SMALL, (32, 48, 3))
     monkeypatch.setattr(bench_denoise, "ROUNDS", (1, 1))
-    monkeypatch.setattr(bench_denoise, "PAUSE", 0)
+    monkeypatch.setattr(bench_denoise, "SPIN_SECONDS", 0)
     row = bench_denoise.measure("photo-fast", "int8", bench_denoise.SMALL, 1, with_plain=True)
     facts = ("method", "fingerprint", "input", "threads", "rounds", "ms", "over_bare", "over_plain")
     assert row.keys() == set(facts)

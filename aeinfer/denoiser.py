@@ -19,7 +19,7 @@ from aeinfer.batching import Job, Part, Scratch, batch_shape, fill_batches, gath
 from aeinfer.errors import InputError, ModelError
 from aeinfer.forking import call_in_children
 from aeinfer.model_info import ModelInfo
-from aeinfer.models import packaged_models, plain_stem
+from aeinfer.models import half_file, packaged_models, plain_stem
 from aeinfer.session import Session, backend, fingerprint_of, read_model, thread_count
 from aeinfer.splitting import halved, in_bands
 from aeinfer.stream import Stats, process
@@ -287,11 +287,14 @@ class AEInfer:
         if wrong or not views:
             got = f"one of shape {min(wrong)}" if wrong else "no image"
             raise InputError(f"expected images of {side}x{side} with {self.info.channels} channel(s), got {got}")
-        batch = np.empty((len(views), self.info.channels, side, side), np.float32)
-        for n, view in enumerate(views):
-            check_finite(view)
-            kernels.gather_tiles(view, np.zeros((1, 2), np.int64), kernels.full_scale(view.dtype), batch[n : n + 1])
-        return encoder.run(batch)
+        codes: list[Tensor] = []
+        for part in self._batches(views):
+            batch = np.empty((len(part), self.info.channels, side, side), np.float32)
+            for n, view in enumerate(part):
+                check_finite(view)
+                kernels.gather_tiles(view, np.zeros((1, 2), np.int64), kernels.full_scale(view.dtype), batch[n : n + 1])
+            codes.append(encoder.run(batch))
+        return np.concatenate(codes)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Return the images of codes that `encode` gave: (N, H, W) float32 in [0, 1], (N, H, W, 3) for colour models.
@@ -309,7 +312,9 @@ class AEInfer:
         if codes.dtype != np.float32 or list(codes.shape[1:]) != expected:
             axes = ", ".join(map(str, ["N", *expected]))
             raise InputError(f"expected float32 codes ({axes}), got {codes.dtype} of shape {codes.shape}")
-        images = decoder.run(np.ascontiguousarray(codes))
+        if not len(codes):
+            raise InputError("expected codes of at least one image, got none")
+        images = np.concatenate([decoder.run(np.ascontiguousarray(part)) for part in self._batches(codes)])
         return images[:, 0] if self.info.channels == 1 else images.transpose(0, 2, 3, 1)
 
     def warmup(self, shape: tuple[int, ...] = (64, 64, 3), dtype: str = "uint8") -> None:
@@ -466,11 +471,16 @@ class AEInfer:
         )
         return min(tile, largest), pixels_for_memory(max_memory_mb, bytes_per_pixel=cost, model_mb=size)
 
+    def _batches(self, items: Sequence[Any] | Image) -> Iterator[Any]:
+        """Split images of the window's size, or their codes, into what one run of the network takes."""
+        size = self._capacity(self._plan(1, 1))
+        return (items[start : start + size] for start in range(0, len(items), size))
+
     def _half(self, half: str) -> Session:
         self._open_session()
         with self._lock:
             if half not in self._halves:
-                sibling = self._path and self._path.with_name(f"{plain_stem(self._path)}.{half}.onnx")
+                sibling = self._path and half_file(self._path, half)
                 if sibling is None or not sibling.is_file():
                     raise ModelError(
                         f"{self._name} has no {half}: expected {sibling or 'a file'} beside it; "

@@ -14,7 +14,7 @@ SCHEMA = 1
 PREFIX = "aeinfer."
 ASSUMED_STRIDE = 16
 ASSUMED_HALO = 64
-LEAST = {"channels": 1, "stride": 1, "halo": 0, "bytes_per_pixel": 1}
+LEAST = {"channels": 1, "stride": 1, "halo": 0, "code": 0, "bytes_per_pixel": 1}
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class ModelInfo:
         Height and width are multiples of it.
     halo : int
         Context in pixels that a kept pixel needs on each side; 0 for a fixed window.
+    code : int
+        Numbers that all of an image goes through, where the network has such a bottleneck; 0 where it has not.
     halo_error : float
         Measured largest change, in 8-bit levels, when only `halo` pixels of context are given.
     precision : str
@@ -57,6 +59,7 @@ class ModelInfo:
     tile: int | None = None
     stride: int = 1
     halo: int = 0
+    code: int = 0
     halo_error: float = 0.0
     precision: str = "fp32"
     noise: str = "unknown"

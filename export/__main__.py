@@ -10,24 +10,25 @@ import onnx
 import torch
 from torch import nn
 
-from aeinfer import kernels
 from aeinfer.errors import AEInferError, InputError
 from aeinfer.model_info import ModelInfo
 from aeinfer.session import Session
+from export.halves import HALVES, export_halves, export_int8_halves
 from export.int8 import PAIR_LIMIT, finish_int8, largest_pair
 from export.measure import held_out_psnr, measure_bytes_per_pixel, measure_halo, receptive_radius
-from export.quantize import quantize
+from export.quantize import as_gathered, quantize
 from export.to_onnx import current_commit, to_onnx, with_facts, write_model
 from export.verify import TOLERANCE, largest_error, random_samples
 from train.checkpoint import trained_model
 from train.data import Data
-from train.fit import Recipe, open_data
+from train.fit import open_data
+from train.recipes import Recipe
 
 INT8_GATE_DB = 0.3
 CALIBRATION_IMAGES = 128
 HALO_IMAGE_SIDE = 512
 STATED = ("training_data", "training_license", "author", "license")  # facts that nothing here can measure
-SIBLINGS = ("int8", "encoder", "decoder")
+SIBLINGS = ("int8", *HALVES, *(f"{half}.int8" for half in HALVES))
 
 
 def export(
@@ -57,41 +58,16 @@ def export(
     return proto, info
 
 
-def export_halves(model: nn.Module, target: Path, info: ModelInfo) -> None:
-    """Write NAME.encoder.onnx and NAME.decoder.onnx beside `target`, for networks that have the two halves."""
-    if model.window is None:
-        return  # skip connections carry what no code holds
-    images = torch.rand(2, model.channels, model.window, model.window)
-    with torch.no_grad():
-        code = model.encoder(images)
-    for half, network, inputs in (("encoder", model.encoder, images), ("decoder", model.decoder, code)):
-        proto = to_onnx(network, inputs, free_sides=False)
-        content = with_facts(proto, replace(info, architecture=f"{info.architecture} {half}", psnr={}, torch_error=0.0))
-        error = largest_error(content, network, [inputs.numpy()])
-        scale = float(code.abs().max()) if half == "encoder" else 1.0  # codes are not in [0, 1]
-        if not error <= TOLERANCE * max(1.0, scale):
-            raise InputError(f"the {half} differs from PyTorch by {error:.2e}: not kept")
-        write_model(target.with_name(f"{target.stem}.{half}.onnx"), content)
-
-
-def export_int8(
-    model: nn.Module, proto: onnx.ModelProto, info: ModelInfo, target: Path, data: Data, gate: float
-) -> bool:
-    """Calibrate NAME.int8.onnx and write it if its PSNR stays within `gate` dB of fp32; return whether it did."""
-    images = [
-        kernels.from_float(np.ascontiguousarray(image.transpose(1, 2, 0)), np.uint8)
-        for step in range(-(-CALIBRATION_IMAGES // len(data.batch(0)[0])))
-        for image in data.batch(step)[0]
-    ]
-    quantized = quantize(proto, images, info.channels)
-    info = replace(info, calibration=f"{len(images)} noisy images of the training set")
-    return keep_int8(quantized, model, info, target, data, gate)
+def calibration_tensors(data: Data) -> list[np.ndarray]:
+    """Return noisy images of the training set, one by one, as the runtime would give them to the network."""
+    batches = range(-(-CALIBRATION_IMAGES // len(data.batch(0)[0])))
+    return [as_gathered(image[None]) for step in batches for image in data.batch(step)[0]]
 
 
 def export_trained_int8(
     model: nn.Module, rounding: nn.Module, info: ModelInfo, target: Path, data: Data, gate: float
 ) -> bool:
-    """The same for a network that was trained with rounding: the file has the very steps that it was trained with."""
+    """Write the int8 file of a network that was trained with rounding, with the very steps it was trained with."""
     proto = to_onnx(rounding, example(rounding), free_sides=rounding.window is None, stride=rounding.stride)
     info = replace(info, calibration="trained with rounding, on the training set")
     return keep_int8(finish_int8(proto), model, info, target, data, gate)
@@ -100,6 +76,7 @@ def export_trained_int8(
 def keep_int8(
     quantized: onnx.ModelProto, model: nn.Module, info: ModelInfo, target: Path, data: Data, gate: float
 ) -> bool:
+    """Write NAME.int8.onnx if its PSNR stays within `gate` dB of fp32, and return whether it does."""
     saturates = largest_pair(quantized) > PAIR_LIMIT
     quantized_info = replace(info, precision="int8", saturates=saturates, torch_error=0.0)
     if info.tile is None:  # rounding turns the faintest far influence into whole steps: only the full context will do
@@ -127,6 +104,7 @@ def facts(model: nn.Module, recipe: dict[str, Any], proto: onnx.ModelProto, data
         architecture=recipe["model"],
         channels=model.channels,
         tile=model.window,
+        code=model.code,
         stride=1 if model.window else model.stride,
         noise=f"Gaussian, sigma {'0 to ' if blind else ''}{recipe['sigma']:g}, clipped and not{camera}"
         if recipe["sigma"]
@@ -169,6 +147,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--name", help="the model's name in its facts [the file's]")
     parser.add_argument("--int8", type=Path, help="the checkpoint of its int8 recipe; without, ranges are calibrated")
     parser.add_argument("--no-int8", action="store_true")
+    parser.add_argument("--no-halves", action="store_true", help="no encoder and decoder, which dense and conv have")
     parser.add_argument("--gate", type=float, default=INT8_GATE_DB, help="largest loss of int8 in dB [%(default)s]")
     parser.add_argument("--no-verify-data", action="store_true", help="accept IDX files that are not a known set")
     for fact in STATED:
@@ -180,23 +159,32 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"the output is a file whose name ends in .onnx, got {args.output}")
     stated = {"name": args.name or args.output.stem} | {fact: getattr(args, fact) for fact in STATED}
     try:
-        model, recipe = trained_model(args.checkpoint)
-        if args.int8:
-            rounding, int8_recipe = trained_model(args.int8)
-            if not int8_recipe.get("int8") or int8_recipe["model"] != recipe["model"]:
-                raise InputError(
-                    f"expected a checkpoint of {recipe['model']}'s recipe int8, got another's: {args.int8}"
-                )
-        data = open_data(Recipe(**recipe), args.data, not args.no_verify_data)
-        proto, info = export(model, recipe, args.output, data, **stated)
-        export_halves(model, args.output, info)
-        if args.int8:
-            kept = export_trained_int8(model, rounding, info, args.output, data, args.gate)
-        else:
-            kept = args.no_int8 or export_int8(model, proto, info, args.output, data, args.gate)
+        kept = export_files(args, stated)
     except (AEInferError, FileNotFoundError) as error:
         parser.exit(2, f"export: {error}\n")
     return 0 if kept else 1
+
+
+def export_files(args: argparse.Namespace, stated: dict[str, str]) -> bool:
+    """Write what the arguments ask for, and return whether all of it was kept."""
+    model, recipe = trained_model(args.checkpoint)
+    if args.int8:
+        rounding, int8_recipe = trained_model(args.int8)
+        if not int8_recipe.get("int8") or int8_recipe["model"] != recipe["model"]:
+            raise InputError(f"expected a checkpoint of {recipe['model']}'s recipe int8, got another's: {args.int8}")
+    data = open_data(Recipe(**recipe), args.data, not args.no_verify_data)
+    proto, info = export(model, recipe, args.output, data, **stated)
+    halves = export_halves(model, info, args.output) if model.code and not args.no_halves else ()
+    if args.int8:
+        return export_trained_int8(model, rounding, info, args.output, data, args.gate)
+    if args.no_int8:
+        return True
+    tensors = calibration_tensors(data)
+    info = replace(info, calibration=f"{len(tensors)} noisy images of the training set")
+    kept = keep_int8(quantize(proto, tensors), model, info, args.output, data, args.gate)
+    if kept and halves:
+        kept = export_int8_halves(halves, info, args.output, tensors, data.validation, args.gate)
+    return kept
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Static QDQ int8: calibration through aeinfer's own gather_tiles, then onnxruntime's quantizer; it judges no result.
+"""Static QDQ int8 by onnxruntime's quantizer, its ranges calibrated on given tensors; it judges no result.
 
 Static, because dynamic ranges would make a tile depend on its neighbours in the batch.
 """
@@ -7,7 +7,7 @@ import contextlib
 import io
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,36 +18,38 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from aeinfer import kernels
 
-Image = NDArray[np.uint8]
+Tensor = NDArray[np.float32]
 PERCENTILE = 99.99  # of the activations inside the range
 
 
 class Calibration(CalibrationDataReader):
-    """Noisy uint8 (H, W, C) images of one size, as the runtime would feed them.
+    """Batches of what the network is given, float32, all of one shape."""
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        self._tensors = iter(tensors)
+
+    def get_next(self) -> dict[str, Tensor] | None:
+        tensor = next(self._tensors, None)
+        return None if tensor is None else {"input": tensor}
+
+
+def as_gathered(noisy: Tensor) -> Tensor:
+    """Return an image (1, C, H, W) in [0, 1] as the runtime would give it to the network: from a file's 8 bits."""
+    image = kernels.from_float(np.ascontiguousarray(noisy[0].transpose(1, 2, 0)), np.uint8)
+    tensor = np.empty_like(noisy)
+    kernels.gather_tiles(image, np.zeros((1, 2), np.int64), kernels.full_scale(image.dtype), tensor)
+    return tensor
+
+
+def quantize(proto: onnx.ModelProto, tensors: Iterable[Tensor]) -> onnx.ModelProto:
+    """Return the graph with unsigned 8-bit activations and signed 8-bit weights, one scale per output channel.
 
     Parameters
     ----------
-    images : sequence of arrays
-        From the training set, never from a test set.
-    channels : int
+    proto : ModelProto
+    tensors : iterable of float32 arrays
+        Batches to calibrate the ranges with; from the training set, never from a test set.
     """
-
-    def __init__(self, images: Sequence[Image], channels: int) -> None:
-        self._tensors = self._gather(images, channels)
-
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        return next(self._tensors, None)
-
-    @staticmethod
-    def _gather(images: Sequence[Image], channels: int) -> Iterator[dict[str, NDArray[np.float32]]]:
-        for image in images:
-            tensor = np.empty((1, channels, *image.shape[:2]), np.float32)
-            kernels.gather_tiles(image, np.zeros((1, 2), np.int64), kernels.full_scale(image.dtype), tensor)
-            yield {"input": tensor}
-
-
-def quantize(proto: onnx.ModelProto, images: Sequence[Image], channels: int) -> onnx.ModelProto:
-    """Return the graph with unsigned 8-bit activations and signed 8-bit weights, one scale per output channel."""
     logging.disable(logging.WARNING)  # the quantizer recommends, at length, what is done here
     try:
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):  # it reports steps
@@ -57,7 +59,7 @@ def quantize(proto: onnx.ModelProto, images: Sequence[Image], channels: int) -> 
             quantize_static(
                 prepared,
                 target,
-                Calibration(images, channels),
+                Calibration(tensors),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,

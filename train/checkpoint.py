@@ -1,21 +1,17 @@
 """Checkpoints (.pt): everything a run needs to go on exactly, and what export needs to know; no loop is here."""
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from aeinfer.errors import InputError
 from train.quantization import build_model
-
-if TYPE_CHECKING:
-    from train.fit import Recipe
+from train.recipes import Recipe
 
 
 def save_checkpoint(
@@ -86,6 +82,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def trained_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Return the network of a checkpoint with its averaged weights, ready to evaluate, and the recipe."""
     saved = read_checkpoint(path)
-    model = build_model(saved["recipe"]["model"], saved["recipe"].get("int8", False))
+    model = build_model(saved["recipe"])
     model.load_state_dict(saved["weights"])
     return model.eval(), saved["recipe"]

@@ -4,7 +4,7 @@ import argparse
 import copy
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,81 +16,14 @@ from tqdm import tqdm
 
 from aeinfer.errors import InputError
 from train.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
+from train.curve import Curve
 from train.data import Data, Digits, Pair, Photos
-from train.models import MODELS, macs, parameter_count
+from train.models import BOTTLENECKS, MODELS, WAYS_UP, macs, parameter_count
 from train.muon import Muon
 from train.quantization import RoundedActivation, build_model, calibrate, rounded
+from train.recipes import RECIPES, VARIANT, Recipe
 from train.revive import revive
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides a run: the same recipe on the same data gives the same weights."""
-
-    model: str  # a name in MODELS
-    loss: str = "mse"  # "bce", "mse" or "l1"
-    sigma: float = 0.0  # noise in 8-bit levels; for photographs the upper end, drawn from 0 per crop
-    batch: int = 128
-    crop: int = 0  # side of the crops of photographs, in pixels
-    epochs: int = 30
-    camera: float = 0.0  # share of the crops with a camera's noise instead of Gaussian
-    clean: float = 0.02  # share of the other crops without any noise: what a good photograph loses is learnt there
-    optimizer: str = "adamw"  # or "adadelta", or "muon": its rate for the hidden convolutions, AdamW for the rest
-    learning_rate: float = 1e-3
-    muon_rate: float = 8e-3
-    cosine: bool = True  # warm up, then fall to zero along a cosine; False keeps the rate
-    ema: float = 0.0  # weights are also averaged with this decay per step; 0 does not average
-    clip: float = 0.1  # largest norm of the gradient: one spike stays in the momentum and costs epochs; 0 is none
-    patience: int = 0  # stop after so many epochs without a lower validation loss; 0 never does
-    bfloat16: bool = False  # convolve in bfloat16; weights, their average and the loss stay float32
-    int8: bool = False  # train with rounded weights and activations, from the weights of a trained network
-    seed: int = 0
-
-
-SEED = Recipe(
-    "dense", loss="bce", epochs=300, optimizer="adadelta", learning_rate=1.0, cosine=False, clip=0, patience=10
-)
-
-
-def to_longer(recipe: Recipe) -> Recipe:
-    """A run that goes on from the weights of one that has ended."""
-    return replace(recipe, muon_rate=4e-3, learning_rate=5e-4)
-
-
-def to_int8(recipe: Recipe) -> Recipe:
-    """The short run with rounding that follows a long one without."""
-    return replace(recipe, int8=True, epochs=6, optimizer="adamw", learning_rate=1e-4, clip=0.1, bfloat16=False)
-
-
-PHOTO = Recipe(
-    "photo",
-    loss="l1",
-    sigma=55.0,
-    batch=8,
-    crop=128,
-    epochs=200,
-    camera=0.3,
-    optimizer="muon",
-    ema=0.999,
-    clip=0.3,
-    bfloat16=True,
-)
-RECIPES = {
-    # the seed's recipe; adadelta at rate 1, as its paper has it and as Keras had it when the recipe was written
-    ("dense", "seed"): SEED,
-    ("conv", "seed"): replace(SEED, model="conv", sigma=127.5),
-    ("dense", "default"): Recipe("dense", epochs=40, ema=0.999),
-    ("conv", "default"): Recipe("conv", loss="bce", sigma=127.5, epochs=18, learning_rate=2e-3, ema=0.999),
-    ("photo", "default"): PHOTO,
-    ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=120),
-    ("photo-best", "default"): replace(PHOTO, model="photo-best", epochs=52),
-}
-RECIPES |= {
-    (model, name): changed(recipe)
-    for (model, _), recipe in RECIPES.items()
-    if model.startswith("photo")
-    for name, changed in (("longer", to_longer), ("int8", to_int8))
-}
 LOSSES = {"bce": F.binary_cross_entropy, "mse": F.mse_loss, "l1": F.l1_loss}
 WARM_UP_STEPS = 200
 CALIBRATION_BATCHES = 10
@@ -115,7 +48,7 @@ def fit(
     data : Data
         Batches as a pure function of the step.
     folder : Path
-        Takes last.pt, best.pt and the TensorBoard log.
+        Takes last.pt, best.pt, curve.csv and the TensorBoard log.
     resume : bool
         Go on from last.pt; on a CPU the result is that of an unbroken run, bit for bit.
     device : str
@@ -137,6 +70,7 @@ def fit(
         state = load_checkpoint(folder / "last.pt", recipe, model, averaged, optimizers)
     total = recipe.epochs * data.steps_per_epoch
     log = SummaryWriter(str(folder), purge_step=state["step"] + 1)
+    curve = Curve(folder / "curve.csv", state["step"])
 
     saved = time.monotonic()
     first = state["step"]
@@ -150,7 +84,9 @@ def fit(
         if state["step"] % data.steps_per_epoch == 0:
             held_out, psnr = validate(averaged, data.validation, recipe.loss, device)
             judge(state, held_out)
-            log_epoch(log, averaged, data.validation[0], state["step"], loss.item(), held_out, psnr, device)
+            figures = {"loss/train": loss.item(), "loss/validation": held_out, "psnr/validation": psnr}
+            log_epoch(log, averaged, data.validation[0], state["step"], figures, device)
+            curve.add({"step": state["step"], "epoch": state["step"] // data.steps_per_epoch, **figures})
             progress.set_postfix(loss=f"{held_out:.5f}", psnr=f"{psnr:.2f} dB")
             if state["stale"] == 0:
                 save_checkpoint(folder / "best.pt", recipe, state, averaged)
@@ -171,8 +107,8 @@ def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
     If it rounds its ranges are measured instead.
     """
     if start is None:
-        return build_model(recipe.model, recipe.int8)
-    model = MODELS[recipe.model]()
+        return build_model(asdict(recipe))
+    model = build_model(asdict(replace(recipe, int8=False)))
     try:
         model.load_state_dict(read_checkpoint(start)["weights"])
     except RuntimeError as error:
@@ -209,7 +145,7 @@ def make_optimizers(recipe: Recipe, model: nn.Module) -> list[torch.optim.Optimi
     if recipe.optimizer == "adadelta":
         made = [torch.optim.Adadelta(model.parameters(), lr=recipe.learning_rate)]
     else:
-        convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+        convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
         hidden = [layer.weight for layer in convolutions[1:-1]] if recipe.optimizer == "muon" else []
         ranges = [layer.log_scale for layer in model.modules() if isinstance(layer, RoundedActivation)]
         rest = set(model.parameters()) - set(hidden) - set(ranges)
@@ -270,12 +206,11 @@ def image_psnr(output: Tensor, target: Tensor) -> Tensor:
 
 @torch.no_grad()
 def log_epoch(
-    log: SummaryWriter, model: nn.Module, pair: Pair, step: int, train: float, held_out: float, psnr: float, device: str
+    log: SummaryWriter, model: nn.Module, pair: Pair, step: int, figures: dict[str, float], device: str
 ) -> None:
     """Scalars, and a grid whose rows are noisy, denoised and clean."""
-    log.add_scalar("loss/train", train, step)
-    log.add_scalar("loss/validation", held_out, step)
-    log.add_scalar("psnr/validation", psnr, step)
+    for name, figure in figures.items():
+        log.add_scalar(name, figure, step)
     noisy, clean = (torch.from_numpy(part[:8]) for part in pair)
     rows = [noisy, model.eval()(noisy.to(device)).cpu(), clean]
     log.add_image("noisy, denoised, clean", torch.cat([torch.cat(list(row), 2) for row in rows], 1).clamp(0, 1), step)
@@ -287,6 +222,15 @@ def open_data(recipe: Recipe, folder: Path, verify: bool = True) -> Data:
     return Digits(folder, recipe.batch, recipe.sigma, recipe.seed, verify)
 
 
+def describe(recipe: Recipe) -> None:
+    """Print what is going to be trained, and how."""
+    model = build_model(asdict(replace(recipe, int8=False)))
+    side = model.window or 256
+    work = macs(model, side, side) / side**2
+    print(f"{recipe.model}: {parameter_count(model):,} parameters, {work:,.0f} MAC per pixel")
+    print(", ".join(f"{key}={value}" for key, value in asdict(recipe).items() if key != "model"))
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.fit", description=__doc__)
     parser.add_argument("model", choices=sorted(MODELS))
@@ -296,8 +240,17 @@ def main(argv: list[str] | None = None) -> int:
         default="default",
         help="default; seed: the classic Keras recipe; longer: lower rates; int8: rounding",
     )
+    parser.add_argument("--decoder", help=f"conv's way up: {', '.join(WAYS_UP)}")
+    parser.add_argument("--bottleneck", help=f"conv's: {' or '.join(BOTTLENECKS)}")
+    parser.add_argument("--code", type=int, help="numbers in the bottleneck of dense or conv [64]")
+    parser.add_argument(
+        "--widths",
+        type=lambda text: tuple(map(int, text.split(","))),
+        help="channels of conv's three scales [128,64,16]",
+    )
     parser.add_argument("--sigma", type=float, help="noise in 8-bit levels: 127.5 is 0.5; 0 trains a plain autoencoder")
     parser.add_argument("--epochs", type=int)
+    parser.add_argument("--patience", type=int, help="stop after so many epochs without a lower held-out loss")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--out", type=Path, help="folder of checkpoints and log [runs/MODEL]")
     parser.add_argument("--resume", action="store_true", help="go on from last.pt, exactly")
@@ -311,19 +264,18 @@ def main(argv: list[str] | None = None) -> int:
     if (args.model, args.recipe) not in RECIPES:
         known = ", ".join(name for model, name in RECIPES if model == args.model)
         parser.error(f"{args.model} has the recipes {known}, not {args.recipe}")
-    options = {name: getattr(args, name) for name in ("sigma", "epochs", "seed", "bfloat16")}
-    given = {name: value for name, value in options.items() if value is not None}
-    recipe = replace(RECIPES[args.model, args.recipe], **given)
+    given = {name: getattr(args, name) for name in ("sigma", "epochs", "patience", "seed", "bfloat16")}
+    options = {name: getattr(args, name) for name in VARIANT}
+    recipe = replace(
+        RECIPES[args.model, args.recipe],
+        options={name: value for name, value in options.items() if value is not None},
+        **{name: value for name, value in given.items() if value is not None},
+    )
     folder = args.out or Path("runs") / (f"{args.model}-int8" if recipe.int8 else args.model)
     if (folder / "last.pt").exists() and not args.resume:
         parser.error(f"{folder} holds a run already: go on with --resume, or give another --out")
-    model = MODELS[recipe.model]()
-    side = model.window or 256
-    print(
-        f"{recipe.model}: {parameter_count(model):,} parameters, {macs(model, side, side) / side**2:,.0f} MAC per pixel"
-    )
-    print(", ".join(f"{key}={value}" for key, value in asdict(recipe).items() if key != "model"))
     try:
+        describe(recipe)
         data = open_data(recipe, args.data or Path("data", "photos" if recipe.crop else "mnist"), not args.no_verify)
         best = fit(recipe, data, folder, args.resume, args.device, start=args.start)
     except (InputError, FileNotFoundError) as error:

@@ -6,12 +6,14 @@ closest to the image stays in floating point.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from aeinfer.errors import InputError
 from train.models import MODELS, Add, Conv, PhotoAutoencoder
 
 WEIGHT_MAX = 63
@@ -65,10 +67,20 @@ class RoundedActivation(nn.Module):
         self.zero_point.fill_(round(-low / scale))
 
 
-def build_model(name: str, int8: bool) -> nn.Module:
-    """Return the untrained network of that name; the int8 one rounds."""
-    model = MODELS[name]()
-    return rounded(model) if int8 else model
+def build_model(recipe: Mapping[str, Any]) -> nn.Module:
+    """Return the untrained network of a recipe; the int8 one rounds.
+
+    Raises
+    ------
+    InputError
+        The network has no such variant.
+    """
+    options = recipe.get("options", {})
+    try:
+        model = MODELS[recipe["model"]](**options)
+    except TypeError as error:
+        raise InputError(f"{recipe['model']} has no variant with {', '.join(options)}") from error
+    return rounded(model) if recipe.get("int8") else model
 
 
 def rounded(model: PhotoAutoencoder) -> PhotoAutoencoder:

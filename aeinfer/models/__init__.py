@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-__all__ = ["packaged_models", "plain_stem", "precision_files"]
+__all__ = ["half_file", "packaged_models", "plain_stem", "precision_files"]
 
 PRECISIONS = ("fp32", "fp16", "int8")
 
@@ -31,6 +31,18 @@ def plain_stem(path: Path) -> str:
     'net.v2'
     """
     return path.stem.removesuffix(".int8").removesuffix(".fp16")
+
+
+def half_file(path: Path, half: str) -> Path:
+    """Return where the encoder or the decoder of a model file is, in the same precision.
+
+    Examples
+    --------
+    >>> half_file(Path("net.int8.onnx"), "encoder").name
+    'net.encoder.int8.onnx'
+    """
+    stem = plain_stem(path)
+    return path.with_name(f"{stem}.{half}{path.stem.removeprefix(stem)}.onnx")
 
 
 def precision_files(path: Path) -> dict[str, Path]:

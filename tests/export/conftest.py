@@ -7,7 +7,8 @@ import pytest
 
 from tests.train.conftest import digits, one_thread, photos  # noqa: F401 - fixtures
 from train.data import Data, Digits, Photos
-from train.fit import RECIPES, fit
+from train.fit import fit
+from train.recipes import RECIPES
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -16,14 +16,17 @@ from aeinfer import AEInfer, InputError, noise
 from aeinfer.session import Session
 from export import __main__ as command
 from export import verify
+from export.halves import HALVES, export_int8_halves
 from export.int8 import PAIR_LIMIT, finish_int8, largest_pair
 from export.measure import measure_bytes_per_pixel, measure_halo, receptive_radius
+from export.quantize import quantize
 from export.to_onnx import to_onnx
 from tests.export.make_tiny_models import HALO, tiny_networks
 from train.checkpoint import read_checkpoint, trained_model
 from train.data import Data
-from train.models import PhotoAutoencoder
+from train.models import MODELS, WAYS_UP, PhotoAutoencoder
 from train.quantization import calibrate, rounded
+from train.recipes import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +46,11 @@ def photo(photo_checkpoint: Path, photos_data: Data, tmp_path_factory: pytest.Te
 
 def test_dense_comes_with_int8_and_halves(dense: Path, dense_checkpoint: Path) -> None:
     names = sorted(path.name for path in dense.parent.iterdir())
-    assert names == ["dense.decoder.onnx", "dense.encoder.onnx", "dense.int8.onnx", "dense.onnx"]
+    halves = [f"dense.{half}{precision}.onnx" for half in ("decoder", "encoder") for precision in (".int8", "")]
+    assert names == [*halves, "dense.int8.onnx", "dense.onnx"]
     info = AEInfer.load(dense).info
     assert (info.architecture, info.channels, info.tile, info.precision) == ("dense", 1, 28, "fp32")
+    assert info.code == 64
     assert 0 < info.torch_error < 1e-4
     int8 = AEInfer.load(dense, precision="int8").info
     assert int8.precision == "int8"
@@ -54,12 +59,51 @@ def test_dense_comes_with_int8_and_halves(dense: Path, dense_checkpoint: Path) -
     assert verify.main([str(dense), "--checkpoint", str(dense_checkpoint)]) == 0
 
 
-def test_the_halves_make_the_whole(dense: Path) -> None:
-    images = np.random.default_rng(0).random((3, 28, 28), np.float32)
-    with AEInfer.load(dense) as ae:
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("int8", 3 / 255)])
+def test_the_halves_make_the_whole(dense: Path, digits_data: Data, precision: str, tolerance: float) -> None:
+    images = digits_data.validation[0][1][:70, 0]
+    with AEInfer.load(dense, precision=precision) as ae:
         codes = ae.encode(images)
-        assert codes.shape == (3, 64)
-        assert np.abs(ae.decode(codes) - ae.denoise_batch(images)).max() < 1e-5
+        assert codes.shape == (70, 64)
+        assert np.abs(ae.decode(codes) - ae.denoise_batch(images)).mean() < tolerance
+
+
+def test_int8_halves_that_lose_too_much_are_not_kept(dense: Path, digits_data: Data, tmp_path: Path) -> None:
+    info = AEInfer.load(dense).info
+    better = replace(info, psnr={"held out": info.psnr["held out"] + 5})
+    halves = [onnx.load(dense.with_suffix(f".{half}.onnx")) for half in HALVES]
+    tensors = command.calibration_tensors(digits_data)
+    assert not export_int8_halves(halves, better, tmp_path / "dense.onnx", tensors, digits_data.validation, gate=0.3)
+    assert list(tmp_path.iterdir()) == []
+
+
+VARIANTS = {
+    **{way_up: ("conv", {"decoder": way_up}) for way_up in WAYS_UP},
+    "dilated": ("conv", {"bottleneck": "dilated"}),
+    "pyramid": ("conv", {"code": 12, "widths": (8, 16, 24)}),
+    "unet": ("unet", {}),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_exports(name: str, digits_data: Data, tmp_path: Path) -> None:
+    """Untrained weights will do: fp32 is PyTorch's, int8 is near it, and a batch gives what single images give."""
+    torch.manual_seed(0)
+    model, options = VARIANTS[name]
+    network = MODELS[model](**options).eval()
+    recipe = asdict(replace(RECIPES[model, "default"], options=options))
+    target = tmp_path / "variant.onnx"
+    proto, info = command.export(network, recipe, target, digits_data, name=name)
+    assert info.torch_error < verify.TOLERANCE
+    assert (info.code, info.tile) == (network.code, 28)
+    assert all(opset.domain in ("", "ai.onnx") for opset in proto.opset_import)
+    quantized = quantize(proto, command.calibration_tensors(digits_data))
+    assert command.keep_int8(quantized, network, info, target, digits_data, gate=0.3)
+    images = digits_data.validation[0][0][:5, 0]
+    for precision, most in (("fp32", 1e-6), ("int8", 0.0)):
+        with AEInfer.load(target, precision=precision) as ae:
+            single = np.stack([ae(image) for image in images])
+            assert np.abs(ae.denoise_batch(images) - single).max() <= most
 
 
 def test_int8_runs_in_a_batch_as_alone(dense: Path) -> None:
@@ -112,10 +156,9 @@ def test_an_int8_file_that_loses_too_much_is_not_kept(
 ) -> None:
     info = AEInfer.load(dense).info
     better = replace(info, psnr={"held out": info.psnr["held out"] + 5})
-    target = tmp_path / "dense.onnx"
-    assert not command.export_int8(
-        trained_model(dense_checkpoint)[0], onnx.load(dense), better, target, digits_data, gate=0.3
-    )
+    quantized = quantize(onnx.load(dense), command.calibration_tensors(digits_data))
+    model = trained_model(dense_checkpoint)[0]
+    assert not command.keep_int8(quantized, model, better, tmp_path / "dense.onnx", digits_data, gate=0.3)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,5 +1,6 @@
 """The loop: it learns, stops when told, and goes on exactly where it was."""
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import torch
 from aeinfer.errors import InputError
 from train.checkpoint import read_checkpoint, trained_model
 from train.data import Digits, Photos
-from train.fit import RECIPES, Recipe, fit, image_psnr, main, schedule
+from train.fit import fit, image_psnr, main, schedule
+from train.recipes import RECIPES, Recipe
 
 DENSE = Recipe("dense", sigma=127.5, batch=32, epochs=3, ema=0.9)
 
@@ -79,6 +81,21 @@ def test_it_learns_and_keeps_the_best(data: Digits, tmp_path: Path) -> None:
     assert any(path.name.startswith("events") for path in tmp_path.iterdir())
 
 
+def test_the_curve_has_a_line_an_epoch_also_of_a_broken_run(data: Digits, tmp_path: Path) -> None:
+    epoch = data.steps_per_epoch
+    fit(DENSE, data, tmp_path / "unbroken")
+    fit(DENSE, data, tmp_path / "broken", stop_after=epoch + 1)
+    kept = (tmp_path / "broken" / "last.pt").read_bytes()
+    fit(DENSE, data, tmp_path / "broken", resume=True, stop_after=epoch)
+    (tmp_path / "broken" / "last.pt").write_bytes(kept)  # killed: what came after this checkpoint comes again
+    fit(DENSE, data, tmp_path / "broken", resume=True)
+    curves = [(tmp_path / run / "curve.csv").read_text() for run in ("unbroken", "broken")]
+    assert curves[0] == curves[1]
+    lines = list(csv.DictReader(curves[0].splitlines()))
+    assert [int(line["step"]) for line in lines] == [epoch, 2 * epoch, 3 * epoch]
+    assert float(lines[-1]["loss/validation"]) < float(lines[0]["loss/validation"])
+
+
 def test_early_stopping_ends_a_run_that_gets_no_better(data: Digits, tmp_path: Path) -> None:
     recipe = replace(DENSE, epochs=50, learning_rate=0.0, patience=2, ema=0.0)
     fit(recipe, data, tmp_path)
@@ -135,11 +152,16 @@ def test_the_command_trains_and_resumes(digits: Path, tmp_path: Path, capsys: py
 
 @pytest.mark.parametrize(
     "arguments",
-    [["dense", "--data", "nowhere"], ["photo", "--recipe", "seed"]],
+    [
+        ["dense", "--data", "nowhere"],
+        ["photo", "--recipe", "seed"],
+        ["conv", "--code", "30"],
+        ["dense", "--decoder", "transposed"],
+    ],
 )
 def test_the_command_refuses_clearly(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([*arguments, "--out", str(tmp_path)])
     assert stop.value.code == 2
     said = capsys.readouterr().err
-    assert "nowhere" in said or "recipes default" in said
+    assert any(word in said for word in ("nowhere", "recipes default", "multiple of 4", "no variant with decoder"))

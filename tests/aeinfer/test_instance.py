@@ -66,8 +66,8 @@ def test_bytes_are_what_they_are(tiny_model: Path) -> None:
 def test_encode_and_decode_are_the_whole(tmp_path: Path, tiny_window: Path, name: str) -> None:
     shutil.copy(tiny_window, tmp_path / name)
     for half in ("encoder", "decoder"):
-        stem = name.removesuffix(".onnx").removesuffix(".int8")
-        shutil.copy(tiny_window.with_name(f"tiny_window.{half}.onnx"), tmp_path / f"{stem}.{half}.onnx")
+        sibling = f"{name.removesuffix('.onnx').removesuffix('.int8')}.{half}{'.int8' if 'int8' in name else ''}.onnx"
+        shutil.copy(tiny_window.with_name(f"tiny_window.{half}.onnx"), tmp_path / sibling)
     images = noise((5, 8, 8))
     with AEInfer.load(tmp_path / name, threads=1) as ae:
         codes = ae.encode(images)
@@ -78,6 +78,18 @@ def test_encode_and_decode_are_the_whole(tmp_path: Path, tiny_window: Path, name
         floats = images.astype(np.float32) / 255
         np.testing.assert_allclose(decoded, ae.denoise_batch(floats), atol=1e-6)
         np.testing.assert_array_equal(ae.decode(np.repeat(codes, 2, 1)[:, ::2]), decoded)
+
+
+def test_many_are_coded_as_one_in_batches(tiny_window: Path) -> None:
+    images = noise((100, 8, 8))
+    with AEInfer.load(tiny_window, batch=7) as ae:
+        codes = ae.encode(images)
+        np.testing.assert_allclose(codes, np.concatenate([ae.encode(images[i : i + 1]) for i in range(100)]), atol=1e-6)
+        np.testing.assert_allclose(
+            ae.decode(codes), np.concatenate([ae.decode(codes[i : i + 1]) for i in range(100)]), atol=1e-6
+        )
+    with pytest.raises(InputError, match="at least one image"):
+        AEInfer.load(tiny_window).decode(codes[:0])
 
 
 @pytest.mark.parametrize("images", [[], np.zeros((2, 9, 8), np.uint8), np.zeros((2, 8, 8, 3), np.uint8)])

@@ -36,8 +36,8 @@ def implementation(request: pytest.FixtureRequest, tiny_window: Path) -> tuple[I
         return lambda images: network(torch.from_numpy(images[:, None])).detach().numpy()[:, 0], 0.0
     if request.param == "fp32":
         return AEInfer.load(tiny_window, precision="fp32").denoise_batch, 1e-5
-    calibration = list(np.random.default_rng(1).integers(0, 256, (32, 8, 8, 1), dtype=np.uint8))
-    quantized = quantize(onnx.load(tiny_window), calibration, 1)
+    calibration = np.random.default_rng(1).integers(0, 256, (32, 1, 1, 8, 8)).astype(np.float32) / 255
+    quantized = quantize(onnx.load(tiny_window), calibration)
     return AEInfer.load(quantized.SerializeToString()).denoise_batch, 0.03
 
 

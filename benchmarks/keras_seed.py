@@ -61,7 +61,7 @@ def train(model: keras.Model, noisy: np.ndarray, clean: np.ndarray, rate: float,
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.keras_seed", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of MNIST's IDX files")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=6)
     args = parser.parse_args()
     try:
         train_digits, clean = (kernels.to_float(read_digits(args.data, split)[0]) for split in ("train", "test"))

@@ -39,6 +39,7 @@ ROOMS = {
     },
     "tuning": {"atomic"},
     "measuring": {"denoiser", "model_info", "session", "tiling", "tuning"},
+    "codes": {"atomic", "model_info"},
     "folder": {"atomic", "image", "naming"},
     "naming": {"image"},
     "report": {"atomic"},

@@ -59,7 +59,7 @@ PHOTO = Recipe(
     clip=0.3,
     bfloat16=True,
 )
-CONV = Recipe("conv", loss="bce", sigma=127.5, epochs=10, optimizer="muon", muon_rate=0.02, ema=0.999, bfloat16=True)
+CONV = Recipe("conv", loss="bce", sigma=127.5, epochs=18, optimizer="muon", muon_rate=0.02, ema=0.999, bfloat16=True)
 RECIPES = {
     # the seed's recipe; adadelta at rate 1, as its paper has it and as Keras had it when the recipe was written
     ("dense", "seed"): SEED,

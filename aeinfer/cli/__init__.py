@@ -21,6 +21,8 @@ __all__ = ["main", "run"]
 
 COMMANDS = {
     "denoise": "remove the noise from images, folders and trees of them",
+    "encode": "squeeze images into the few numbers of an autoencoder's code",
+    "decode": "turn such codes back into images",
     "noise": "add a known noise to images, to measure with",
     "compare": "measure images against clean ones: PSNR, SSIM and a picture side by side",
     "formats": "list the image formats that this install reads and writes",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aeinfer.cli.console import ExitCode, complain, say, say_json
+from aeinfer.cli.options import add_device
 from aeinfer.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-m", "--model", default="photo", help="a packaged model's name or a .onnx file (default: photo)"
     )
-    parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or tensorrt (default: auto)")
+    add_device(parser)
     parser.add_argument(
         "--size",
         metavar="HxW|PICTURE",

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from aeinfer.cli.batch import process
 from aeinfer.cli.console import complain
 from aeinfer.cli.job import Worker
-from aeinfer.cli.options import add_job_options, number, whole
+from aeinfer.cli.options import add_device, add_job_options, add_precision, number, whole
 
 __all__ = ["add_options", "run"]
 
@@ -18,13 +18,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-m", "--model", default="photo", help="a packaged model's name or a .onnx file (default: photo)"
     )
-    parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or tensorrt (default: auto)")
-    parser.add_argument(
-        "--precision",
-        choices=("auto", "fp32", "fp16", "int8"),
-        default="auto",
-        help="auto is fp32, or what bench found faster on this machine (default: auto)",
-    )
+    add_device(parser)
+    add_precision(parser)
     parser.add_argument(
         "-s", "--strength", type=number(0, 1), default=1.0, help="from 0, the input, to 1, the full result (default: 1)"
     )

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 
 from aeinfer.cli.console import ExitCode, say, say_json
+from aeinfer.cli.options import add_device
 
 __all__ = ["add_options", "run"]
 
@@ -11,7 +12,7 @@ __all__ = ["add_options", "run"]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("model", metavar="MODEL", help="a packaged model's name or a .onnx file")
-    parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or tensorrt (default: auto)")
+    add_device(parser)
     parser.add_argument("--json", action="store_true", help="print it as one JSON object")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from aeinfer.formats import FORMATS
 
-__all__ = ["add_job_options", "number", "whole"]
+__all__ = ["add_device", "add_job_options", "add_precision", "number", "whole"]
 
 
 def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
@@ -63,6 +63,21 @@ def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
     voice.add_argument("-q", "--quiet", action="store_true", help="say nothing but what is wrong")
     voice.add_argument("-v", "--verbose", action="store_true", help="say what is done with each file")
     parser.add_argument("--no-progress", action="store_true", help="no line of progress on a terminal")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add where the network runs."""
+    parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or tensorrt (default: auto)")
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Add which of a model's files runs."""
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "fp16", "int8"),
+        default="auto",
+        help="auto is fp32, or what bench found faster on this machine (default: auto)",
+    )
 
 
 def whole(low: int, high: int | None = None) -> Callable[[str], int]:

@@ -4,6 +4,7 @@ import argparse
 import time
 
 from aeinfer.cli.console import ExitCode, complain, say, say_json
+from aeinfer.cli.options import add_device
 
 __all__ = ["add_options", "run"]
 
@@ -13,7 +14,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-m", "--model", nargs="+", metavar="MODEL", help="names or .onnx files (default: all that come with aeinfer)"
     )
-    parser.add_argument("-d", "--device", default="auto", help="auto, cpu, cuda, cuda:N or tensorrt (default: auto)")
+    add_device(parser)
     parser.add_argument("--json", action="store_true", help="print what was done as one JSON object")
 
 

@@ -1,0 +1,88 @@
+"""`aeinfer decode`: turns a file of codes back into images, with the model that encoded them."""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aeinfer.cli.console import ExitCode, complain, say
+from aeinfer.cli.options import add_device
+from aeinfer.errors import ImageWriteError, InputError
+from aeinfer.formats import FORMATS
+from aeinfer.image import quiet_opencv, write_image
+
+if TYPE_CHECKING:
+    from aeinfer.codes import Codes
+    from aeinfer.denoiser import AEInfer
+
+__all__ = ["add_options", "run"]
+
+AT_ONCE = 256
+"""Images that are decoded together."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("codes", metavar="CODES.npz", help="what aeinfer encode wrote")
+    parser.add_argument("-o", "--output", metavar="OUT", help="folder of the images (default: beside, NAME-decoded)")
+    parser.add_argument("-m", "--model", help="the model that encoded (default: the packaged one of its name)")
+    parser.add_argument(
+        "--on-exist", choices=("skip", "overwrite", "error"), default="skip", help="where one exists (default: skip)"
+    )
+    parser.add_argument("--format", choices=tuple(FORMATS), default="png", help="of the images (default: png)")
+    add_device(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Decode one file of codes."""
+    from aeinfer.codes import read_codes
+    from aeinfer.denoiser import AEInfer
+
+    source = Path(args.codes)
+    codes = read_codes(source)
+    targets = _targets(args, codes, source)
+    with AEInfer.load(args.model or codes.model, device=args.device, precision=codes.precision) as ae:
+        codes.check_model(ae.info)
+        return _decode(ae, codes, targets)
+
+
+def _targets(args: argparse.Namespace, codes: "Codes", source: Path) -> list[Path | None]:
+    """Return where each image goes, None where it is to be skipped.
+
+    Raises
+    ------
+    InputError
+        Two would go to one place, or one exists and may not.
+    """
+    folder = Path(args.output) if args.output else source.with_name(f"{source.stem}-decoded")
+    if folder.is_file():
+        raise InputError(f"the output {folder} is a file; name a folder")
+    targets = [(folder / name).with_suffix(FORMATS[args.format].suffixes[0]) for name in codes.names.tolist()]
+    if twice := [str(target) for target, count in Counter(targets).items() if count > 1]:
+        raise InputError(f"nothing was done, because several images would become {', '.join(twice)}")
+    existing = [target for target in targets if target.exists()]
+    if existing and args.on_exist == "error":
+        raise InputError(f"nothing was done, because {', '.join(map(str, existing))} exist")
+    left = set(existing) if args.on_exist == "skip" else set()
+    return [None if target in left else target for target in targets]
+
+
+def _decode(ae: "AEInfer", codes: "Codes", targets: list[Path | None]) -> int:
+    import numpy as np
+
+    from aeinfer.kernels import from_float
+
+    quiet_opencv()
+    written = failed = 0
+    for start in range(0, len(targets), AT_ONCE):
+        images = from_float(ae.decode(codes.codes[start : start + AT_ONCE]), np.uint8)
+        for image, target in zip(images, targets[start : start + AT_ONCE], strict=True):
+            try:
+                if target is not None:
+                    write_image(target, image)
+                    written += 1
+            except ImageWriteError as error:
+                complain(str(error))
+                failed += 1
+    say(f"{written} decoded, {targets.count(None)} skipped, {failed} failed")
+    return ExitCode.FAILED if failed else ExitCode.DONE

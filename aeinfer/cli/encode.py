@@ -1,0 +1,101 @@
+"""`aeinfer encode`: squeezes images of a model's window size into its codes, all into one .npz file."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from aeinfer.cli.console import ExitCode, complain, say
+from aeinfer.cli.options import add_device, add_precision
+from aeinfer.errors import ImageReadError, InputError
+from aeinfer.folder import Job, plan
+from aeinfer.image import quiet_opencv, read_image
+from aeinfer.picture import Pixels
+
+if TYPE_CHECKING:
+    from aeinfer.denoiser import AEInfer
+
+__all__ = ["add_options", "run"]
+
+AT_ONCE = 256
+"""Images that are read before they are encoded together."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="image, folder or pattern such as 'in/*.png'")
+    parser.add_argument("-o", "--output", required=True, metavar="CODES.npz", help="the file of codes")
+    parser.add_argument(
+        "-m", "--model", required=True, help="a model with a code: mnist-dense, mnist-conv, or a .onnx file with halves"
+    )
+    parser.add_argument("-r", "--recursive", action="store_true", help="folders within folders too; keeps their names")
+    parser.add_argument(
+        "--on-exist", choices=("skip", "overwrite", "error"), default="skip", help="where it exists (default: skip)"
+    )
+    add_device(parser)
+    add_precision(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Encode what the arguments name."""
+    target = Path(args.output)
+    if target.suffix != ".npz":
+        raise InputError(f"the output is a file of codes, whose name ends in .npz, got {target}")
+    if target.exists() and args.on_exist != "overwrite":
+        if args.on_exist == "error":
+            raise InputError(f"nothing was done, because {target} exists")
+        say(f"skipped: {target} exists; --on-exist overwrite replaces it")
+        return ExitCode.DONE
+    work = plan(args.inputs, recursive=args.recursive)
+    for name, reason in work.failures:
+        complain(f"{name}: {reason}")
+    if not work.jobs:
+        complain(f"nothing found: {', '.join(args.inputs)} holds no images")
+        return ExitCode.NOTHING_FOUND
+    return _encode(args, work.jobs, target, failed=len(work.failures))
+
+
+def _encode(args: argparse.Namespace, jobs: Sequence[Job], target: Path, failed: int) -> int:
+    import numpy as np
+
+    from aeinfer.codes import Codes, write_codes
+    from aeinfer.denoiser import AEInfer
+
+    quiet_opencv()
+    names: list[str] = []
+    codes: list[NDArray[np.float32]] = []
+    with AEInfer.load(args.model, device=args.device, precision=args.precision) as ae:
+        for start in range(0, len(jobs), AT_ONCE):
+            for done, code in _codes(ae, jobs[start : start + AT_ONCE]):
+                names += done
+                codes.append(code)
+        info = ae.info
+    failed += len(jobs) - len(names)
+    if not names:
+        complain(f"no image could be encoded: {target} is not written")
+        return ExitCode.FAILED
+    numbers = np.concatenate(codes)
+    write_codes(target, Codes(numbers, np.array(names), info.name, info.precision, info.fingerprint))
+    say(f"{len(names)} encoded, {failed} failed: {target} ({numbers[0].size} numbers each)")
+    return ExitCode.FAILED if failed else ExitCode.DONE
+
+
+def _codes(ae: "AEInfer", jobs: Sequence[Job]) -> Iterator[tuple[list[str], NDArray[Any]]]:
+    """Read images and encode them together; where one does not fit, one by one, to say which."""
+    images: dict[str, tuple[Path, Pixels]] = {}
+    for job in jobs:
+        try:
+            images[job.relative] = (job.source, read_image(job.source).pixels)
+        except ImageReadError as error:
+            complain(str(error))
+    try:
+        if images:
+            yield list(images), ae.encode([pixels for _, pixels in images.values()])
+    except InputError:
+        for name, (source, pixels) in images.items():
+            try:
+                yield [name], ae.encode([pixels])
+            except InputError as error:
+                complain(f"{source}: {error}")

@@ -1,0 +1,119 @@
+"""Files of codes (.npz): the numbers that images went through, their names, and which model's they are; runs nothing.
+
+The arrays in it are plain numpy ones: `codes` (N, ...) float32, `names` (N,) text, and the texts `model`, `precision`
+and `fingerprint`.
+"""
+
+import io
+import zipfile
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer.atomic import write_whole
+from aeinfer.errors import InputError, ModelError
+from aeinfer.model_info import ModelInfo
+
+__all__ = ["Codes", "read_codes", "write_codes"]
+
+DAMAGED = (
+    ValueError,
+    KeyError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What a file of codes holds.
+
+    Attributes
+    ----------
+    codes : (N, ...) float32
+    names : (N,) text
+        The images' names, relative to the folder they came from, with forward slashes.
+    model, precision, fingerprint : str
+        Of the model file that encoded them; the fingerprint decides.
+    """
+
+    codes: NDArray[np.float32]
+    names: NDArray[np.str_]
+    model: str
+    precision: str
+    fingerprint: str
+
+    def check_model(self, info: ModelInfo) -> None:
+        """Refuse another model than the one that encoded: its decoder would make noise of these numbers.
+
+        Raises
+        ------
+        ModelError
+            It is another file.
+        """
+        if info.fingerprint != self.fingerprint:
+            raise ModelError(
+                f"these codes are of {self.model} {self.precision}, file {self.fingerprint}, but the model given is "
+                f"{info.name} {info.precision}, file {info.fingerprint}; decode with the file that encoded"
+            )
+
+
+def write_codes(path: Path, codes: Codes) -> None:
+    """Write a file of codes, whole or not at all.
+
+    Raises
+    ------
+    OSError
+        The disk refused.
+    """
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{key: np.asarray(value) for key, value in asdict(codes).items()})
+    write_whole(path, buffer.getvalue())
+
+
+def read_codes(path: Path) -> Codes:
+    """Read a file of codes; no code in it is run, and its names lead nowhere outside of a folder.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged or no file of codes.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            held = {key: file[key] for key in ("codes", "names", "model", "precision", "fingerprint")}
+    except DAMAGED as error:
+        raise InputError(
+            f"{path}: expected a file of codes as aeinfer encode writes it, found another or damage"
+        ) from error
+    codes, names = held["codes"], held["names"]
+    texts = {key: held[key] for key in ("model", "precision", "fingerprint")}
+    if (
+        codes.dtype != np.float32
+        or codes.ndim < 2
+        or names.shape != codes.shape[:1]
+        or any(text.dtype.kind != "U" for text in (names, *texts.values()))
+    ):
+        raise InputError(
+            f"{path}: expected float32 codes (N, ...) and N names, "
+            f"found {codes.dtype} {codes.shape} and {names.dtype} {names.shape}; encode again"
+        )
+    if outside := [name for name in names.tolist() if not _is_inside(name)]:
+        raise InputError(f"{path}: a name in it, {outside[0]!r}, leads out of any folder; it was not made by aeinfer")
+    return Codes(codes, names, **{key: str(text) for key, text in texts.items()})
+
+
+def _is_inside(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return bool(parts) and not {"..", "/"} & set(parts) and not set(":\\\0") & set(name)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from aeinfer.session import Session, fingerprint_of
 from benchmarks import results
 from benchmarks.ffdnet import ffdnet_shaped
-from benchmarks.graph import conv_cost
+from benchmarks.graph import graph_cost
 from benchmarks.noisy import Image, noisy_image
 from benchmarks.packaged import color_models, model_files
 from benchmarks.peers import PEERS
@@ -73,7 +73,7 @@ def in_new_process(function: Callable[..., float], *arguments: object) -> float:
 
 def cost_row(method: str, content: bytes) -> results.Row:
     """What a model costs whatever the clock says."""
-    macs, parameters = conv_cost(content, HEIGHT, WIDTH)
+    macs, parameters = graph_cost(content, HEIGHT, WIDTH)
     row = {
         "method": method,
         "fingerprint": fingerprint_of(content),

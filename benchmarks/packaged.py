@@ -1,18 +1,27 @@
-"""The packaged colour models as methods to measure: their files; nothing is measured here."""
+"""The models to measure, packaged and in models/: their files; nothing is measured here."""
 
 from pathlib import Path
 
 from aeinfer import AEInfer
 from aeinfer.models import packaged_models, precision_files
 
+ZOO = Path(__file__).parent / "models"
 
-def model_files() -> dict[str, Path]:
-    """Return "NAME PRECISION" -> model file of every packaged model."""
+
+def model_files(models: dict[str, Path] | None = None) -> dict[str, Path]:
+    """Return "NAME PRECISION" -> model file of these models (name -> fp32 file), or of every packaged one."""
     return {
         f"{name} {precision}": file
-        for name, path in packaged_models().items()
+        for name, path in (packaged_models() if models is None else models).items()
         for precision, file in precision_files(path).items()
     }
+
+
+def digit_models() -> dict[str, Path]:
+    """Return those of digits, of models/ too, which are not packaged."""
+    packaged = {name: path for name, path in packaged_models().items() if name.startswith("mnist")}
+    zoo = {path.stem: path for path in sorted(ZOO.glob("*.onnx")) if "." not in path.stem}
+    return model_files(packaged | zoo)
 
 
 def color_models() -> dict[str, Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from aeinfer.session import fingerprint_of
 from benchmarks import results
 from benchmarks.noisy import INPUTS, SIGMAS
-from benchmarks.packaged import color_models
+from benchmarks.packaged import color_models, digit_models
 from benchmarks.peers import PEERS
 from benchmarks.published import FFDNET_REAL, PUBLISHED
 
@@ -122,14 +122,30 @@ def models(model: str) -> str:
     return markdown(header, body) + text + machine("models")
 
 
-def digits(_model: str) -> str:
-    rows = results.load("digits")["rows"]
-    inputs = list(dict.fromkeys(row["input"] for row in rows))
-    cells: dict[str, dict[str, str]] = {}
+def autoencoders(model: str) -> str:
+    """All that denoise digits; with a `model`, only those whose names begin so."""
+    body = []
+    for method, rows in by_precision(results.load("autoencoders")["rows"], model).items():
+        first = rows[0]
+        places = f" + {first['places']:,} places" if first.get("places") else ""
+        code = f"{first['code'] or 'none'}{places}" if "code" in first else ""
+        cost = [f"{first[key]:,}" if key in first else "" for key in ("parameters", "kmac")]
+        psnr = [" / ".join(f"{row[key]:.2f}" for row in rows if key in row) for key in ("float", "8-bit", "clean")]
+        rate = " / ".join(f"{row['images_per_s']:,}" for row in rows if "images_per_s" in row)
+        epochs = f", {first['epochs']} epochs" if "epochs" in first else ""
+        body.append([method + epochs, code, *cost, *psnr, rate])
+    header = ["10,000 test digits, fp32 / int8", "numbers in the code", "parameters", "kMAC"]
+    header += [f"PSNR in dB, sigma 127.5, {shown}" for shown in ("float", "8-bit")]
+    return markdown([*header, "PSNR, clean", "images a second"], body) + machine("autoencoders")
+
+
+def by_precision(rows: Iterable[results.Row], model: str) -> dict[str, list[results.Row]]:
+    """Group the rows of a model's files under its name."""
+    found: dict[str, list[results.Row]] = {}
     for row in rows:
-        cells.setdefault(row["method"], {})[row["input"]] = f"{row['psnr']:.2f}"
-    body = [[method, *(figures.get(shown, "") for shown in inputs)] for method, figures in cells.items()]
-    return markdown(["PSNR in dB, 10,000 test digits", *inputs], body) + machine("digits")
+        if row["method"].startswith(model):
+            found.setdefault(re.sub(" (fp32|int8)$", "", row["method"]), []).append(row)
+    return found
 
 
 def memory(_model: str) -> str:
@@ -215,7 +231,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "quality": quality,
     "camera": camera,
     "models": models,
-    "digits": digits,
+    "autoencoders": autoencoders,
     "memory": memory,
     "faults": faults,
     "endurance": endurance,
@@ -231,12 +247,14 @@ def rewritten(text: str) -> str:
 
 
 def stale_results() -> list[str]:
-    """Say which packaged models' files are not the ones that were measured."""
-    fingerprints = {method: fingerprint_of(path.read_bytes()) for method, path in color_models().items()}
+    """Say which models' files are not the ones that were measured."""
+    files = {name: color_models() for name in ("quality", "camera", "models")} | {"autoencoders": digit_models()}
     return [
         f"results/{name}.json: {complaint}"
-        for name in ("quality", "camera", "models")
-        for complaint in results.stale(results.load(name)["rows"], fingerprints)
+        for name, models in files.items()
+        for complaint in results.stale(
+            results.load(name)["rows"], {method: fingerprint_of(path.read_bytes()) for method, path in models.items()}
+        )
         if name != "camera" or complaint.endswith(results.OTHER_FILE)  # real pairs are not everybody's to measure
     ]
 

@@ -106,13 +106,13 @@ def measure(run: Run, clean: Digits, sigma: float) -> Figures:
     return {"sigma": sigma, **{name: round(figure, 4) for name, figure in figures.items()}}
 
 
-def measure_components(train: Digits, clean: Digits, sizes: Iterable[int] = CODE_SIZES) -> list[Figures]:
+def measure_components(train: Digits, clean: Digits, sigmas: Iterable[float] = SIGMAS) -> list[Figures]:
     """The same of principal components, at several sizes of the code."""
     components = PrincipalComponents(train)
     return [
         {"method": "PCA", "code": size} | measure(partial(components.denoise, numbers=size, sigma=sigma), clean, sigma)
-        for size in sizes
-        for sigma in SIGMAS
+        for size in CODE_SIZES
+        for sigma in sigmas
     ]
 
 

@@ -32,7 +32,7 @@ class DenseAutoencoder(nn.Module):
 
 
 WAYS_UP = ("upsample-nearest", "upsample-bilinear", "transposed", "unpool-max", "unpool-average")
-BOTTLENECKS = ("pool", "dilated")
+BOTTLENECKS = ("pool", "dilated", "none")
 
 
 class ConvAutoencoder(nn.Module):
@@ -47,7 +47,8 @@ class ConvAutoencoder(nn.Module):
         The way up, of WAYS_UP. Average-unpooling undoes average-pooling, all others max-pooling. What max-unpooling
         knows of the places of the maxima goes past the bottleneck, so that there is no code.
     bottleneck : str
-        "pool"; or "dilated": nothing is pooled, the filters are spread instead, and there is neither way up nor code.
+        "pool"; "dilated": nothing is pooled, the filters are spread instead, and there is neither way up nor code;
+        "none": the same without spreading, to see what that buys.
     code : int
         Numbers in the bottleneck, a multiple of 4.
     widths : three ints
@@ -81,13 +82,12 @@ class ConvAutoencoder(nn.Module):
             raise InputError(f"a conv autoencoder's code is 2x2 pixels, a multiple of 4 numbers, got {code}")
         if len(widths) != 3 or min(widths) < 1:
             raise InputError(f"a conv autoencoder has three widths of at least one channel, got {widths}")
-        if bottleneck == "dilated" and (decoder, code, widths) != ("upsample-nearest", 64, (128, 64, 16)):
-            raise InputError("a dilated network keeps its resolution: it has no decoder, code and widths to choose")
-        if bottleneck == "dilated":
-            self.code = 0
-            self.encoder, self.decoder = dilated_halves()
+        if bottleneck != "pool" and (decoder, code, widths) != ("upsample-nearest", 64, (128, 64, 16)):
+            raise InputError("a network that keeps its resolution has no decoder, code and widths to choose")
+        self.code = code if bottleneck == "pool" and decoder != "unpool-max" else 0
+        if bottleneck != "pool":
+            self.encoder, self.decoder = flat_halves((1, 2, 4, 8) if bottleneck == "dilated" else (1, 1, 1, 1))
         else:
-            self.code = 0 if decoder == "unpool-max" else code
             self.encoder = pooling_encoder(
                 (*widths, code // 4), mean_halve if decoder == "unpool-average" else max_halve
             )
@@ -124,11 +124,10 @@ def climbing_decoder(widths: tuple[int, ...], way_up: str) -> nn.Sequential:
     return nn.Sequential(*steps, nn.Conv2d(widths[-1], 1, 3, padding=1), nn.Sigmoid())
 
 
-def dilated_halves(width: int = 32) -> tuple[nn.Sequential, nn.Sequential]:
-    """As many convolutions, all at full resolution, that reach as far: their weights lie 1, 2, 4, 8 pixels apart."""
-    reach = (1, 2, 4, 8)
-    encoder = [conv(1 if d == 1 else width, width, padding=d, dilation=d) for d in reach]
-    decoder = [conv(width, width, padding=d, dilation=d) for d in reversed(reach)]
+def flat_halves(dilations: tuple[int, ...], width: int = 32) -> tuple[nn.Sequential, nn.Sequential]:
+    """As many convolutions, all at full resolution; dilated by 1, 2, 4, 8 they reach as far as pooling lets them."""
+    encoder = [conv(width if i else 1, width, padding=d, dilation=d) for i, d in enumerate(dilations)]
+    decoder = [conv(width, width, padding=d, dilation=d) for d in reversed(dilations)]
     return nn.Sequential(*encoder), nn.Sequential(*decoder, nn.Conv2d(width, 1, 3, padding=1), nn.Sigmoid())
 
 

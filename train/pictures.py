@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Digits = NDArray[np.float32]
-SCALE = 2  # pixels of the picture a pixel of a digit
 STEPS = 9  # on the way from one digit to another
 
 
-def grid(rows: Mapping[str, Digits], path: Path) -> None:
-    """Draw one row of (N, 28, 28) digits for each name, which stands before it."""
+def grid(rows: Mapping[str, Digits], path: Path, scale: int = 2) -> None:
+    """Draw a row of (N, S, S) images for each name, which stands before it; a pixel of theirs is `scale` wide."""
     count, side = next(iter(rows.values())).shape[:2]
-    size = (count * side * SCALE / 100 + 1.6 * any(rows), len(rows) * side * SCALE / 100)
+    size = (count * side * scale / 100 + 0.07 * max(map(len, rows)), len(rows) * (side * scale + 6) / 100)
     figure, axes = plt.subplots(len(rows), 1, figsize=size, layout="constrained", squeeze=False)
     for (name, digits), axis in zip(rows.items(), axes[:, 0], strict=True):
         axis.imshow(np.hstack(list(digits)), cmap="gray", vmin=0, vmax=1, interpolation="nearest")

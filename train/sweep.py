@@ -24,6 +24,7 @@ VARIANTS: dict[str, Recipe] = {
     "unet": UNET,
     **{f"conv-{way_up}": replace(CONV, options={"decoder": way_up}) for way_up in WAYS_UP},
     "conv-dilated": replace(CONV, options={"bottleneck": "dilated"}),
+    "conv-undilated": replace(CONV, options={"bottleneck": "none"}),
     **{f"pyramid-{code}": replace(CONV, options={"code": code, "widths": PYRAMID}) for code in CODES},
     **{f"dense-{code}": replace(DENSE, options={"code": code}) for code in CODES},
     "dense-64-noisy": replace(DENSE, options={"code": 64}, sigma=127.5),

@@ -10,13 +10,13 @@ from aeinfer import AEInfer
 from aeinfer.session import Session, fingerprint_of
 from benchmarks import bench_quality, noisy, packaged, peers, published, table
 from benchmarks.ffdnet import ffdnet_shaped
-from benchmarks.graph import conv_cost
+from benchmarks.graph import graph_cost
 
 CLEAN = np.full((32, 48, 3), 0.5, np.float32)
 
 
 def test_the_yardstick_has_the_work_of_ffdnet() -> None:
-    macs, parameters = conv_cost(ffdnet_shaped(), 64, 96)
+    macs, parameters = graph_cost(ffdnet_shaped(), 64, 96)
     assert macs / (64 * 96) == pytest.approx(213_000, rel=0.01)
     assert parameters == 15 * 96 * 9 + 10 * 96 * 96 * 9 + 96 * 12 * 9 + 11 * 96 + 12
 
@@ -31,7 +31,7 @@ def test_the_yardstick_runs_and_its_values_stay_in_bounds() -> None:
 
 
 def test_both_precisions_of_a_model_cost_the_same_work() -> None:
-    costs = {method: conv_cost(path.read_bytes(), 64, 64) for method, path in packaged.color_models().items()}
+    costs = {method: graph_cost(path.read_bytes(), 64, 64) for method, path in packaged.color_models().items()}
     assert costs
     for method, cost in costs.items():
         assert cost == costs[method.replace("int8", "fp32")]

@@ -22,6 +22,7 @@ from aeinfer.errors import InputError
 from aeinfer.metrics import ssim
 from train import pictures
 from train.checkpoint import trained_model
+from train.device import check_device
 from train.idx import read_digits
 from train.linear import PrincipalComponents
 from train.models import macs, parameter_count
@@ -150,6 +151,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--no-verify", action="store_true", help="accept IDX files whose checksum is not a known set's")
     args = parser.parse_args(argv)
     try:
+        check_device(args.device)
         digits = {split: read_digits(args.data, split, verify=not args.no_verify) for split in ("train", "test")}
         networks = [Trained(path, args.device) for path in args.checkpoints]
     except InputError as error:

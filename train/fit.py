@@ -18,6 +18,7 @@ from aeinfer.errors import InputError
 from train.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from train.curve import Curve
 from train.data import Data, Digits, Pair, Photos
+from train.device import check_device
 from train.models import BOTTLENECKS, MODELS, WAYS_UP, macs, parameter_count
 from train.muon import Muon
 from train.quantization import RoundedActivation, build_model, calibrate, rounded
@@ -52,12 +53,13 @@ def fit(
     resume : bool
         Go on from last.pt; on a CPU the result is that of an unbroken run, bit for bit.
     device : str
-        "cpu" or "cuda".
+        "cpu" or "cuda"; on both, recipes with bfloat16 compute in mixed precision.
     stop_after : int
         Save and return after that many steps of this call; 0 runs to the end.
     start : Path or None
         A checkpoint whose weights the run begins with; the recipes longer and int8 are for that, int8 needs one.
     """
+    check_device(device)
     if recipe.int8 and start is None and not resume:
         raise InputError("the recipe int8 goes on from a trained network: give its checkpoint with --start")
     torch.manual_seed(recipe.seed)

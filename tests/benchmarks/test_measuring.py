@@ -5,12 +5,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from aeinfer import AEInfer
 from aeinfer.session import Session, fingerprint_of
 from benchmarks import bench_quality, noisy, packaged, peers, published, table
 from benchmarks.ffdnet import ffdnet_shaped
-from benchmarks.graph import graph_cost
+from benchmarks.graph import graph_cost, remembered_places
+from export.to_onnx import to_onnx
+from train.models import ConvAutoencoder, DenseAutoencoder, macs, parameter_count
 
 CLEAN = np.full((32, 48, 3), 0.5, np.float32)
 
@@ -35,6 +38,20 @@ def test_both_precisions_of_a_model_cost_the_same_work() -> None:
     assert costs
     for method, cost in costs.items():
         assert cost == costs[method.replace("int8", "fp32")]
+
+
+def test_cost_and_remembered_places_are_those_of_the_layers() -> None:
+    torch.manual_seed(0)
+    networks = {
+        "dense": (DenseAutoencoder(8), 0),
+        "transposed": (ConvAutoencoder("transposed"), 0),
+        "unpool-max": (ConvAutoencoder("unpool-max"), 128 * 14**2 + 64 * 7**2 + 16 * 4**2 + 16 * 2**2),
+    }
+    for network, places in networks.values():
+        proto = to_onnx(network.eval(), torch.rand(2, 1, 28, 28), free_sides=False)
+        content = proto.SerializeToString()
+        assert graph_cost(content, 28, 28) == (macs(network, 28, 28), parameter_count(network))
+        assert remembered_places(content, 28, 28) == places
 
 
 def test_noise_is_that_of_the_protocol() -> None:

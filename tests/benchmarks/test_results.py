@@ -111,3 +111,20 @@ def test_models_table_leaves_out_what_a_peer_does_not_have() -> None:
     text = table.models("")
     assert "| OpenCV bilateral |  |  |  | 7.00 | 40.00 |  |  |\n| photo int8 | 20.2 |" in text
     assert "| 554k | 615 | 2.00 / 4.00 | 10.00 / 10.00 | 1.50 / 1.50 | 59 |" in text
+
+
+def test_autoencoders_show_both_precisions_in_one_line_and_what_goes_past_the_code() -> None:
+    known = {"code": 0, "places": 28544, "parameters": 1000, "kmac": 2000}
+    rows = [
+        {"method": "noisy", "float": 6.0},
+        {"method": "mnist-conv fp32", "code": 64, "float": 20.0, "clean": 21.0, "images_per_s": 3000},
+        {"method": "mnist-conv int8", "code": 64, "float": 19.9, "clean": 20.9, "images_per_s": 4000},
+        {"method": "conv-unpool-max fp32", **known, "float": 22.0},
+        {"method": "Keras conv", "epochs": 6, "float": 13.0},
+    ]
+    results.save("autoencoders", rows)
+    lines = table.autoencoders("").splitlines()
+    assert lines[3] == "| mnist-conv | 64 |  |  | 20.00 / 19.90 |  | 21.00 / 20.90 | 3,000 / 4,000 |"
+    assert lines[4].startswith("| conv-unpool-max | none + 28,544 places | 1,000 | 2,000 | 22.00 |")
+    assert lines[5].startswith("| Keras conv, 6 epochs |")
+    assert "noisy" not in table.autoencoders("mnist")

@@ -157,11 +157,17 @@ def test_the_command_trains_and_resumes(digits: Path, tmp_path: Path, capsys: py
         ["photo", "--recipe", "seed"],
         ["conv", "--code", "30"],
         ["dense", "--decoder", "transposed"],
+        ["dense", "--data", "DIGITS", "--no-verify", "--device", "warp:3"],
     ],
 )
-def test_the_command_refuses_clearly(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_refuses_clearly(
+    arguments: list[str], digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(digits) if argument == "DIGITS" else argument for argument in arguments]
     with pytest.raises(SystemExit) as stop:
-        main([*arguments, "--out", str(tmp_path)])
+        main([*given, "--out", str(tmp_path)])
     assert stop.value.code == 2
     said = capsys.readouterr().err
-    assert any(word in said for word in ("nowhere", "recipes default", "multiple of 4", "no variant with decoder"))
+    assert any(
+        word in said for word in ("nowhere", "recipes default", "multiple of 4", "no variant with decoder", "warp")
+    )

@@ -7,7 +7,7 @@ and `fingerprint`.
 import io
 import zipfile
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -74,7 +74,14 @@ def write_codes(path: Path, codes: Codes) -> None:
         The disk refused.
     """
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{key: np.asarray(value) for key, value in asdict(codes).items()})
+    np.savez_compressed(
+        buffer,
+        codes=codes.codes,
+        names=codes.names,
+        model=np.asarray(codes.model),
+        precision=np.asarray(codes.precision),
+        fingerprint=np.asarray(codes.fingerprint),
+    )
     write_whole(path, buffer.getvalue())
 
 

@@ -23,14 +23,21 @@ from aeinfer.models import half_file, packaged_models, plain_stem
 from aeinfer.session import Session, backend, fingerprint_of, read_model, thread_count
 from aeinfer.splitting import halved, in_bands
 from aeinfer.stream import Stats, process
-from aeinfer.tiling import TilePlan, default_tile, pixels_for_memory, plan_tiles, plan_windows, tile_for_memory
+from aeinfer.tiling import (
+    TilePlan,
+    default_batch,
+    default_tile,
+    pixels_for_memory,
+    plan_tiles,
+    plan_windows,
+    tile_for_memory,
+)
 
 __all__ = ["AEInfer"]
 
 Image = NDArray[Any]
 Tensor = NDArray[np.float32]
 
-BATCH_PIXELS = 256 * 256  # small tiles share a batch up to this many pixels; beyond it a batch gains nothing
 BLENDED_PIXELS = 1 << 22  # of an image whose windows are blended at once
 PRECISIONS = ("auto", "fp32", "int8", "fp16")
 
@@ -82,7 +89,7 @@ class AEInfer:
         self.provider: str = self._session.provider
         self.stats = Stats()
         self._scratch = Scratch()
-        self._batch_pixels = tuned.batch_pixels if tuned else BATCH_PIXELS
+        self._batch_pixels = tuned.batch_pixels if tuned else default_batch(self.info.bytes_per_pixel)
         self._short_of_memory = False
         self._tile, self._most_pixels = self._limits(settings["tile"] or (tuned.tile if tuned else None))
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aeinfer.denoiser import BATCH_PIXELS, AEInfer
+from aeinfer.denoiser import AEInfer
 from aeinfer.model_info import ModelInfo
 from aeinfer.session import thread_count
-from aeinfer.tiling import default_tile
+from aeinfer.tiling import default_batch, default_tile
 from aeinfer.tuning import CLEARLY, Tuned
 
 __all__ = ["Trial", "best_settings", "trials"]
@@ -83,7 +83,10 @@ def trials(
         with AEInfer.load(file, device=device, precision=precision, threads=1) as ae:
             infos[precision] = ae.info
     bench = _Bench(files, infos, device, picture, *((0.0, 2) if quick else (8.0, 5)))
-    best = [Trial("", precision, thread_count(), _tile(info), BATCH_PIXELS) for precision, info in infos.items()]
+    best = [
+        Trial("", precision, thread_count(), _tile(info), default_batch(info.bytes_per_pixel))
+        for precision, info in infos.items()
+    ]
     for vary in (_threads, _tiles, _batches):
         done = _measured(bench, [each for trial in best for each in vary(trial, infos[trial.precision], quick)])
         yield from done
@@ -128,9 +131,10 @@ def _tiles(trial: Trial, info: ModelInfo, quick: bool) -> list[Trial]:
     return [replace(trial, varied="tile", tile=side) for side in sorted(sides)]
 
 
-def _batches(trial: Trial, _info: ModelInfo, quick: bool) -> list[Trial]:
+def _batches(trial: Trial, info: ModelInfo, quick: bool) -> list[Trial]:
+    usual = default_batch(info.bytes_per_pixel)
     factors = (1 / 4, 1) if quick else (1 / 16, 1 / 4, 1, 4)
-    return [replace(trial, varied="batch", batch_pixels=int(BATCH_PIXELS * factor)) for factor in factors]
+    return [replace(trial, varied="batch", batch_pixels=int(usual * factor)) for factor in factors]
 
 
 def _tile(info: ModelInfo) -> int | None:
@@ -178,7 +182,7 @@ def _work(bench: _Bench, trial: Trial) -> tuple[Callable[[], object], int]:
         picture, out = bench.picture, np.empty_like(bench.picture)
         return lambda: ae.denoise(picture, out=out), picture.shape[0] * picture.shape[1]
     if small:
-        count = max(1, (BATCH_PIXELS << 2) // side**2)
+        count = max(1, 4 * default_batch(info.bytes_per_pixel) // side**2)
         images = random.integers(0, 256, (count, side, side, *channels), np.uint8)
         outs = np.empty_like(images)
         return lambda: ae.denoise_batch(images, out=outs), count * side**2

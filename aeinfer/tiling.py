@@ -17,6 +17,7 @@ __all__ = [
     "Band",
     "TilePlan",
     "blend_weights",
+    "default_batch",
     "default_tile",
     "pixels_for_memory",
     "plan_tiles",
@@ -30,6 +31,8 @@ Integers = NDArray[np.int64]
 LIBRARIES_MB = 180  # onnxruntime, numba and what it compiled, once in a process: 150 measured, 30 for fragments
 MODEL_COPIES = 4  # times its file: the file, its parsed form and the weights laid out for the processor
 DEFAULT_MEMORY_MB = 400  # of activations, where the user sets no bound
+BATCH_PIXELS = 256 * 256  # small tiles share a batch up to this many pixels; beyond it a batch gains nothing
+BATCH_BYTES = 1 << 21  # unless the network is so small that the values of more pixels stay in a core's cache
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,17 @@ def default_tile(*, halo: int, stride: int, bytes_per_pixel: int) -> int:
     context = _round_up(halo, stride)
     most = math.isqrt(int(DEFAULT_MEMORY_MB * 1e6) // bytes_per_pixel) - 2 * context
     return max(stride, min(max(16 * context, 512), most) // stride * stride)
+
+
+def default_batch(bytes_per_pixel: int) -> int:
+    """Return how many pixels small tiles share a batch up to, where nobody measured or said another number.
+
+    Examples
+    --------
+    >>> default_batch(140), default_batch(8)
+    (65536, 262144)
+    """
+    return max(BATCH_PIXELS, BATCH_BYTES // bytes_per_pixel)
 
 
 def pixels_for_memory(max_memory_mb: float, *, bytes_per_pixel: int, model_mb: float = 0.0) -> int:

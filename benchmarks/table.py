@@ -17,7 +17,8 @@ from benchmarks.peers import PEERS
 from benchmarks.published import FFDNET_REAL, PUBLISHED
 
 ROOT = Path(__file__).parents[1]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "aeinfer" / "models").glob("*.md")))
+FOLDERS = (".", "docs", "aeinfer/models", "benchmarks/models")
+PAGES = tuple(page for folder in FOLDERS for page in sorted((ROOT / folder).glob("*.md")))
 BLOCK = re.compile(r"(<!-- table: ([\w-]+)(?: ([\w.-]+))? -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 

@@ -79,10 +79,11 @@ def keep_int8(
     """Write NAME.int8.onnx if its PSNR stays within `gate` dB of fp32, and return whether it does."""
     saturates = largest_pair(quantized) > PAIR_LIMIT
     quantized_info = replace(info, precision="int8", saturates=saturates, torch_error=0.0)
+    memory = measure_bytes_per_pixel(with_facts(quantized, quantized_info), info.channels, info.tile)
+    quantized_info = replace(quantized_info, bytes_per_pixel=memory)
     if info.tile is None:  # rounding turns the faintest far influence into whole steps: only the full context will do
         halo = -(-receptive_radius(model) // info.stride) * info.stride
-        memory = measure_bytes_per_pixel(with_facts(quantized, quantized_info), info.channels)
-        quantized_info = replace(quantized_info, halo=halo, halo_error=0.0, bytes_per_pixel=memory)
+        quantized_info = replace(quantized_info, halo=halo, halo_error=0.0)
     psnr = held_out_psnr(Session(with_facts(quantized, quantized_info), "int8", "cpu"), data.validation)
     lost = info.psnr["held out"] - psnr
     path = target.with_suffix(".int8.onnx")
@@ -101,7 +102,9 @@ def facts(model: nn.Module, recipe: dict[str, Any], proto: onnx.ModelProto, data
     blind = recipe["crop"] > 0
     camera = " and a camera's" if recipe.get("camera") else ""
     info = ModelInfo(
-        architecture=recipe["model"],
+        architecture=" ".join(
+            [recipe["model"], *(f"{key}={value}" for key, value in recipe.get("options", {}).items())]
+        ),
         channels=model.channels,
         tile=model.window,
         code=model.code,
@@ -111,12 +114,12 @@ def facts(model: nn.Module, recipe: dict[str, Any], proto: onnx.ModelProto, data
         else "none",
         psnr={"held out": round(held_out_psnr(session, data.validation), 3)},
         commit=current_commit(),
+        bytes_per_pixel=measure_bytes_per_pixel(content, model.channels, model.window),
     )
     if model.window:
         return info
     halo, error = measure_halo(session, halo_images(data), model.stride)
-    memory = measure_bytes_per_pixel(content, model.channels)
-    return replace(info, halo=halo, halo_error=round(error, 4), bytes_per_pixel=memory)
+    return replace(info, halo=halo, halo_error=round(error, 4))
 
 
 def halo_images(data: Data) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
 """Facts measured on an exported file: the halo that suffices, the memory a tile takes, PSNR on held-out images."""
 
 import copy
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -68,27 +69,36 @@ def receptive_radius(model: nn.Module) -> int:
 
 
 MEASURE_MEMORY = """
-import re, sys
+import json, re, sys
+from math import prod
 from pathlib import Path
 import numpy as np
 from aeinfer.session import Session
 session = Session(sys.stdin.buffer.read(), "measured", device="cpu")
-peaks = []
-for side in (256, 1024):
-    session.run(np.zeros((1, int(sys.argv[1]), side, side), np.float32))
+shapes, peaks = json.loads(sys.argv[1]), []
+for shape in shapes:
+    session.run(np.zeros(shape, np.float32))
     # not getrusage: its maximum begins with the parent's
     peaks.append(1024 * int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]))
-print((peaks[1] - peaks[0]) // (1024**2 - 256**2))
+less, more = (shape[0] * prod(shape[2:]) for shape in shapes)
+print((peaks[1] - peaks[0]) // (more - less))
 """
 
 
-def measure_bytes_per_pixel(content: bytes, channels: int) -> int:
-    """Return how much a process grows per pixel of a tile, input and output included (peak resident size; on Linux)."""
+def measure_bytes_per_pixel(content: bytes, channels: int, window: int | None = None) -> int:
+    """Return how much a process grows per pixel of a batch, input and output included (peak resident size; on Linux).
+
+    The batch is one tile, or, of a network with a fixed window, many windows.
+    """
     if not Path("/proc/self/status").exists():
         return ModelInfo.bytes_per_pixel  # not measured: the runtime's own assumption
-    command = [sys.executable, "-c", MEASURE_MEMORY, str(channels)]
+    if window is None:
+        shapes = [(1, channels, side, side) for side in (256, 1024)]
+    else:
+        shapes = [(pixels // window**2, channels, window, window) for pixels in (2**16, 2**20)]
+    command = [sys.executable, "-c", MEASURE_MEMORY, json.dumps(shapes)]
     printed = subprocess.run(command, input=content, capture_output=True, check=True).stdout
-    return int(float(printed))
+    return max(1, int(printed))
 
 
 def held_out_psnr(session: Session, pairs: Sequence[tuple[Tensor, Tensor]]) -> float:

@@ -295,6 +295,11 @@ def test_memory_per_pixel_is_measured(tiny_model: Path) -> None:
     assert 24 <= measured < 400  # at least input and output
 
 
+def test_memory_per_pixel_of_windows_is_that_of_a_batch_of_them(tiny_window: Path) -> None:
+    measured = measure_bytes_per_pixel(tiny_window.read_bytes(), 1, 8)
+    assert 4 <= measured < 100
+
+
 def test_the_checkpoint_is_the_averaged_network(photo_checkpoint: Path) -> None:
     model, recipe = trained_model(photo_checkpoint)
     assert recipe["ema"] == 0.999

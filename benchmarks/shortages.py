@@ -101,8 +101,8 @@ def vanished_target(folder: Path) -> str:
 
 
 def too_little_memory(folder: Path) -> str:
-    """160 MB of data, in which onnxruntime itself cannot work: a clear line, no result."""
-    limits = {resource.RLIMIT_DATA: 160 << 20}
+    """80 MB of data, in which onnxruntime itself cannot work: a clear line, no result."""
+    limits = {resource.RLIMIT_DATA: 80 << 20}
     run = _denoise(EXAMPLES, folder / "out", "--threads", "1", limits=limits)
     return _judge(run, code=(1, 3, 4), left=folder / "out", most=0)
 

@@ -3,7 +3,6 @@
 import functools
 import logging
 import math
-import sys
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -18,27 +17,18 @@ from aeinfer.arrays import as_hwc, check_finite, output_for, overlap
 from aeinfer.batching import Job, Part, Scratch, batch_shape, fill_batches, gather, place
 from aeinfer.errors import InputError, ModelError
 from aeinfer.forking import call_in_children
+from aeinfer.limits import Limits, Wish
 from aeinfer.model_info import ModelInfo
 from aeinfer.models import half_file, packaged_models, plain_stem
 from aeinfer.session import Session, backend, fingerprint_of, read_model, thread_count
 from aeinfer.splitting import halved, in_bands
 from aeinfer.stream import Stats, process
-from aeinfer.tiling import (
-    TilePlan,
-    default_batch,
-    default_tile,
-    pixels_for_memory,
-    plan_tiles,
-    plan_windows,
-    tile_for_memory,
-)
 
 __all__ = ["AEInfer"]
 
 Image = NDArray[Any]
 Tensor = NDArray[np.float32]
 
-BLENDED_PIXELS = 1 << 22  # of an image whose windows are blended at once
 PRECISIONS = ("auto", "fp32", "int8", "fp16")
 
 logger = logging.getLogger("aeinfer")
@@ -89,9 +79,13 @@ class AEInfer:
         self.provider: str = self._session.provider
         self.stats = Stats()
         self._scratch = Scratch()
-        self._batch_pixels = tuned.batch_pixels if tuned else default_batch(self.info.bytes_per_pixel)
-        self._short_of_memory = False
-        self._tile, self._most_pixels = self._limits(settings["tile"] or (tuned.tile if tuned else None))
+        wish = Wish(
+            settings["tile"] or (tuned.tile if tuned else None),
+            settings["batch"],
+            tuned.batch_pixels if tuned else None,
+            settings["max_memory_mb"],
+        )
+        self._limits = Limits(self.info, len(content) / 1e6, wish)
 
     @classmethod
     def load(
@@ -238,7 +232,7 @@ class AEInfer:
             raise InputError(f"out must be an array of the images' shape {images.shape}, got {got}")
         source = images.copy() if overlap(images, result) else images
         pile, results = _piled(source), _piled(result)
-        if pile is None or results is None or self._plan(*source.shape[1:3]).blended:
+        if pile is None or results is None or self._limits.plan(*source.shape[1:3]).blended:
             self._denoise_all(source, strength, result)
         else:
             as_hwc(source[0])
@@ -377,14 +371,14 @@ class AEInfer:
     def _run(self, images: list[Image], outs: list[Image], strength: float, count: int = 1) -> None:
         session = self._open_session()
         jobs = (job for image, out in zip(images, outs, strict=True) for job in self._jobs(image, out, count))
-        for parts in fill_batches(jobs, self._capacity):
+        for parts in fill_batches(jobs, self._limits.capacity):
             self._run_batch(session, parts, strength)
 
     def _run_batch(self, session: Session, parts: list[Part], strength: float) -> None:
         """Run one batch; where there is too little memory for it, in halves: of the batch, then of its one tile."""
         pixels = parts[-1].rows.stop * parts[0].job.plan.height * parts[0].job.plan.width
         cut = functools.partial(halved, parts, halo=self.info.halo, stride=self.info.stride)
-        smaller = cut() if pixels > self._most_pixels else []
+        smaller = cut() if pixels > self._limits.most_pixels else []
         if not smaller:
             try:
                 self._run_whole(session, parts, strength)
@@ -392,7 +386,10 @@ class AEInfer:
             except MemoryError:
                 if not (smaller := cut()):
                     raise
-            self._expect_less_than(pixels)  # out of the handler, whose traceback holds the arrays that were too large
+            # out of the handler, whose traceback holds the arrays that were too large
+            kernels.stay_with_numpy()
+            if self._limits.expect_less_than(pixels):
+                logger.info("not enough memory for %d pixels in the network at once: going on in smaller tiles", pixels)
         for each in smaller:
             self._run_batch(session, each, strength)
 
@@ -400,18 +397,6 @@ class AEInfer:
         channels = self.info.channels
         with self._scratch.borrow(batch_shape(parts, channels)) as batch:
             place(parts, session.run(gather(parts, batch)), channels, strength)
-
-    def _expect_less_than(self, pixels: int) -> None:
-        """Have memory for fewer pixels from now on: later images are cut into smaller tiles from the start."""
-        with self._lock:
-            first = not self._short_of_memory
-            self._short_of_memory, self._most_pixels = True, min(self._most_pixels, pixels // 2)
-            if self.info.tile is None:
-                side = math.isqrt(self._most_pixels) - 2 * self.info.halo
-                self._tile = max(self.info.stride, min(self._tile, side))
-        kernels.stay_with_numpy()
-        if first:
-            logger.info("not enough memory for %d pixels in the network at once: going on in smaller tiles", pixels)
 
     def _open_session(self) -> Session:
         if (session := self._session) is None:
@@ -424,7 +409,7 @@ class AEInfer:
         colors = 3 if source.shape[2] >= 3 else 1
         source = source.copy() if overlap(source, target) else source
         in_place = np.may_share_memory(source, target)
-        plan = self._plan(len(source) // count, source.shape[1], source.itemsize if in_place else 0)
+        plan = self._limits.plan(len(source) // count, source.shape[1], source.itemsize if in_place else 0)
         bands = plan.blended or (in_place and len(plan.positions) > 1)
         plan = plan.repeated(count) if count > 1 else plan
         target[..., colors:] = source[..., colors:]
@@ -434,53 +419,12 @@ class AEInfer:
         else:
             jobs = [Job(source[..., c : c + 1], target[..., c : c + 1], plan) for c in range(colors)]
         for job in jobs:
-            yield from in_bands(job, self._band_rows(plan, source.shape[1]), in_place=in_place) if bands else [job]
-
-    def _plan(self, height: int, width: int, copied_bytes: int = 0) -> TilePlan:
-        """Plan one image, of which a row of tiles is copied twice where a value of the copy has so many bytes."""
-        if self.info.tile is not None:
-            return plan_windows(height, width, window=self.info.tile)
-        tile = self._tile
-        if copied_bytes:
-            tile, _ = self._limits(tile, 2 * width * self.info.channels * copied_bytes)
-        return plan_tiles(height, width, tile=tile, halo=self.info.halo, stride=self.info.stride)
-
-    def _band_rows(self, plan: TilePlan, width: int) -> int:
-        """Return how many rows of tiles are worked on at once: of blended windows as many as their sum may take."""
-        if not plan.blended:
-            return 1
-        pixels, max_memory_mb = BLENDED_PIXELS, self._settings["max_memory_mb"]
-        if max_memory_mb is not None:
-            cost, size = 8 * self.info.channels, len(self._content) / 1e6
-            pixels = min(pixels, pixels_for_memory(max_memory_mb, bytes_per_pixel=cost, model_mb=size))
-        return max(1, pixels // (width * max(1, plan.height // 2)))
-
-    def _capacity(self, plan: TilePlan) -> int:
-        area = plan.height * plan.width
-        return max(1, min(self._settings["batch"] or self._batch_pixels // area, self._most_pixels // area))
-
-    def _limits(self, tile: int | None, bytes_per_row: int = 0) -> tuple[int, int]:
-        """Return the kept side of a tile, and how many pixels a batch may have."""
-        info, max_memory_mb = self.info, self._settings["max_memory_mb"]
-        halo, stride = (info.halo, info.stride) if info.tile is None else (0, info.tile)
-        tile = tile or default_tile(halo=halo, stride=stride, bytes_per_pixel=info.bytes_per_pixel)
-        if max_memory_mb is None:
-            return tile, sys.maxsize
-        cost = info.bytes_per_pixel * (1 if info.tile is None else 2)  # the blended sum of windows takes the other half
-        size = len(self._content) / 1e6
-        largest = tile_for_memory(
-            max_memory_mb,
-            halo=halo,
-            stride=stride,
-            bytes_per_pixel=cost,
-            bytes_per_row=bytes_per_row,
-            model_mb=size,
-        )
-        return min(tile, largest), pixels_for_memory(max_memory_mb, bytes_per_pixel=cost, model_mb=size)
+            rows = self._limits.band_rows(plan, source.shape[1])
+            yield from in_bands(job, rows, in_place=in_place) if bands else [job]
 
     def _batches(self, items: Sequence[Any] | Image) -> Iterator[Any]:
         """Split images of the window's size, or their codes, into what one run of the network takes."""
-        size = self._capacity(self._plan(1, 1))
+        size = self._limits.capacity(self._limits.plan(1, 1))
         return (items[start : start + size] for start in range(0, len(items), size))
 
     def _half(self, half: str) -> Session:

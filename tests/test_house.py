@@ -23,18 +23,19 @@ PACKAGES = {"aeinfer": {"aeinfer"}, "train": {"aeinfer", "train"}, "export": {"a
 FREE = {"errors", "version"}
 ROOMS = {
     "batching": {"kernels", "tiling"},
+    "limits": {"forking", "model_info", "tiling"},
     "splitting": {"batching", "tiling"},
     "denoiser": {
         "arrays",
         "batching",
         "forking",
         "kernels",
+        "limits",
         "model_info",
         "models",
         "session",
         "splitting",
         "stream",
-        "tiling",
         "tuning",
     },
     "tuning": {"atomic"},
@@ -233,7 +234,7 @@ def test_rules_complain(rule: Rule, path: str, source: str, complaint: str) -> N
 
 
 GOOD = [
-    ("aeinfer/denoiser.py", "from aeinfer import tiling\nfrom aeinfer.errors import InputError"),
+    ("aeinfer/denoiser.py", "from aeinfer import limits\nfrom aeinfer.errors import InputError"),
     ("aeinfer/session.py", "def _load():\n    import onnxruntime\n    from aeinfer.model_info import ModelInfo"),
     ("aeinfer/cli/noise.py", "import aeinfer\nfrom aeinfer import noise\nfrom . import progress\nprint()"),
     ("aeinfer/__main__.py", "import sys\nfrom aeinfer.cli import main\nsys.exit(main())"),

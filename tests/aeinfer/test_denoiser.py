@@ -141,8 +141,8 @@ def test_strength_blends_between_input_and_result(color: AEInfer, dtype: str) ->
 @pytest.mark.parametrize("size", [(150, 130), (97, 101)])
 def test_tiled_equals_whole_bit_for_bit(color: AEInfer, tiled: AEInfer, size: tuple[int, int], dtype: str) -> None:
     image = picture((*size, 3), dtype)
-    assert len(tiled._plan(*size).positions) >= 4
-    assert len(color._plan(*size).positions) == 1
+    assert len(tiled._limits.plan(*size).positions) >= 4
+    assert len(color._limits.plan(*size).positions) == 1
     np.testing.assert_array_equal(tiled(image), color(image))
 
 

@@ -130,7 +130,7 @@ def test_a_copy_has_the_same_settings_and_a_session_of_its_own(tiny_window: Path
     for twin in copies:  # the original is closed by now
         np.testing.assert_array_equal(twin(image), expected)
         assert twin.info == ae.info
-        assert twin._tile == ae._tile
+        assert twin._limits.tile == ae._limits.tile
     codes = pickle.loads(pickle.dumps(AEInfer.load(tiny_window))).encode(noise((1, 8, 8)))
     assert codes.shape == (1, 16)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aeinfer import AEInfer, denoiser, kernels
+from aeinfer import AEInfer, kernels, limits
 from aeinfer.batching import Job, Part
 from aeinfer.splitting import halved, in_bands
 from aeinfer.tiling import TilePlan, plan_tiles, plan_windows, split_rows
@@ -79,8 +79,8 @@ def test_blended_bands_change_no_bit(
     image = noise(shape, "float32")
     with AEInfer.load(tiny_window, threads=1) as ae:
         whole = ae(image, strength=0.7)
-        monkeypatch.setattr(denoiser, "BLENDED_PIXELS", 37 * 12)  # three rows of windows
-        assert ae._band_rows(ae._plan(61, 37), 37) == 3
+        monkeypatch.setattr(limits, "BLENDED_PIXELS", 37 * 12)  # three rows of windows
+        assert ae._limits.band_rows(ae._limits.plan(61, 37), 37) == 3
         np.testing.assert_array_equal(ae(image, strength=0.7, out=image if in_place else None), whole)
 
 

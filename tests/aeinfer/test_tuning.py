@@ -195,16 +195,16 @@ def test_what_was_best_is_taken_and_what_is_asked_for_wins(family: Path) -> None
     usual = default_tile(halo=info.halo, stride=info.stride, bytes_per_pixel=info.bytes_per_pixel)
     tuning.remember(rows(family, 2.0, 1.0, threads=99), machine())
     for twin in (AEInfer.load(family), pickle.loads(pickle.dumps(AEInfer.load(family)))):
-        assert (twin._tile, twin._batch_pixels) == (24, 9000)
+        assert (twin._limits.tile, twin._limits.batch_pixels) == (24, 9000)
         options = twin._open_session()._session.get_session_options()
         assert options.intra_op_num_threads == thread_count(), "never more than there are"
     tuning.remember(rows(family, 2.0, 1.0), machine())
     assert AEInfer.load(family)._open_session()._session.get_session_options().intra_op_num_threads == 1
     asked = AEInfer.load(family, tile=40, batch=2, threads=2)
-    assert asked._tile == 40 != usual
-    assert asked._capacity(asked._plan(8, 8)) == 2
+    assert asked._limits.tile == 40 != usual
+    assert asked._limits.capacity(asked._limits.plan(8, 8)) == 2
     assert asked._open_session()._session.get_session_options().intra_op_num_threads == 2
-    assert AEInfer.load(family, max_memory_mb=8)._tile < 24
+    assert AEInfer.load(family, max_memory_mb=8)._limits.tile < 24
 
 
 def test_loading_reads_the_file_once_and_hashes_once(family: Path, monkeypatch: pytest.MonkeyPatch) -> None:

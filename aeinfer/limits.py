@@ -1,0 +1,132 @@
+"""How much is worked on at once, by one model under one bound on memory: tiles, batches, bands; integers, no pixels."""
+
+import math
+import sys
+import threading
+from dataclasses import dataclass
+
+from aeinfer.forking import call_in_children
+from aeinfer.model_info import ModelInfo
+from aeinfer.tiling import (
+    TilePlan,
+    default_batch,
+    default_tile,
+    pixels_for_memory,
+    plan_tiles,
+    plan_windows,
+    tile_for_memory,
+)
+
+__all__ = ["Limits", "Wish"]
+
+BLENDED_PIXELS = 1 << 22  # of an image whose windows are blended at once
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for or found best: None or nothing said leaves it to the model.
+
+    Attributes
+    ----------
+    tile : int or None
+        Kept side of a tile in pixels.
+    batch : int or None
+        Tiles in one run of the network.
+    batch_pixels : int or None
+        Pixels that small tiles share a batch up to, where `batch` says nothing.
+    max_memory_mb : float or None
+    """
+
+    tile: int | None = None
+    batch: int | None = None
+    batch_pixels: int | None = None
+    max_memory_mb: float | None = None
+
+
+class Limits:
+    """What may be in the network at once; it shrinks where memory turns out to be short, and never grows again.
+
+    Parameters
+    ----------
+    info : ModelInfo
+    model_mb : float
+        Size of the model file.
+    wish : Wish
+
+    Attributes
+    ----------
+    tile : int
+        Kept side of a tile; of a network with a fixed window without meaning.
+    most_pixels : int
+        That a batch may have.
+    batch_pixels : int
+        That small tiles share a batch up to.
+    """
+
+    def __init__(self, info: ModelInfo, model_mb: float, wish: Wish) -> None:
+        self._info, self._model_mb, self._wish = info, model_mb, wish
+        self._lock = threading.Lock()
+        self._was_short = False
+        self.batch_pixels = wish.batch_pixels or default_batch(info.bytes_per_pixel)
+        self.tile, self.most_pixels = self._bounds(wish.tile)
+        call_in_children(self, Limits._unlock)
+
+    def plan(self, height: int, width: int, copied_bytes: int = 0) -> TilePlan:
+        """Plan one image, of which a row of tiles is copied twice where a value of the copy has so many bytes."""
+        info, tile = self._info, self.tile
+        if info.tile is not None:
+            return plan_windows(height, width, window=info.tile)
+        if copied_bytes:
+            tile, _ = self._bounds(tile, 2 * width * info.channels * copied_bytes)
+        return plan_tiles(height, width, tile=tile, halo=info.halo, stride=info.stride)
+
+    def capacity(self, plan: TilePlan) -> int:
+        """Return how many of a plan's tiles a batch may have."""
+        area = plan.height * plan.width
+        return max(1, min(self._wish.batch or self.batch_pixels // area, self.most_pixels // area))
+
+    def band_rows(self, plan: TilePlan, width: int) -> int:
+        """Return how many rows of tiles are worked on at once: of blended windows as many as their sum may take."""
+        if not plan.blended:
+            return 1
+        pixels, max_memory_mb = BLENDED_PIXELS, self._wish.max_memory_mb
+        if max_memory_mb is not None:
+            cost = 8 * self._info.channels
+            pixels = min(pixels, pixels_for_memory(max_memory_mb, bytes_per_pixel=cost, model_mb=self._model_mb))
+        return max(1, pixels // (width * max(1, plan.height // 2)))
+
+    def expect_less_than(self, pixels: int) -> bool:
+        """Have memory for fewer pixels from now on, and return whether this is the first time.
+
+        Later images are cut into smaller tiles from the start.
+        """
+        info = self._info
+        with self._lock:
+            first, self._was_short = not self._was_short, True
+            self.most_pixels = min(self.most_pixels, pixels // 2)
+            if info.tile is None:
+                side = math.isqrt(self.most_pixels) - 2 * info.halo
+                self.tile = max(info.stride, min(self.tile, side))
+        return first
+
+    def _bounds(self, tile: int | None, bytes_per_row: int = 0) -> tuple[int, int]:
+        """Return the kept side of a tile, and how many pixels a batch may have."""
+        info, max_memory_mb = self._info, self._wish.max_memory_mb
+        halo, stride = (info.halo, info.stride) if info.tile is None else (0, info.tile)
+        tile = tile or default_tile(halo=halo, stride=stride, bytes_per_pixel=info.bytes_per_pixel)
+        if max_memory_mb is None:
+            return tile, sys.maxsize
+        cost = info.bytes_per_pixel * (1 if info.tile is None else 2)  # the blended sum of windows takes the other half
+        largest = tile_for_memory(
+            max_memory_mb,
+            halo=halo,
+            stride=stride,
+            bytes_per_pixel=cost,
+            bytes_per_row=bytes_per_row,
+            model_mb=self._model_mb,
+        )
+        return min(tile, largest), pixels_for_memory(max_memory_mb, bytes_per_pixel=cost, model_mb=self._model_mb)
+
+    def _unlock(self) -> None:
+        """Make anew, in a forked process, the lock that another thread may have held."""
+        self._lock = threading.Lock()

@@ -58,9 +58,15 @@ def make_pictures(folder: Path) -> None:
 
 def measure(source: Path, model: str, rounds: int) -> dict[str, NDArray[np.float64]]:
     """Return the seconds of each call in each round for the pictures of a folder."""
-    with tempfile.TemporaryDirectory() as out, AEInfer.load(model, spinning=False) as network:
+    with (
+        tempfile.TemporaryDirectory() as out,
+        AEInfer.load(model, spinning=False) as network,
+        AEInfer.load(model, threads=1, spinning=False) as narrow,
+    ):
         jobs = plan([str(source)], out, on_exist="overwrite").jobs
-        worker = Worker(lambda pixels, _: network.denoise(pixels))
+        worker = Worker(
+            lambda pixels, _: network.denoise(pixels), narrow=lambda: lambda pixels, _: narrow.denoise(pixels)
+        )
         noisy = [list(read_pages(job.source)) for job in jobs]
         clean = [[replace(page, pixels=network.denoise(page.pixels)) for page in pages] for pages in noisy]
 

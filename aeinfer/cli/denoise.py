@@ -2,12 +2,17 @@
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
 from aeinfer.cli.batch import process
 from aeinfer.cli.console import complain
-from aeinfer.cli.job import Worker
+from aeinfer.cli.job import Change, Worker
 from aeinfer.cli.options import add_device, add_job_options, add_precision, number, whole
+
+if TYPE_CHECKING:
+    from aeinfer.denoiser import AEInfer
 
 __all__ = ["add_options", "run"]
 
@@ -46,20 +51,32 @@ def run(args: argparse.Namespace) -> int:
     def open_worker() -> Iterator[Worker]:
         from aeinfer.denoiser import AEInfer
 
-        with AEInfer.load(
+        load = partial(
+            AEInfer.load,
             args.model,
             device=args.device,
             precision=args.precision,
-            threads=args.threads,
             tile=args.tile,
             batch=args.batch,
             max_memory_mb=args.max_memory,
             spinning=False,  # decoders and encoders want the cores that the network's threads wait on
-        ) as model:
+        )
+        with ExitStack() as stack:
+            model = stack.enter_context(load(threads=args.threads))
             if args.verbose:
                 complain(f"model {model.info.name} on {model.provider}")
+
+            def narrow() -> Change:
+                return _change(stack.enter_context(load(threads=1)), args.strength)
+
+            # several at once would share a bound on memory, and a GPU
+            alone = args.max_memory is not None or model.provider != "CPUExecutionProvider"
             yield Worker(
-                lambda pixels, _: model.denoise(pixels, strength=args.strength), model.provider, model.info.fingerprint
+                _change(model, args.strength), model.provider, model.info.fingerprint, None if alone else narrow
             )
 
     return process(args, "denoised", open_worker)
+
+
+def _change(model: "AEInfer", strength: float) -> Change:
+    return lambda pixels, _: model.denoise(pixels, strength=strength)

@@ -16,16 +16,27 @@ from aeinfer.image import MAX_PIXELS, carried_metadata, read_pages, write_pages
 from aeinfer.picture import Picture, Pixels, upright
 from aeinfer.report import Entry, Report
 
-__all__ = ["File", "Run", "Tally", "Worker", "do_job", "skip_job"]
+__all__ = ["Change", "File", "Run", "Tally", "Worker", "do_job", "skip_job"]
+
+Change = Callable[[Pixels, Job], Pixels]
 
 
 @dataclass(frozen=True)
 class Worker:
-    """What changes an image, and what a report says of it."""
+    """What changes an image, and what a report says of it.
 
-    change: Callable[[Pixels, Job], Pixels]
+    Attributes
+    ----------
+    change : callable
+        On all threads.
+    narrow : callable or None
+        Makes what does the same on the calling thread alone, and may be called by several at once; called at most once.
+    """
+
+    change: Change
     provider: str | None = None
     model: str | None = None
+    narrow: Callable[[], Change] | None = None
 
 
 @dataclass
@@ -99,13 +110,15 @@ class File:
         # no bound method: pixels in a circle of references would wait for the collector
         self._step: Callable[[File], None] = File._read
         self._tries = 1
+        self._how = worker.change
 
     def read(self) -> None:
         """Read all pages."""
         self._take(File._read)
 
-    def change(self) -> None:
-        """Change the pixels, page by page."""
+    def change(self, how: Change | None = None) -> None:
+        """Change the pixels, page by page; in another way than the worker's first, where one is given."""
+        self._how = how or self._worker.change
         self._take(File._change)
 
     def write(self) -> None:
@@ -114,7 +127,7 @@ class File:
 
     def again(self) -> None:
         """Take the step that failed once more, for good."""
-        self.error, self._tries = None, self._tries + 1
+        self.error, self._tries, self._how = None, self._tries + 1, self._worker.change
         self._take(self._step)
 
     @property
@@ -162,7 +175,7 @@ class File:
     def _change(self) -> None:
         while self._noisy:
             page = self._noisy[0]
-            self._clean.append(replace(page, pixels=self._worker.change(page.pixels, self.job)))
+            self._clean.append(replace(page, pixels=self._how(page.pixels, self.job)))
             del self._noisy[0], page  # memory for the next
 
     def _write(self) -> None:

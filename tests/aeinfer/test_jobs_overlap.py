@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aeinfer import cli, image
+from aeinfer import AEInfer, cli, image
 from aeinfer.cli import batch, job, overlap
 from aeinfer.cli.crew import Crew
 from aeinfer.cli.interrupt import Stop
@@ -49,7 +49,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert our_threads() == []
 
 
-def do(change: Change = invert, threads: int = 2, out: str = "out", **options: Any) -> list[Entry]:
+def do(
+    change: Change = invert, threads: int = 2, out: str = "out", narrow: Change | None = None, **options: Any
+) -> list[Entry]:
     """Do the folder and return what was noted."""
     given = {"max_pixels": None, "metadata": "keep", "quality": None, "fail_fast": False, "verbose": False} | options
     entries = []
@@ -60,7 +62,7 @@ def do(change: Change = invert, threads: int = 2, out: str = "out", **options: A
             run.note(entry)
             entries.append(entry)
 
-        overlap.do_jobs(run, plan(["in"], out).jobs, Worker(change), threads, note)
+        overlap.do_jobs(run, plan(["in"], out).jobs, Worker(change, narrow=narrow and (lambda: narrow)), threads, note)
     return entries
 
 
@@ -137,6 +139,83 @@ def test_few_files_are_in_hand_and_one_and_one_of_large_ones(
     assert most[0] == ahead
     assert most[1] <= ahead + 1 + ahead
     assert len(begun) == COUNT
+
+
+def test_small_files_are_changed_side_by_side_and_large_ones_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [image.read_image(path).pixels.nbytes for path in sorted(Path("in").iterdir())]
+    small = sorted(sizes)[COUNT // 2]
+    monkeypatch.setattr(overlap, "BESIDE_BYTES", 2 * small)
+    lock = threading.Condition()
+    there: dict[str, int] = {}
+    most, alone = [0], []
+
+    def wide(pixels: Pixels, each: Job) -> Pixels:
+        alone.append(each.index)
+        with lock:
+            assert pixels.nbytes > small
+            assert threading.current_thread() is threading.main_thread()
+        return invert(pixels, each)
+
+    def narrow(pixels: Pixels, each: Job) -> Pixels:
+        with lock:
+            assert pixels.nbytes <= small
+            there[each.source.stem] = pixels.nbytes
+            most[0] = max(most[0], len(there))
+            assert sum(there.values()) <= 2 * small
+        time.sleep(0.02)
+        with lock:
+            del there[each.source.stem]
+        return invert(pixels, each)
+
+    entries = do(wide, threads=4, narrow=narrow)
+    assert names(entries) == [f"{number:02}" for number in range(COUNT)]
+    assert alone == [number for number, size in enumerate(sizes) if size > small]
+    assert most[0] >= 2
+    do(out="alone")
+    assert contents("out") == contents("alone")
+
+
+def test_what_fails_beside_others_is_tried_again_on_all_threads() -> None:
+    again: list[str] = []
+
+    def wide(pixels: Pixels, each: Job) -> Pixels:
+        again.append(each.source.stem)
+        if each.source.stem == "08":
+            raise MemoryError
+        return invert(pixels, each)
+
+    def narrow(pixels: Pixels, each: Job) -> Pixels:
+        if each.source.stem in ("00", "05", "08"):
+            raise MemoryError
+        return invert(pixels, each)
+
+    entries = do(wide, threads=3, narrow=narrow)
+    assert names(entries, "failed") == ["08"]
+    assert again == ["00", "05", "08"]
+    assert len(names(entries)) == COUNT - 1
+
+
+def test_what_would_fail_every_file_ends_the_job_from_beside_too() -> None:
+    def narrow(pixels: Pixels, each: Job) -> Pixels:
+        if each.source.stem == "05":
+            raise ModelError("broken")
+        return invert(pixels, each)
+
+    with pytest.raises(ModelError, match="broken"):
+        do(narrow=narrow)
+    done = sorted(contents("out"))
+    assert done == [f"{number:02}.png" for number in range(len(done))]
+    assert len(done) <= 5
+
+
+@pytest.mark.parametrize("model", ["photo-fast", "photo"])
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_one_thread_gives_the_bits_of_two(model: str, precision: str) -> None:
+    """A job that was stopped goes on with the same bytes, whoever is beside a picture then."""
+    pixels = np.random.default_rng(0).integers(0, 255, (150, 202, 3), dtype=np.uint8)
+    results = [AEInfer.load(model, precision=precision, threads=threads)(pixels) for threads in (1, 2, 3)]
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
 
 
 def test_a_failure_is_told_of_its_own_file_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,62 @@
+"""The table of autoencoders: every file of digits is in it, and its figures are what the files do."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aeinfer import AEInfer
+from benchmarks import bench_autoencoders, bench_codes, draw_autoencoders
+from benchmarks.packaged import ZOO, digit_models
+from train.evaluate import mean_psnr, noisy_digits, rounded_digits
+from train.sweep import VARIANTS
+
+
+@pytest.fixture(scope="module")
+def inputs() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    clean = np.repeat(np.repeat(rng.random((20, 7, 7), np.float32), 4, 1), 4, 2)
+    noisy = noisy_digits(clean, 127.5)
+    return {"clean": clean, "float": noisy, "8-bit": rounded_digits(noisy)}
+
+
+def test_every_file_is_known_and_every_variant_has_one() -> None:
+    names = {method.removesuffix(" fp32").removesuffix(" int8") for method in digit_models()}
+    kept = {path.name.partition(".")[0] for path in ZOO.glob("*.onnx")}
+    assert names == kept | {"mnist-conv", "mnist-dense"}
+    assert kept <= VARIANTS.keys()
+    assert {f"{name} {precision}" for name in names for precision in ("fp32", "int8")} == digit_models().keys()
+    assert sum(path.stat().st_size for path in ZOO.glob("*.onnx")) < 15e6
+
+
+def test_a_row_is_what_the_model_does(inputs: dict[str, np.ndarray]) -> None:
+    path = digit_models()["mnist-dense fp32"]
+    row = bench_autoencoders.measure_model("mnist-dense fp32", path, inputs)
+    with AEInfer.load(path) as ae:
+        for name, images in inputs.items():
+            output = np.stack([ae(image) for image in images])
+            assert row[name] == pytest.approx(mean_psnr(output, inputs["clean"]), abs=0.02)
+    assert (row["code"], row["places"], row["kmac"], row["parameters"]) == (64, 0, 715, 716640)
+    rate = bench_autoencoders.images_per_second({"mnist-dense fp32": path}, inputs["float"])
+    assert rate["mnist-dense fp32"] > 0
+
+
+def test_what_is_not_trained_is_better_than_nothing(inputs: dict[str, np.ndarray]) -> None:
+    rows = {row["method"]: row for row in bench_autoencoders.measure_others(inputs["clean"], inputs)}
+    noisy = rows.pop("noisy")
+    assert len(rows) >= 3
+    for row in rows.values():
+        assert all(row[name] > noisy[name] for name in ("float", "8-bit") if name in row)
+        assert row["images_per_s"] > 0
+
+
+@pytest.mark.parametrize("module", [bench_autoencoders, bench_codes, draw_autoencoders])
+def test_a_folder_without_digits_is_refused(
+    module: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = [str(tmp_path)] if module is bench_codes else []
+    monkeypatch.setattr("sys.argv", ["bench", *more, "--data", str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        module.main()  # type: ignore[attr-defined]
+    assert stop.value.code == 2
+    assert "expected" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """What denoise costs beyond the network: `python -m benchmarks.bench_denoise`; see README.md.
 
 The bare network runs the very batches that `denoise` gave its session, kept aside beforehand. Beside them: the same
-model by numpy and onnxruntime alone, as a user would write it.
+without the network, and the same model by numpy and onnxruntime alone, as a user would write it.
 """
 
 import argparse
@@ -65,6 +65,16 @@ def bare_runs(ae: AEInfer, images: Image) -> Callable[[], None]:
     return run
 
 
+def moving(ae: AEInfer, images: Image) -> Callable[[], object]:
+    """Return what denoises with a network that gives back what it gets: the pixels are moved there and back."""
+
+    def run() -> Image:
+        with mock.patch.object(Session, "run", lambda _session, batch: batch):
+            return denoise(ae, images)
+
+    return run
+
+
 def plain(path: Path, threads: int) -> Callable[[Image], Image]:
     """What a user would write: numpy and onnxruntime, the whole image at once."""
     run = ENGINES[DEFAULTS](path, threads, np.empty(0, np.float32))
@@ -89,6 +99,7 @@ def measure(model: str, precision: str, name: str, threads: int, *, with_plain: 
     path, images = model_files()[f"{model} {precision}"], picture(name)
     with AEInfer.load(path, precision=precision, threads=threads) as ae:
         calls: dict[str, Callable[[], object]] = {"bare": bare_runs(ae, images), "denoise": lambda: denoise(ae, images)}
+        calls["moving"] = moving(ae, images)
         if with_plain:
             run = plain(path, threads)
             calls["plain"] = lambda: run(images)
@@ -99,6 +110,7 @@ def measure(model: str, precision: str, name: str, threads: int, *, with_plain: 
         seconds = interleaved_seconds(calls, rounds, pause=SPIN_SECONDS)
     row = {"method": f"{model} {precision}", "fingerprint": fingerprint_of(path.read_bytes()), "input": name}
     row |= {"threads": threads, "rounds": rounds, "ms": round(float(np.median(seconds["denoise"])) * 1000, 1)}
+    row["moving_ms"] = round(float(np.median(seconds["moving"])) * 1000, 1)
     row["over_bare"] = round(float(np.median(seconds["denoise"] / seconds["bare"])), 3)
     if with_plain:
         row["over_plain"] = round(float(np.median(seconds["plain"] / seconds["denoise"])), 3)

@@ -213,9 +213,13 @@ def denoise(_model: str) -> str:
     found: dict[tuple[str, str], list[results.Row]] = {}
     for row in results.load("denoise")["rows"]:
         found.setdefault((row["method"], row["input"]), []).append(row)
-    columns = {"ms": ".1f", "over_bare": ".3f", "over_plain": ".2f"}
+    columns = {"ms": ".1f", "over_bare": ".3f", "moving_ms": ".1f", "over_plain": ".2f"}
     body = [
-        [method, given, *(" / ".join(format(row[key], form) for row in rows) for key, form in columns.items())]
+        [
+            method,
+            given,
+            *(" / ".join(format(row[key], form) for row in rows if key in row) for key, form in columns.items()),
+        ]
         for (method, given), rows in found.items()
     ]
     header = [
@@ -223,6 +227,7 @@ def denoise(_model: str) -> str:
         "input",
         "denoise, ms",
         "times the bare network",
+        "without the network, ms",
         "plain numpy + onnxruntime takes times",
     ]
     return markdown(header, body) + machine("denoise")

@@ -65,5 +65,5 @@ def curve(families: Mapping[str, Sequence[tuple[int, float]]], path: Path) -> No
 
 def _save(figure: plt.Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100, metadata={"Software": None})
+    figure.savefig(path, dpi=100, bbox_inches="tight", pad_inches=0.05, metadata={"Software": None})
     plt.close(figure)

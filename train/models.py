@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aeinfer.errors import InputError
-from train.resampling import MaxUnpool, MeanUnpool, conv, double, max_halve, mean_halve, transposed
+from train.resampling import MaxUnpool, MeanHalve, MeanUnpool, conv, double, max_halve, transposed
 
 
 class DenseAutoencoder(nn.Module):
@@ -89,7 +89,7 @@ class ConvAutoencoder(nn.Module):
             self.encoder, self.decoder = flat_halves((1, 2, 4, 8) if bottleneck == "dilated" else (1, 1, 1, 1))
         else:
             self.encoder = pooling_encoder(
-                (*widths, code // 4), mean_halve if decoder == "unpool-average" else max_halve
+                (*widths, code // 4), MeanHalve if decoder == "unpool-average" else max_halve
             )
             self.decoder = climbing_decoder((*widths, code // 4), decoder)
 

@@ -33,9 +33,14 @@ def max_halve() -> nn.MaxPool2d:
     return nn.MaxPool2d(2, ceil_mode=True)
 
 
-def mean_halve() -> nn.AvgPool2d:
-    """2x2 average-pooling that rounds up; a window that reaches over the edge is the mean of what is inside."""
-    return nn.AvgPool2d(2, ceil_mode=True)
+class MeanHalve(nn.Module):
+    """2x2 average-pooling that rounds up; a window that reaches over the edge is the mean of what is inside.
+
+    The edge is repeated for that, which gives the same mean: onnxruntime's 8-bit AveragePool with ceil_mode does not.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2), mode="replicate"), 2)
 
 
 def double(mode: str) -> nn.Upsample:

@@ -26,6 +26,7 @@ VARIANTS: dict[str, Recipe] = {
     "conv-dilated": replace(CONV, options={"bottleneck": "dilated"}),
     "conv-undilated": replace(CONV, options={"bottleneck": "none"}),
     **{f"pyramid-{code}": replace(CONV, options={"code": code, "widths": PYRAMID}) for code in CODES},
+    "pyramid-64-long": replace(CONV, options={"code": 64, "widths": PYRAMID}, epochs=4 * EPOCHS),  # the U-Net's time
     **{f"dense-{code}": replace(DENSE, options={"code": code}) for code in CODES},
     "dense-64-noisy": replace(DENSE, options={"code": 64}, sigma=127.5),
 }

@@ -11,7 +11,7 @@ from torch import nn
 
 from aeinfer.errors import InputError
 from train.models import MODELS, WAYS_UP, ConvAutoencoder, DenseAutoencoder, PhotoAutoencoder, macs, parameter_count
-from train.resampling import MaxUnpool, MeanUnpool, max_halve, mean_halve, unpool_portably
+from train.resampling import MaxUnpool, MeanHalve, MeanUnpool, max_halve, unpool_portably
 
 
 def sizes(model: nn.Sequential, images: torch.Tensor) -> list[tuple[int, ...]]:
@@ -114,10 +114,12 @@ def test_max_unpooling_is_pytorchs(height: int, width: int, channels: int, seed:
 
 def test_average_unpooling_repeats_the_mean() -> None:
     x = torch.arange(49.0).reshape(1, 1, 7, 7)
-    repeated = MeanUnpool(7)(mean_halve()(x))
+    repeated = MeanUnpool(7)(MeanHalve()(x))
     assert repeated.shape == x.shape
     assert repeated[0, 0, 0, 0] == repeated[0, 0, 1, 1] == (0 + 1 + 7 + 8) / 4
     assert repeated[0, 0, 6, 6] == 48  # the window over the corner holds one pixel
+    images = torch.rand(2, 3, 7, 10)
+    assert torch.allclose(MeanHalve()(images), nn.AvgPool2d(2, ceil_mode=True)(images))
 
 
 @pytest.mark.parametrize("height", [16, 48])

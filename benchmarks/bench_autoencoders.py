@@ -38,14 +38,31 @@ def psnrs(denoise: Denoise, inputs: Inputs, shown: tuple[str, ...]) -> dict[str,
     return {name: round(mean_psnr(denoise(inputs[name]), inputs["clean"]), 2) for name in shown}
 
 
+def sharpness(images: Digits) -> float:
+    """Energy of the differences between neighbours: what blur takes away."""
+    return sum(float(np.square(np.diff(images, axis=axis), dtype=np.float64).sum()) for axis in (1, 2))
+
+
+def checkerboard(images: Digits) -> float:
+    """Share of the energy that lies in the finest checkerboard, which 2x2 blocks have in common with it."""
+    a, b, c, d = (images[:, y::2, x::2] for y in (0, 1) for x in (0, 1))
+    return float(np.square((a - b - c + d) / 2).sum() / np.square(images).sum())
+
+
 def measure_model(method: str, path: Path, inputs: Inputs) -> results.Row:
-    """What a model costs and gives; an int8 file only at the noise that counts."""
-    content = path.read_bytes()
+    """What a model costs and gives; an int8 file without what rounding changes little."""
+    content, clean = path.read_bytes(), inputs["clean"]
     macs, parameters = graph_cost(content, SIDE, SIDE)
     with AEInfer.load(path) as ae:
         row = {"method": method, "fingerprint": fingerprint_of(content), "code": ae.info.code}
         row |= {"places": remembered_places(content, SIDE, SIDE), "parameters": parameters, "kmac": round(macs / 1000)}
-        return row | psnrs(ae.denoise_batch, inputs, tuple(inputs) if method.endswith("fp32") else ("clean", "float"))
+        output = ae.denoise_batch(inputs["float"])
+        row |= {"float": round(mean_psnr(output, clean), 2)} | psnrs(ae.denoise_batch, inputs, ("clean",))
+        if method.endswith("fp32"):
+            row |= psnrs(ae.denoise_batch, inputs, ("8-bit",))
+            row["sharpness"] = round(sharpness(output) / sharpness(clean), 3)
+            row["checkerboard"] = round(checkerboard(output) / checkerboard(clean), 3)
+        return row
 
 
 def images_per_second(files: dict[str, Path], images: Digits) -> dict[str, int]:

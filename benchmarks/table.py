@@ -19,6 +19,7 @@ from benchmarks.published import FFDNET_REAL, PUBLISHED
 ROOT = Path(__file__).parents[1]
 FOLDERS = (".", "docs", "aeinfer/models", "benchmarks/models")
 PAGES = tuple(page for folder in FOLDERS for page in sorted((ROOT / folder).glob("*.md")))
+DETAILS = {"float": ".2f", "sharpness": ".2f", "checkerboard": ".2f"}
 BLOCK = re.compile(r"(<!-- table: ([\w-]+)(?: ([\w.-]+))? -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -140,6 +141,17 @@ def autoencoders(model: str) -> str:
     return markdown([*header, "PSNR, clean", "images a second"], body) + machine("autoencoders")
 
 
+def ways_up(model: str) -> str:
+    """What each network does to edges, and whether it leaves a checkerboard."""
+    rows = [row for row in results.load("autoencoders")["rows"] if "sharpness" in row]
+    body = [
+        [row["method"].removesuffix(" fp32"), *(format(row[key], form) for key, form in DETAILS.items())]
+        for row in sorted(rows, key=lambda row: row["sharpness"])
+        if row["method"].startswith(("conv", "mnist-conv", "pyramid", "unet")) and row["method"].startswith(model)
+    ]
+    return markdown(["sigma 127.5, float", "PSNR in dB", "sharpness", "checkerboard"], body)
+
+
 def by_precision(rows: Iterable[results.Row], model: str) -> dict[str, list[results.Row]]:
     """Group the rows of a model's files under its name."""
     found: dict[str, list[results.Row]] = {}
@@ -238,6 +250,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "camera": camera,
     "models": models,
     "autoencoders": autoencoders,
+    "ways_up": ways_up,
     "memory": memory,
     "faults": faults,
     "endurance": endurance,

@@ -15,7 +15,8 @@ from train.sweep import VARIANTS
 @pytest.fixture(scope="module")
 def inputs() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
-    clean = np.repeat(np.repeat(rng.random((20, 7, 7), np.float32), 4, 1), 4, 2)
+    blocks = np.repeat(np.repeat(rng.random((20, 7, 7), np.float32), 4, 1), 4, 2)
+    clean = np.clip(blocks + 0.05 * rng.random(blocks.shape, np.float32), 0, 1)
     noisy = noisy_digits(clean, 127.5)
     return {"clean": clean, "float": noisy, "8-bit": rounded_digits(noisy)}
 
@@ -39,6 +40,15 @@ def test_a_row_is_what_the_model_does(inputs: dict[str, np.ndarray]) -> None:
     assert (row["code"], row["places"], row["kmac"], row["parameters"]) == (64, 0, 715, 716640)
     rate = bench_autoencoders.images_per_second({"mnist-dense fp32": path}, inputs["float"])
     assert rate["mnist-dense fp32"] > 0
+
+
+def test_blur_takes_sharpness_and_a_checkerboard_is_seen(inputs: dict[str, np.ndarray]) -> None:
+    clean = inputs["clean"]
+    blurred = (clean + np.roll(clean, 1, 1) + np.roll(clean, 1, 2)) / 3
+    assert bench_autoencoders.sharpness(blurred) < 0.7 * bench_autoencoders.sharpness(clean)
+    assert bench_autoencoders.checkerboard(clean) < 1e-3
+    board = np.indices((28, 28)).sum(0) % 2 * np.ones_like(clean)
+    assert bench_autoencoders.checkerboard(board) == pytest.approx(0.5)  # the other half is its mean
 
 
 def test_what_is_not_trained_is_better_than_nothing(inputs: dict[str, np.ndarray]) -> None:

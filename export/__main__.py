@@ -16,7 +16,7 @@ from aeinfer.session import Session
 from export.halves import HALVES, export_halves, export_int8_halves
 from export.int8 import PAIR_LIMIT, finish_int8, largest_pair
 from export.measure import held_out_psnr, measure_bytes_per_pixel, measure_halo, receptive_radius
-from export.quantize import as_gathered, quantize
+from export.quantize import quantize
 from export.to_onnx import current_commit, to_onnx, with_facts, write_model
 from export.verify import TOLERANCE, largest_error, random_samples
 from train.checkpoint import trained_model
@@ -59,9 +59,9 @@ def export(
 
 
 def calibration_tensors(data: Data) -> list[np.ndarray]:
-    """Return noisy images of the training set, one by one, as the runtime would give them to the network."""
+    """Return noisy images of the training set, one by one, as it has them: rounded to 8 bits or not clipped."""
     batches = range(-(-CALIBRATION_IMAGES // len(data.batch(0)[0])))
-    return [as_gathered(image[None]) for step in batches for image in data.batch(step)[0]]
+    return [image[None] for step in batches for image in data.batch(step)[0]]
 
 
 def export_trained_int8(

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from aeinfer import kernels
-
 Tensor = NDArray[np.float32]
 PERCENTILE = 99.99  # of the activations inside the range
 
@@ -31,14 +29,6 @@ class Calibration(CalibrationDataReader):
     def get_next(self) -> dict[str, Tensor] | None:
         tensor = next(self._tensors, None)
         return None if tensor is None else {"input": tensor}
-
-
-def as_gathered(noisy: Tensor) -> Tensor:
-    """Return an image (1, C, H, W) in [0, 1] as the runtime would give it to the network: from a file's 8 bits."""
-    image = kernels.from_float(np.ascontiguousarray(noisy[0].transpose(1, 2, 0)), np.uint8)
-    tensor = np.empty_like(noisy)
-    kernels.gather_tiles(image, np.zeros((1, 2), np.int64), kernels.full_scale(image.dtype), tensor)
-    return tensor
 
 
 def quantize(proto: onnx.ModelProto, tensors: Iterable[Tensor]) -> onnx.ModelProto:

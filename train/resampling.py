@@ -75,10 +75,14 @@ class MaxUnpool(nn.Module):
 
 
 def unpool_portably(x: Tensor, pooled: Tensor) -> Tensor:
-    """Do what MaxUnpool does, more slowly, without indices; `pooled` is not negative."""
+    """Do what MaxUnpool does without indices; `pooled` is not negative."""
     height, width = pooled.shape[2:]
     padded = F.pad(pooled, (0, width % 2, 0, height % 2), value=-1.0)
-    windows = padded.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).transpose(3, 4).flatten(4)  # (N, C, h, w, 4)
-    first = windows.argmax(4, keepdim=True) == torch.arange(4)
-    spread = torch.where(first, x[..., None], torch.zeros(())).unflatten(4, (2, 2))
-    return spread.transpose(3, 4).flatten(4).flatten(2, 3)[:, :, :height, :width]
+    corners = [padded[:, :, row::2, column::2] for row in (0, 1) for column in (0, 1)]
+    largest = torch.maximum(torch.maximum(corners[0], corners[1]), torch.maximum(corners[2], corners[3]))
+    left, spread = x, []  # what no corner before has taken
+    for corner in corners[:3]:
+        taken = torch.where(corner == largest, left, torch.zeros(()))
+        left = torch.where(corner == largest, torch.zeros(()), left)
+        spread.append(taken)
+    return F.pixel_shuffle(torch.stack([*spread, left], 2).flatten(1, 2), 2)[:, :, :height, :width]

@@ -83,7 +83,7 @@ def test_dilation_reaches_as_far_as_pooling_without_losing_resolution() -> None:
     "options",
     [
         {"decoder": "sideways"},
-        {"bottleneck": "none"},
+        {"bottleneck": "nowhere"},
         {"code": 30},
         {"code": 0},
         {"widths": (1, 2)},

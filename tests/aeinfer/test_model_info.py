@@ -15,6 +15,7 @@ FULL = ModelInfo(
     channels=3,
     tile=None,
     stride=16,
+    code=64,
     halo=48,
     halo_error=0.31,
     precision="int8",

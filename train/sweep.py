@@ -17,7 +17,7 @@ from train.recipes import RECIPES, Recipe
 EPOCHS = 6  # enough to tell the variants apart
 CONV, UNET = (replace(RECIPES[model, "default"], epochs=EPOCHS) for model in ("conv", "unet"))
 DENSE = RECIPES["dense", "default"]  # a hundredth of the work
-PYRAMID = (32, 64, 128)  # channels that grow as the resolution falls: less work, and three times the weights
+PYRAMID = (32, 64, 128)  # channels that grow as the resolution falls: less work, and twice the weights
 CODES = (8, 16, 32, 64, 128, 256)
 
 VARIANTS: dict[str, Recipe] = {

@@ -1,6 +1,7 @@
 """AEInfer: the hall where one image or batch goes plan -> gather -> run -> place, each of them another room's work."""
 
 import functools
+import itertools
 import logging
 import math
 import threading
@@ -239,17 +240,38 @@ class AEInfer:
             self._denoise_all([pile], strength, [results], count=len(source))
         return result
 
-    def stream(self, frames: Iterable[Image], policy: str = "all", *, strength: float = 1.0) -> Generator[Image]:
-        """Denoise frames as they come, in order, while a thread reads ahead.
+    def stream(
+        self,
+        frames: Iterable[Image],
+        policy: str = "all",
+        *,
+        strength: float = 1.0,
+        max_latency_ms: float | None = None,
+        batch: int = 1,
+        out: Iterable[Image] | None = None,
+        in_place: bool = False,
+    ) -> Generator[Image]:
+        """Denoise frames as they come, in order, while one thread reads ahead and another runs the network.
 
         Parameters
         ----------
         frames : iterable of arrays
-            See `denoise`.
+            See `denoise`; strided views are taken as they are. A frame is looked at some frames after it was given: a
+            source that fills one buffer again and again gives copies of it.
         policy : str
-            "all" delivers every frame; "latest" drops what is late and counts it in `stats`.
+            "all" delivers every frame; "latest" never makes the source wait, drops what is late and counts it in
+            `stats`.
         strength : float
             As in `denoise`.
+        max_latency_ms : float, optional
+            With "latest", frames that have waited longer than this when their turn comes are dropped as well.
+        batch : int
+            Frames that share a run of the network where so many wait: faster for small ones, later for each.
+        out : iterable of arrays, optional
+            Take the results, one for each frame that is not dropped. Of buffers that come round again there must be
+            two more than `batch`.
+        in_place : bool
+            Write each result into its frame.
 
         Yields
         ------
@@ -258,10 +280,18 @@ class AEInfer:
         Raises
         ------
         InputError
-            As in `denoise`, or another policy.
+            As in `denoise`, or an option has an impossible value.
         """
+        if in_place and out is not None:
+            raise InputError("in_place writes into the frames and out into other arrays: give one of them")
+        outs = None if out is None else iter(out)
+
+        def work(images: list[Image]) -> list[Image]:
+            targets = images if in_place else outs and list(itertools.islice(outs, len(images)))
+            return self._denoise_all(images, strength, targets)
+
         kernels.load_loops()  # no frame among the first waits for it
-        return process(frames, lambda frame: self.denoise(frame, strength=strength), self.stats, policy)
+        return process(frames, work, self.stats, policy, batch=batch, max_latency_ms=max_latency_ms)
 
     def encode(self, images: Sequence[Image] | Image) -> Tensor:
         """Return the codes of images of the model's window size.

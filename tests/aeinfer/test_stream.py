@@ -12,7 +12,7 @@ import pytest
 from aeinfer import AEInfer
 from aeinfer import stream as stream_room
 from aeinfer.errors import InputError
-from aeinfer.stream import READER, Stats, process
+from aeinfer.stream import READER, WORKER, Stats, process
 
 
 @pytest.fixture(autouse=True)
@@ -27,19 +27,25 @@ def stats() -> Stats:
     return Stats()
 
 
+def same(frames: list[int]) -> list[int]:
+    return frames
+
+
 @pytest.mark.parametrize("count", [0, 1, 50])
 def test_all_delivers_every_frame_in_order(stats: Stats, count: int) -> None:
-    assert list(process(range(count), lambda frame: 2 * frame, stats)) == [2 * frame for frame in range(count)]
+    assert list(process(range(count), lambda frames: [2 * frame for frame in frames], stats)) == [
+        2 * frame for frame in range(count)
+    ]
     assert (stats.frames_in, stats.frames_out, stats.dropped) == (count, count, 0)
     assert len(stats.latencies_ms) == count
     assert all(latency >= 0 for latency in stats.latencies_ms)
 
 
 def test_all_reads_only_a_little_ahead(stats: Stats) -> None:
-    frames = process(itertools.count(), lambda frame: frame, stats)
+    frames = process(itertools.count(), same, stats)
     assert [next(frames) for _ in range(3)] == [0, 1, 2]
     time.sleep(0.05)
-    assert stats.frames_in <= 3 + 3  # two in the queue and one in the reader's hand
+    assert stats.frames_in <= 3 + 5  # one delivered ahead, one worked on, two waiting, one in the reader's hand
     frames.close()
 
 
@@ -52,17 +58,17 @@ def test_latest_drops_what_is_late_and_counts_it(stats: Stats) -> None:
         yield from range(1, 10)
         read_all.set()
 
-    def work(frame: int) -> int:
+    def work(frames: list[int]) -> list[int]:
         working.set()
         read_all.wait(5)
-        return frame
+        return frames
 
     assert list(process(source(), work, stats, "latest")) == [0, 9]
     assert (stats.frames_in, stats.frames_out, stats.dropped) == (10, 2, 8)
 
 
 def test_latest_loses_no_frame_in_its_counts(stats: Stats) -> None:
-    frames = list(process(range(3000), lambda frame: frame, stats, "latest"))
+    frames = list(process(range(3000), same, stats, "latest"))
     assert frames == sorted(set(frames))
     assert frames[-1] == 2999, "the newest frame is never dropped"
     assert stats.frames_in == 3000 == stats.frames_out + stats.dropped
@@ -74,7 +80,7 @@ def test_an_error_of_the_source_comes_after_the_frames_before_it(stats: Stats) -
         yield from range(5)
         raise OSError("the cable is out")
 
-    frames = process(source(), lambda frame: frame, stats)
+    frames = process(source(), same, stats)
     assert list(itertools.islice(frames, 5)) == [0, 1, 2, 3, 4]
     with pytest.raises(OSError, match="the cable is out") as caught:
         next(frames)
@@ -82,10 +88,10 @@ def test_an_error_of_the_source_comes_after_the_frames_before_it(stats: Stats) -
 
 
 def test_an_error_of_the_work_stops_the_reader(stats: Stats) -> None:
-    def work(frame: int) -> int:
-        if frame == 2:
+    def work(frames: list[int]) -> list[int]:
+        if frames == [2]:
             raise InputError("a frame of another kind")
-        return frame
+        return frames
 
     frames = process(itertools.count(), work, stats)
     assert [next(frames), next(frames)] == [0, 1]
@@ -97,7 +103,7 @@ def test_an_error_of_the_work_stops_the_reader(stats: Stats) -> None:
 
 @pytest.mark.parametrize("policy", ["all", "latest"])
 def test_a_closed_stream_has_left_its_source(stats: Stats, policy: str) -> None:
-    frames = process(itertools.count(), lambda frame: frame, stats, policy)
+    frames = process(itertools.count(), same, stats, policy)
     next(frames)
     reader = next(thread for thread in threading.enumerate() if thread.name == READER)
     frames.close()
@@ -112,7 +118,7 @@ def test_closing_does_not_wait_for_a_source_that_hangs(stats: Stats, monkeypatch
         yield 0
         release.wait(60)
 
-    frames = process(source(), lambda frame: frame, stats)
+    frames = process(source(), same, stats)
     next(frames)
     reader = next(thread for thread in threading.enumerate() if thread.name == READER)
     frames.close()
@@ -121,14 +127,102 @@ def test_closing_does_not_wait_for_a_source_that_hangs(stats: Stats, monkeypatch
     reader.join(5)
 
 
+def test_closing_wakes_a_worker_that_waits_for_a_frame(stats: Stats) -> None:
+    release = threading.Event()
+
+    def source() -> Iterator[int]:
+        yield 0
+        release.wait(60)
+
+    frames = process(source(), same, stats)
+    next(frames)
+    worker = next(thread for thread in threading.enumerate() if thread.name == WORKER)
+    threading.Timer(0.05, release.set).start()
+    frames.close()
+    assert not worker.is_alive()
+
+
+def test_reading_work_and_delivery_go_on_side_by_side(stats: Stats) -> None:
+    """Each of the three waits for the next one to have begun with an earlier frame: one after the other would hang."""
+    worked, delivered = [threading.Event() for _ in range(5)], [threading.Event() for _ in range(5)]
+
+    def source() -> Iterator[int]:
+        for frame in range(5):
+            yield frame
+            assert frame == 0 or worked[frame - 1].wait(5)
+
+    def work(frames: list[int]) -> list[int]:
+        worked[frames[0]].set()
+        return frames
+
+    for frame in process(source(), work, stats):
+        delivered[frame].set()
+        assert frame == 4 or worked[frame + 1].wait(5), "the next frame is worked on while this one is looked at"
+
+
+def test_frames_that_wait_share_a_batch(stats: Stats) -> None:
+    read_all, sizes = threading.Event(), []
+
+    def source() -> Iterator[int]:
+        yield from range(9)
+        read_all.set()
+
+    def work(frames: list[int]) -> list[int]:
+        if len(sizes) == 1:
+            read_all.wait(0.5)  # the reader may be in front of a full lane, with the last frame in its hand
+        sizes.append(len(frames))
+        return frames
+
+    assert list(process(source(), work, stats, batch=4)) == list(range(9))
+    assert sum(sizes) == 9
+    assert max(sizes) == 4
+
+
+def test_frames_too_old_when_their_turn_comes_are_dropped(stats: Stats) -> None:
+    read_all = threading.Event()
+
+    def source() -> Iterator[int]:
+        yield 0
+        yield from range(1, 4)
+        read_all.set()
+
+    def work(frames: list[int]) -> list[int]:
+        assert read_all.wait(5)
+        time.sleep(0.1)
+        return frames
+
+    seen = list(process(source(), work, stats, "latest", max_latency_ms=50))
+    assert len(seen) == 1, "the last one waited for 100 ms"
+    assert (stats.frames_in, stats.frames_out, stats.dropped) == (4, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"policy": "newest"}, "'all' or 'latest', got 'newest'"),
+        ({"batch": 0}, "batch is at least 1, got 0"),
+        ({"max_latency_ms": 5}, "ask for policy='latest'"),
+        ({"policy": "latest", "max_latency_ms": 0}, "above 0, got 0"),
+        ({"policy": "latest", "max_latency_ms": float("nan")}, "above 0, got nan"),
+    ],
+)
+def test_impossible_options_are_refused_at_the_call(stats: Stats, options: dict[str, object], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        process([], same, stats, **options)
+
+
+def test_latency_and_frames_a_second(stats: Stats) -> None:
+    assert np.isnan(stats.latency_ms(50))
+    assert np.isnan(stats.fps)
+    stats.latencies_ms.extend(range(101))
+    stats.delivered_at.extend([1.0, 1.5, 2.0])
+    assert (stats.latency_ms(50), stats.latency_ms(95), stats.latency_ms(99)) == (50, 95, 99)
+    assert stats.fps == 2
+
+
 def test_a_stream_that_was_never_read_starts_nothing(stats: Stats) -> None:
-    process(iter([1]), lambda frame: frame, stats)
+    process(iter([1]), same, stats)
     assert stats.frames_in == 0
-
-
-def test_an_unknown_policy_is_refused_at_the_call(stats: Stats) -> None:
-    with pytest.raises(InputError, match="'all' or 'latest', got 'newest'"):
-        process([], lambda frame: frame, stats, "newest")
 
 
 def test_stream_equals_batch(tiny_model: Path) -> None:
@@ -143,3 +237,33 @@ def test_stream_equals_batch(tiny_model: Path) -> None:
             ae.stream(frames, "some")
         with pytest.raises(InputError, match="int64"):
             list(ae.stream([np.zeros((4, 4), np.int64)]))
+
+
+def test_results_go_where_they_are_wanted(tiny_model: Path) -> None:
+    frames = list(np.random.default_rng(0).integers(0, 256, (8, 20, 24, 3), dtype=np.uint8))
+    with AEInfer.load(tiny_model, threads=1) as ae:
+        expected = ae.denoise_batch(frames)
+        buffers = [np.empty_like(frames[0]) for _ in range(3)]
+        for n, frame in enumerate(ae.stream(frames, out=itertools.cycle(buffers))):
+            assert frame is buffers[n % 3]
+            np.testing.assert_array_equal(frame, expected[n])
+        with pytest.raises(InputError, match="0 outputs for 1 images"):
+            list(ae.stream(frames, out=[]))
+        for n, frame in enumerate(ae.stream(frames, in_place=True, batch=3)):
+            assert frame is frames[n]
+            np.testing.assert_array_equal(frame, expected[n])
+        with pytest.raises(InputError, match="give one of them"):
+            ae.stream(frames, in_place=True, out=buffers)
+
+
+def test_padded_rows_and_bgr_are_taken_as_they_are(tiny_model: Path) -> None:
+    padded = np.random.default_rng(0).integers(0, 256, (3, 20, 100), dtype=np.uint8)
+    views = [rows[:, :96].reshape(20, 32, 3)[:, :29] for rows in padded]  # 29 pixels of 3 bytes in rows of 100 bytes
+    assert all(np.shares_memory(view, rows) for view, rows in zip(views, padded, strict=True))
+    rest = padded[:, :, 87:].copy()
+    with AEInfer.load(tiny_model, threads=1) as rgb, AEInfer.load(tiny_model, threads=1, color="bgr") as bgr:
+        expected = rgb.denoise_batch([np.ascontiguousarray(view[..., ::-1]) for view in views])
+        for view, clean, frame in zip(views, expected, bgr.stream(views, in_place=True), strict=True):
+            np.testing.assert_array_equal(frame, clean[..., ::-1])
+            assert frame is view
+    np.testing.assert_array_equal(padded[:, :, 87:], rest)

@@ -250,6 +250,7 @@ class AEInfer:
         batch: int = 1,
         out: Iterable[Image] | None = None,
         in_place: bool = False,
+        timeout: float | None = None,
     ) -> Generator[Image]:
         """Denoise frames as they come, in order, while one thread reads ahead and another runs the network.
 
@@ -272,6 +273,8 @@ class AEInfer:
             two more than `batch`.
         in_place : bool
             Write each result into its frame.
+        timeout : float, optional
+            Seconds without a frame after which the source has stalled.
 
         Yields
         ------
@@ -281,6 +284,8 @@ class AEInfer:
         ------
         InputError
             As in `denoise`, or an option has an impossible value.
+        ImageReadError
+            The source has stalled. Its own errors come as they are, after the frames before them.
         """
         if in_place and out is not None:
             raise InputError("in_place writes into the frames and out into other arrays: give one of them")
@@ -291,7 +296,7 @@ class AEInfer:
             return self._denoise_all(images, strength, targets)
 
         kernels.load_loops()  # no frame among the first waits for it
-        return process(frames, work, self.stats, policy, batch=batch, max_latency_ms=max_latency_ms)
+        return process(frames, work, self.stats, policy, batch=batch, max_latency_ms=max_latency_ms, timeout=timeout)
 
     def encode(self, images: Sequence[Image] | Image) -> Tensor:
         """Return the codes of images of the model's window size.

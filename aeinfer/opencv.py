@@ -18,7 +18,16 @@ from aeinfer.picture import Pixels
 from aeinfer.resolution import Resolution, with_resolution
 from aeinfer.tiff_tags import byte_order, with_tag
 
-__all__ = ["can_write", "caption_strip", "check_depth", "decode", "encode", "has_metadata", "quiet_opencv"]
+__all__ = [
+    "can_write",
+    "caption_strip",
+    "check_depth",
+    "decode",
+    "encode",
+    "has_metadata",
+    "load_opencv",
+    "quiet_opencv",
+]
 
 _METADATA = {
     "exif": "IMAGE_METADATA_EXIF",
@@ -28,13 +37,19 @@ _METADATA = {
 }
 
 
-def _cv2() -> Any:
-    """Import OpenCV on first use."""
+def load_opencv() -> Any:
+    """Import OpenCV on first use, and return it.
+
+    Raises
+    ------
+    BackendMissingError
+        It is not installed.
+    """
     try:
         import cv2
     except ImportError as error:
         raise BackendMissingError(
-            f"image files need OpenCV, which does not import ({error}); install it with: pip install 'aeinfer[cpu]'"
+            f"images need OpenCV, which does not import ({error}); install it with: pip install 'aeinfer[cpu]'"
         ) from error
     return cv2
 
@@ -47,7 +62,7 @@ def quiet_opencv() -> None:
     BackendMissingError
         OpenCV is not installed.
     """
-    logging = _cv2().utils.logging
+    logging = load_opencv().utils.logging
     logging.setLogLevel(logging.LOG_LEVEL_SILENT)
 
 
@@ -59,7 +74,7 @@ def has_metadata() -> bool:
     BackendMissingError
         OpenCV is not installed.
     """
-    return hasattr(_cv2(), "imencodeWithMetadata")
+    return hasattr(load_opencv(), "imencodeWithMetadata")
 
 
 def can_write(suffix: str) -> bool:
@@ -70,7 +85,7 @@ def can_write(suffix: str) -> bool:
     BackendMissingError
         OpenCV is not installed.
     """
-    return bool(_cv2().haveImageWriter("a" + suffix))
+    return bool(load_opencv().haveImageWriter("a" + suffix))
 
 
 def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
@@ -83,7 +98,7 @@ def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
     BackendMissingError
         OpenCV is not installed.
     """
-    cv2 = _cv2()
+    cv2 = load_opencv()
     if facts.page and facts.straight_alpha:
         # OpenCV's TIFF reader multiplies colours by an alpha that is declared unassociated; undeclared, it does not
         data = with_tag(data, facts.page[338], 0, *facts.page[338].values[1:])
@@ -165,7 +180,7 @@ def _to_rgb(pixels: Pixels, facts: FileFacts) -> Pixels:
 
 def _swap(pixels: Pixels) -> Pixels:
     """RGB(A) <-> BGR(A)."""
-    cv2 = _cv2()
+    cv2 = load_opencv()
     swapped: Pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
     return swapped
 
@@ -180,7 +195,7 @@ def encode(target: Path, pixels: Pixels, name: str, metadata: Mapping[str, bytes
     BackendMissingError
         OpenCV is not installed.
     """
-    cv2 = _cv2()
+    cv2 = load_opencv()
     if pixels.shape[2:] == (2,):
         pixels = pixels[:, :, [0, 0, 0, 1]]
     image = _swap(pixels) if pixels.ndim == 3 else np.ascontiguousarray(pixels)
@@ -247,7 +262,7 @@ def caption_strip(caption: str, width: int) -> NDArray[np.uint8]:
     >>> caption_strip("noisy 20.17 dB", 200).shape
     (20, 200, 3)
     """
-    cv2 = _cv2()
+    cv2 = load_opencv()
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, max(0.4, width / 1200)
     (length, height), below = cv2.getTextSize(caption, font, scale, 1)
     strip = np.full((height + below + 6, max(length + 8, width), 3), 255, np.uint8)

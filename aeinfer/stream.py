@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from aeinfer.errors import InputError
+from aeinfer.errors import ImageReadError, InputError
 
 __all__ = ["Stats", "process"]
 
@@ -78,30 +78,29 @@ class _Lane(Generic[Item]):
         self._items: deque[Item] = deque()
         self._size, self._ended, self._left = size, False, False
 
-    def put(self, item: Item) -> bool:
-        """Wait for room; False where nobody takes items any more."""
+    def put(self, item: Item) -> int | None:
+        """Wait for room and return 0, the items dropped for it; None where nobody takes any more."""
         with self.changed:
             self.changed.wait_for(lambda: self._left or len(self._items) < self._size)
-            return self._append(item)
+            return self.push(item)
 
-    def push(self, item: Item) -> tuple[bool, int]:
-        """Make room instead: the oldest items go, and how many did is told."""
+    def push(self, item: Item) -> int | None:
+        """Make room instead, and return how many of the oldest items went; None where nobody takes any more."""
         with self.changed:
+            if self._left:
+                return None
             late = max(0, len(self._items) - self._size + 1)
             for _ in range(late):
                 self._items.popleft()
-            return self._append(item), late
-
-    def _append(self, item: Item) -> bool:
-        if not self._left:
             self._items.append(item)
             self.changed.notify_all()
-        return not self._left
+            return late
 
-    def take(self, most: int = 1) -> list[Item]:
+    def take(self, most: int = 1, timeout: float | None = None) -> list[Item]:
         """Wait for an item and return it with those behind it; nothing at the end, or where the taker has left."""
         with self.changed:
-            self.changed.wait_for(lambda: self._ended or self._left or self._items)
+            if not self.changed.wait_for(lambda: self._ended or self._left or self._items, timeout):
+                raise ImageReadError(f"the source has stalled: no frame came for {timeout:g} s")
             taken = [] if self._left else [self._items.popleft() for _ in range(min(most, len(self._items)))]
             self.changed.notify_all()
             return taken
@@ -127,6 +126,7 @@ def process(
     *,
     batch: int = 1,
     max_latency_ms: float | None = None,
+    timeout: float | None = None,
 ) -> Generator[Frame, None, None]:
     """Yield the frames that `work` makes of the source's, in their order; reading, work and delivery overlap.
 
@@ -145,11 +145,15 @@ def process(
         Frames that are worked on together where so many wait; none is waited for.
     max_latency_ms : float, optional
         With "latest", frames that have waited longer than this when their turn comes are dropped too.
+    timeout : float, optional
+        Seconds without a frame after which the source has stalled.
 
     Raises
     ------
     InputError
         Another policy, a bound on latency where every frame is to be delivered, or one that is impossible.
+    ImageReadError
+        The source has stalled.
     """
     if policy not in ("all", "latest"):
         raise InputError(f"policy is 'all' or 'latest', got {policy!r}")
@@ -159,84 +163,81 @@ def process(
         raise InputError("max_latency_ms drops frames, which policy 'all' does not: ask for policy='latest'")
     if max_latency_ms is not None and not max_latency_ms > 0:
         raise InputError(f"max_latency_ms is a number above 0, got {max_latency_ms}")
-    return _process(frames, work, stats, policy == "latest", batch, max_latency_ms)
+    if timeout is not None and not timeout > 0:
+        raise InputError(f"timeout is a number of seconds above 0, got {timeout}")
+    return _Flow(frames, work, stats, policy == "latest", batch, max_latency_ms, timeout).run()
 
 
-def _process(
-    frames: Iterable[Frame],
-    work: Callable[[list[Frame]], list[Frame]],
-    stats: Stats,
-    latest: bool,
-    batch: int,
-    max_latency_ms: float | None,
-) -> Generator[Frame, None, None]:
-    waiting: _Lane[_Timed[Frame]] = _Lane(batch if latest else max(READ_AHEAD, batch))
-    done: _Lane[_Timed[Frame]] = _Lane(1)
-    threads = [
-        threading.Thread(target=_read, args=(frames, waiting, stats, latest), name=READER, daemon=True),
-        threading.Thread(
-            target=_work, args=(waiting, done, work, stats, batch, max_latency_ms), name=WORKER, daemon=True
-        ),
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        while items := done.take():
-            stats.deliver(items[0].read_at)
-            yield items[0].frame
-        if done.error is not None:
-            raise done.error
-    finally:
-        waiting.leave()
-        done.leave()
+@dataclass
+class _Flow(Generic[Frame]):
+    """One stream: a thread reads, another works, and whoever iterates over `run` takes."""
+
+    frames: Iterable[Frame]
+    make: Callable[[list[Frame]], list[Frame]]
+    stats: Stats
+    latest: bool
+    batch: int
+    max_latency_ms: float | None
+    timeout: float | None
+
+    def __post_init__(self) -> None:
+        self._waiting: _Lane[_Timed[Frame]] = _Lane(self.batch if self.latest else max(READ_AHEAD, self.batch))
+        self._done: _Lane[_Timed[Frame]] = _Lane(1)
+
+    def run(self) -> Generator[Frame, None, None]:
+        threads = [
+            threading.Thread(target=self._read, name=READER, daemon=True),
+            threading.Thread(target=self._work, name=WORKER, daemon=True),
+        ]
         for thread in threads:
-            thread.join(LEAVE_SECONDS)  # the caller may free the source next, a camera for example
+            thread.start()
+        try:
+            while items := self._done.take():
+                self.stats.deliver(items[0].read_at)
+                yield items[0].frame
+            if self._done.error is not None:
+                raise self._done.error
+        finally:
+            self._waiting.leave()
+            self._done.leave()
+            for thread in threads:
+                thread.join(LEAVE_SECONDS)  # the caller may free the source next, a camera for example
 
-
-def _read(frames: Iterable[Frame], waiting: _Lane[_Timed[Frame]], stats: Stats, latest: bool) -> None:
-    error = None
-    try:
-        for frame in frames:
-            stats.frames_in += 1
-            item = _Timed(frame, time.perf_counter())
-            if latest:
-                wanted, late = waiting.push(item)
-                _drop(stats, waiting, late)
-            else:
-                wanted = waiting.put(item)
-            if not wanted:
-                return
-    except BaseException as raised:  # noqa: BLE001 - whatever the source raises belongs to the caller, in his thread
-        error = raised
-    waiting.end(error)
-
-
-def _work(
-    waiting: _Lane[_Timed[Frame]],
-    done: _Lane[_Timed[Frame]],
-    work: Callable[[list[Frame]], list[Frame]],
-    stats: Stats,
-    batch: int,
-    max_latency_ms: float | None,
-) -> None:
-    oldest = float("-inf")
-    try:
-        while items := waiting.take(batch):
-            if max_latency_ms is not None:
-                oldest = time.perf_counter() - max_latency_ms / 1e3
-            fresh = [item for item in items if item.read_at >= oldest]
-            _drop(stats, waiting, len(items) - len(fresh))
-            results = work([item.frame for item in fresh]) if fresh else []
-            for item, result in zip(fresh, results, strict=True):
-                if not done.put(_Timed(result, item.read_at)):
+    def _read(self) -> None:
+        error = None
+        give = self._waiting.push if self.latest else self._waiting.put
+        try:
+            for frame in self.frames:
+                self.stats.frames_in += 1
+                late = give(_Timed(frame, time.perf_counter()))
+                if late is None:
                     return
-        done.end(waiting.error)
-    except BaseException as error:  # noqa: BLE001 - as above
-        waiting.leave()
-        done.end(error)
+                self._drop(late)
+        except BaseException as raised:  # noqa: BLE001 - whatever the source raises belongs to the caller
+            error = raised
+        self._waiting.end(error)
 
+    def _work(self) -> None:
+        try:
+            while items := self._waiting.take(self.batch, self.timeout):
+                fresh = self._fresh(items)
+                results = self.make([item.frame for item in fresh]) if fresh else []
+                for item, result in zip(fresh, results, strict=True):
+                    if self._done.put(_Timed(result, item.read_at)) is None:
+                        return
+            self._done.end(self._waiting.error)
+        except BaseException as error:  # noqa: BLE001 - as above
+            self._waiting.leave()
+            self._done.end(error)
 
-def _drop(stats: Stats, lane: _Lane[Item], count: int) -> None:
-    """Count dropped frames, which two threads do."""
-    with lane.changed:
-        stats.dropped += count
+    def _fresh(self, items: list[_Timed[Frame]]) -> list[_Timed[Frame]]:
+        if self.max_latency_ms is None:
+            return items
+        oldest = time.perf_counter() - self.max_latency_ms / 1e3
+        fresh = [item for item in items if item.read_at >= oldest]
+        self._drop(len(items) - len(fresh))
+        return fresh
+
+    def _drop(self, count: int) -> None:
+        with self._waiting.changed:  # both threads count
+            self.stats.dropped += count

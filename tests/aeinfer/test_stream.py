@@ -11,7 +11,7 @@ import pytest
 
 from aeinfer import AEInfer
 from aeinfer import stream as stream_room
-from aeinfer.errors import InputError
+from aeinfer.errors import ImageReadError, InputError
 from aeinfer.stream import READER, WORKER, Stats, process
 
 
@@ -204,6 +204,7 @@ def test_frames_too_old_when_their_turn_comes_are_dropped(stats: Stats) -> None:
         ({"max_latency_ms": 5}, "ask for policy='latest'"),
         ({"policy": "latest", "max_latency_ms": 0}, "above 0, got 0"),
         ({"policy": "latest", "max_latency_ms": float("nan")}, "above 0, got nan"),
+        ({"timeout": 0}, "seconds above 0, got 0"),
     ],
 )
 def test_impossible_options_are_refused_at_the_call(stats: Stats, options: dict[str, object], complaint: str) -> None:
@@ -218,6 +219,20 @@ def test_latency_and_frames_a_second(stats: Stats) -> None:
     stats.delivered_at.extend([1.0, 1.5, 2.0])
     assert (stats.latency_ms(50), stats.latency_ms(95), stats.latency_ms(99)) == (50, 95, 99)
     assert stats.fps == 2
+
+
+def test_a_source_that_stalls_is_said_to(stats: Stats) -> None:
+    release = threading.Event()
+
+    def source() -> Iterator[int]:
+        yield 0
+        release.wait(60)
+
+    frames = process(source(), same, stats, timeout=0.05)
+    assert next(frames) == 0
+    threading.Timer(0.2, release.set).start()
+    with pytest.raises(ImageReadError, match=r"stalled: no frame came for 0\.05 s"):
+        next(frames)
 
 
 def test_a_stream_that_was_never_read_starts_nothing(stats: Stats) -> None:

@@ -16,7 +16,7 @@ try:
 except ImportError:  # Windows: there an open file cannot be removed or renamed, which protects a part as well
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["clear_parts", "ignores_case", "lock", "locked", "write_whole"]
+__all__ = ["clear_parts", "ignores_case", "lock", "locked", "write_all", "write_whole"]
 
 PART = re.compile(r"\.aeinfer-[0-9a-f]{16}\.part")
 
@@ -46,7 +46,7 @@ def write_whole(target: Path, data: bytes) -> None:
         try:
             with part.open("xb", buffering=0) as file:
                 lock(file)
-                _write_all(file, data)
+                write_all(file, data)
                 if fcntl is not None:
                     part.replace(target)  # while it is locked
             if fcntl is None:
@@ -64,7 +64,8 @@ def _part(folder: Path) -> Path:
     return folder / f".aeinfer-{os.urandom(8).hex()}.part"
 
 
-def _write_all(file: IO[bytes], data: bytes) -> None:
+def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
+    """Write to an unbuffered file or pipe, which takes as much at once as it likes."""
     left = memoryview(data)
     while left:
         left = left[file.write(left) :]

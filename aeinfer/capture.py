@@ -32,7 +32,7 @@ class Capture:
     source : str
         A camera's number, the path of a video file, or a URL (rtsp, tcp, udp, http ...).
     reconnect : float
-        Seconds for which a URL or a camera that fails is tried again; 0 ends at the first failure.
+        Seconds for which a URL or a camera that fails is tried again; with 0 it has ended, as a file does.
     timeout : float
         Seconds after which a URL that sends nothing has failed.
 
@@ -66,7 +66,7 @@ class Capture:
         self.fps = fps if 0 < fps < 1000 else USUAL_FPS
 
     def frames(self) -> Iterator[Frame]:
-        """Yield frames (H, W, 3), BGR, until a file ends, or a live source could not be opened again.
+        """Yield frames (H, W, 3), BGR, until a file ends.
 
         Raises
         ------
@@ -78,7 +78,7 @@ class Capture:
                 good, frame = self._capture.read()
                 if good:
                     yield frame
-                elif self.live:
+                elif self.live and self._reconnect:
                     self._capture = self._open_again()
                 else:
                     return

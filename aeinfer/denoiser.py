@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -242,16 +242,16 @@ class AEInfer:
 
     def stream(
         self,
-        frames: Iterable[Image],
+        frames: Iterable[Any],
         policy: str = "all",
         *,
         strength: float = 1.0,
         max_latency_ms: float | None = None,
         batch: int = 1,
         out: Iterable[Image] | None = None,
-        in_place: bool = False,
+        pixels: Callable[[Any], Image] | None = None,
         timeout: float | None = None,
-    ) -> Generator[Image]:
+    ) -> Generator[Any]:
         """Denoise frames as they come, in order, while one thread reads ahead and another runs the network.
 
         Parameters
@@ -271,14 +271,15 @@ class AEInfer:
         out : iterable of arrays, optional
             Take the results, one for each frame that is not dropped. Of buffers that come round again there must be
             two more than `batch`.
-        in_place : bool
-            Write each result into its frame.
+        pixels : callable, optional
+            Returns the array of a frame, into which its result is written; frames may then be anything that carries
+            one, such as a time and an image, and come out as they went in. `lambda frame: frame` denoises in place.
         timeout : float, optional
             Seconds without a frame after which the source has stalled.
 
         Yields
         ------
-        array of the same shape and dtype as its frame.
+        array of the same shape and dtype as its frame, or the frame itself where `pixels` is given.
 
         Raises
         ------
@@ -287,13 +288,16 @@ class AEInfer:
         ImageReadError
             The source has stalled. Its own errors come as they are, after the frames before them.
         """
-        if in_place and out is not None:
-            raise InputError("in_place writes into the frames and out into other arrays: give one of them")
+        if pixels is not None and out is not None:
+            raise InputError("results go where `pixels` says, or into `out`: give one of them")
         outs = None if out is None else iter(out)
 
-        def work(images: list[Image]) -> list[Image]:
-            targets = images if in_place else outs and list(itertools.islice(outs, len(images)))
-            return self._denoise_all(images, strength, targets)
+        def work(items: list[Any]) -> list[Any]:
+            if pixels is not None:
+                images = [pixels(item) for item in items]
+                self._denoise_all(images, strength, images)
+                return items
+            return self._denoise_all(items, strength, outs and list(itertools.islice(outs, len(items))))
 
         kernels.load_loops()  # no frame among the first waits for it
         return process(frames, work, self.stats, policy, batch=batch, max_latency_ms=max_latency_ms, timeout=timeout)

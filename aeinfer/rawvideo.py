@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import ImageReadError, InputError
 
-__all__ = ["PIXEL_FORMATS", "Layout", "read_frames", "read_header", "write_header"]
+__all__ = ["LONGEST_LINE", "PIXEL_FORMATS", "Layout", "read_frames", "read_header", "write_header"]
 
 Bytes = NDArray[np.uint8]
 
@@ -129,11 +129,9 @@ def read_header(line: bytes) -> Layout:
     return Layout(int(facts["W"]), int(facts["H"]), Y4M_FORMATS[colors], full_range=full)
 
 
-def write_header(layout: Layout, frames_per_second: float) -> bytes:
-    """Return the first line of a y4m stream of gray or yuv420p frames."""
-    colors = "mono" if layout.pixel_format == "gray" else "420jpeg"
-    rate = f"{round(frames_per_second * 1000)}:1000"
-    return f"YUV4MPEG2 W{layout.width} H{layout.height} F{rate} Ip A1:1 C{colors}\n".encode()
+def write_header(width: int, height: int, frames_per_second: float) -> bytes:
+    """Return the first line of a y4m stream of yuv420p frames."""
+    return f"{MAGIC.decode()}W{width} H{height} F{round(frames_per_second * 1000)}:1000 Ip A1:1 C420jpeg\n".encode()
 
 
 def read_frames(file: BufferedReader, layout: Layout, *, y4m: bool = False) -> Iterator[tuple[bytes, Bytes]]:

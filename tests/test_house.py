@@ -53,6 +53,8 @@ ROOMS = {
     "exif": {"tiff_tags"},
     "resolution": {"tiff_tags"},
     "session": {"forking", "model_info"},
+    "capture": {"opencv"},
+    "yuv": {"opencv", "rawvideo"},
     "kernels": {"loops"},
     "loops": {"jit"},
     "noise": {"jit"},
@@ -63,7 +65,7 @@ FACE = "__init__"  # shows any room but cli; cli alone imports it, or any room
 # One library, one room; libraries with no room are for train and export.
 LIBRARIES = {
     "onnxruntime": {"session"},
-    "cv2": {"opencv", "capture"},
+    "cv2": {"opencv"},
     "tifffile": {"tiff"},
     "numba": {"jit"},
     "torch": set(),

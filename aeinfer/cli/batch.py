@@ -145,7 +145,7 @@ def _loop(run: Run, work: Plan, worker: Worker) -> None:
             if entry.error is not None or args.verbose:
                 progress.clear()
             run.note(entry)
-            progress.show(done, tally.megapixels)
+            progress.advance(done, tally.megapixels)
 
         do_jobs(run, work.jobs, worker, threads, note)
 

@@ -5,11 +5,11 @@ import re
 import sys
 import time
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 from aeinfer.report import to_json
 
-__all__ = ["ExitCode", "Progress", "complain", "say", "say_json"]
+__all__ = ["ExitCode", "Line", "Progress", "complain", "say", "say_json"]
 
 
 class ExitCode(enum.IntEnum):
@@ -30,9 +30,9 @@ def say(text: str) -> None:
     _print(text, sys.stdout)
 
 
-def say_json(value: dict[str, Any] | list[Any]) -> None:
-    """Print one JSON value; infinite and undefined numbers, which JSON lacks, must be None already."""
-    _print(to_json(value), sys.stdout)
+def say_json(value: dict[str, Any] | list[Any], *, aside: bool = False) -> None:
+    """Print one JSON value, on stderr if `aside`; infinite and undefined numbers, which JSON lacks, must be None."""
+    _print(to_json(value), sys.stderr if aside else sys.stdout)
 
 
 def complain(text: str) -> None:
@@ -47,44 +47,52 @@ def _print(text: str, stream: TextIO) -> None:
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
-class Progress:
+class Line:
     """One line on stderr that is written over itself, where stderr is a terminal.
 
     Parameters
     ----------
-    total : int
-        How many images there are to do.
     wanted : bool
         False shows nothing.
     """
 
-    def __init__(self, total: int, *, wanted: bool = True) -> None:
-        self.total = total
-        self.shown = wanted and total > 0 and sys.stderr.isatty()
-        self.began = time.perf_counter()
+    def __init__(self, *, wanted: bool = True) -> None:
+        self.shown = wanted and sys.stderr.isatty()
 
-    def show(self, done: int, megapixels: float) -> None:
-        """Show how far the job is: `done` images of together `megapixels`."""
-        if not self.shown:
-            return
-        seconds = max(time.perf_counter() - self.began, 1e-9)
-        left = f"{_clock(seconds / done * (self.total - done))} left" if done else "starting"
-        line = f"{done}/{self.total}  {done / seconds:.1f} images/s  {megapixels / seconds:.1f} MPix/s  {left}"
-        print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
+    def show(self, text: str) -> None:
+        """Put a text in the place of the one before."""
+        if self.shown:
+            print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         """Make room for another line."""
-        if self.shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        self.show("")
 
-    def __enter__(self) -> "Progress":
-        self.show(0, 0.0)
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.clear()
+
+
+class Progress(Line):
+    """A line that tells how far a job of `total` images is."""
+
+    def __init__(self, total: int, *, wanted: bool = True) -> None:
+        super().__init__(wanted=wanted and total > 0)
+        self.total = total
+        self.began = time.perf_counter()
+        self.advance(0, 0.0)
+
+    def advance(self, done: int, megapixels: float) -> None:
+        """Show how far the job is: `done` images of together `megapixels`."""
+        if not self.shown:
+            return
+        seconds = max(time.perf_counter() - self.began, 1e-9)
+        left = f"{_clock(seconds / done * (self.total - done))} left" if done else "starting"
+        self.show(f"{done}/{self.total}  {done / seconds:.1f} images/s  {megapixels / seconds:.1f} MPix/s  {left}")
 
 
 def _clock(seconds: float) -> str:

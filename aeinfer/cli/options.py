@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from aeinfer.formats import FORMATS
 
-__all__ = ["add_device", "add_job_options", "add_precision", "number", "whole"]
+__all__ = ["add_device", "add_job_options", "add_precision", "number", "size", "whole"]
 
 
 def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
@@ -108,6 +108,14 @@ def number(low: float, high: float | None = None) -> Callable[[str], float]:
         return value
 
     return read
+
+
+def size(text: str) -> tuple[int, int]:
+    """Read an option such as 1280x720: width, then height."""
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, such as 1280x720")
+    return int(width), int(height)
 
 
 def _range(low: float, high: float | None) -> str:

@@ -265,19 +265,19 @@ class _Terminal:
 
 def test_progress_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with console.Progress(2) as progress:
-        progress.show(1, 1.0)
+        progress.advance(1, 1.0)
     assert capsys.readouterr() == ("", "")
     terminal = _Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     with console.Progress(2) as progress:
-        progress.show(1, 1.0)
+        progress.advance(1, 1.0)
     assert "1/2" in terminal.text
     assert "images/s" in terminal.text
     assert "MPix/s" in terminal.text
     assert "left" in terminal.text
     with console.Progress(2, wanted=False) as progress:
         before = terminal.text
-        progress.show(1, 1.0)
+        progress.advance(1, 1.0)
     assert terminal.text == before
 
 

@@ -4,6 +4,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -264,11 +265,13 @@ def test_results_go_where_they_are_wanted(tiny_model: Path) -> None:
             np.testing.assert_array_equal(frame, expected[n])
         with pytest.raises(InputError, match="0 outputs for 1 images"):
             list(ae.stream(frames, out=[]))
-        for n, frame in enumerate(ae.stream(frames, in_place=True, batch=3)):
+        carried = ((n, frame) for n, frame in enumerate(frames))
+        for n, (number, frame) in enumerate(ae.stream(carried, pixels=itemgetter(1), batch=3)):
+            assert number == n
             assert frame is frames[n]
             np.testing.assert_array_equal(frame, expected[n])
         with pytest.raises(InputError, match="give one of them"):
-            ae.stream(frames, in_place=True, out=buffers)
+            ae.stream(frames, pixels=itemgetter(1), out=buffers)
 
 
 def test_padded_rows_and_bgr_are_taken_as_they_are(tiny_model: Path) -> None:
@@ -278,7 +281,7 @@ def test_padded_rows_and_bgr_are_taken_as_they_are(tiny_model: Path) -> None:
     rest = padded[:, :, 87:].copy()
     with AEInfer.load(tiny_model, threads=1) as rgb, AEInfer.load(tiny_model, threads=1, color="bgr") as bgr:
         expected = rgb.denoise_batch([np.ascontiguousarray(view[..., ::-1]) for view in views])
-        for view, clean, frame in zip(views, expected, bgr.stream(views, in_place=True), strict=True):
+        for view, clean, frame in zip(views, expected, bgr.stream(views, pixels=lambda frame: frame), strict=True):
             np.testing.assert_array_equal(frame, clean[..., ::-1])
             assert frame is view
     np.testing.assert_array_equal(padded[:, :, 87:], rest)

@@ -1,0 +1,117 @@
+"""Where the frames of `aeinfer stream` come from: standard input, a camera, a video file or a URL; denoises nothing."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer.errors import InputError
+from aeinfer.rawvideo import LONGEST_LINE, Layout, read_frames, read_header
+
+__all__ = ["Frame", "Source", "open_source"]
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass
+class Frame:
+    """One frame on its way.
+
+    Attributes
+    ----------
+    pixels : (H, W) or (H, W, 3) uint8
+        What is denoised, in place: often a view on `buffer`.
+    buffer : 1-D uint8 or None
+        The bytes it came in.
+    line : bytes
+        What y4m has before them.
+    """
+
+    pixels: Bytes
+    buffer: Bytes | None = None
+    line: bytes = b"FRAME\n"
+
+
+@dataclass
+class Source:
+    """Frames, and what is known of them.
+
+    Attributes
+    ----------
+    frames : iterator of Frame
+    color : str
+        "rgb" or "bgr".
+    live : bool
+        Whether it does not wait.
+    layout : Layout or None
+        How frames that come as bytes lie in them.
+    header : bytes
+        The first line of y4m.
+    fps : float
+        Frames a second of a capture.
+    """
+
+    frames: Iterator[Frame]
+    color: str
+    live: bool = False
+    layout: Layout | None = None
+    header: bytes = b""
+    fps: float = 0.0
+
+
+def open_source(args: argparse.Namespace) -> Source:
+    """Open what the arguments name.
+
+    Raises
+    ------
+    InputError
+        Options are missing, or contradict each other.
+    ImageReadError
+        It does not open, or what comes is no stream of frames.
+    """
+    return _standard_input(args) if args.source == "-" else _capture(args)
+
+
+def _standard_input(args: argparse.Namespace) -> Source:
+    if sys.stdin.isatty():
+        raise InputError("standard input is a terminal: send frames from a program, or name another source")
+    if (args.size is None) != (args.pix_fmt is None):
+        raise InputError("raw frames need both --size WxH and --pix-fmt; y4m needs neither")
+    file, header = open(sys.stdin.fileno(), "rb", closefd=False), b""  # noqa: SIM115 - it is not ours to close
+    if args.size is not None:
+        width, height = args.size
+        layout = Layout(width, height, args.pix_fmt, args.align, args.full_range)
+    elif header := file.readline(LONGEST_LINE):
+        layout = read_header(header)
+    else:
+        return Source(iter(()), "rgb")
+    if args.luma and not layout.is_yuv:
+        raise InputError(f"--luma is for yuv420p and nv12, which have a plane of it, not for {layout.pixel_format}")
+    raw = read_frames(file, layout, y4m=bool(header))
+    frames = (Frame(_pixels(buffer, layout, luma=args.luma), buffer, line) for line, buffer in raw)
+    return Source(frames, "rgb" if layout.pixel_format == "rgb24" else "bgr", layout=layout, header=header)
+
+
+def _pixels(buffer: Bytes, layout: Layout, *, luma: bool) -> Bytes:
+    if luma or not layout.is_yuv:
+        return layout.pixels(buffer)
+    from aeinfer.yuv import to_bgr
+
+    return to_bgr(buffer, layout)
+
+
+def _capture(args: argparse.Namespace) -> Source:
+    from aeinfer.capture import Capture
+    from aeinfer.opencv import quiet_opencv
+
+    given = {"--size": args.size is not None, "--align": args.align != 1, "--luma": args.luma}
+    if any(given.values()):
+        raise InputError(f"{', '.join(option for option in given if given[option])}: for frames on standard input only")
+    if args.pix_fmt == "gray":
+        raise InputError("frames of a capture have colours: they are written as bgr24, rgb24, yuv420p or nv12")
+    quiet_opencv()
+    capture = Capture(args.source, reconnect=args.reconnect, timeout=args.timeout or 10.0)
+    return Source((Frame(pixels) for pixels in capture.frames()), "bgr", capture.live, fps=capture.fps)

@@ -1,0 +1,137 @@
+"""`aeinfer stream`: denoises frames as they come, from a camera, a URL or another program, and sends them on."""
+
+import argparse
+import itertools
+import math
+from operator import attrgetter
+from typing import Any
+
+from aeinfer.cli.console import ExitCode, Line, complain, say, say_json
+from aeinfer.cli.interrupt import Stop
+from aeinfer.cli.options import add_device, add_precision, number, size, whole
+from aeinfer.rawvideo import PIXEL_FORMATS
+from aeinfer.stream import Stats
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of this command."""
+    parser.add_argument("source", metavar="SOURCE", help="a camera's number, a file, a URL, or - for standard input")
+    parser.add_argument("-o", "--output", metavar="SINK", help="- is standard output, or a file (default: count only)")
+    parser.add_argument(
+        "--on-exist", choices=("error", "overwrite"), default="error", help="where the file exists (default: error)"
+    )
+    raw = parser.add_argument_group("frames without y4m's description")
+    raw.add_argument("--size", type=size, metavar="WxH", help="of the frames on standard input")
+    raw.add_argument("--pix-fmt", choices=PIXEL_FORMATS, help="of bare frames, in ffmpeg's words (default: y4m)")
+    raw.add_argument("--align", type=whole(1), default=1, metavar="BYTES", help="rows fill such; GStreamer: 4 [1]")
+    raw.add_argument("--full-range", action="store_true", help="luma goes from 0 to 255, not from 16 to 235")
+    parser.add_argument("--luma", action="store_true", help="of yuv420p and nv12, denoise the luma alone")
+    _add_pace(parser)
+    parser.add_argument(
+        "-m", "--model", default="photo-fast", help="a packaged model's name or a .onnx file (default: photo-fast)"
+    )
+    add_device(parser)
+    add_precision(parser)
+    parser.add_argument("-s", "--strength", type=number(0, 1), default=1.0, help="from 0, the input, to 1 (default: 1)")
+    parser.add_argument("-t", "--tile", type=whole(1), help="side of a tile in pixels, without its halo")
+    parser.add_argument("--max-memory", type=whole(1), metavar="MB", help="for libraries, network and copies")
+    parser.add_argument("--threads", type=whole(1), metavar="N", help="threads of the network")
+    parser.add_argument("--json", action="store_true", help="print the counts as one JSON object")
+    voice = parser.add_mutually_exclusive_group()
+    voice.add_argument("-q", "--quiet", action="store_true", help="say nothing but what is wrong")
+    voice.add_argument("-v", "--verbose", action="store_true", help="say what the model runs on")
+    parser.add_argument("--no-progress", action="store_true", help="no line of progress on a terminal")
+
+
+def _add_pace(parser: argparse.ArgumentParser) -> None:
+    pace = parser.add_argument_group("pace")
+    pace.add_argument(
+        "--policy",
+        choices=("all", "latest"),
+        help="deliver all frames, or drop what is late (default: latest for cameras and live URLs, else all)",
+    )
+    pace.add_argument("--max-latency", type=number(0.001), metavar="MS", help="with latest, drop older frames too")
+    pace.add_argument("-b", "--batch", type=whole(1), default=1, help="frames in a run of the network (default: 1)")
+    pace.add_argument("--frames", type=whole(1), metavar="N", help="stop after so many")
+    pace.add_argument(
+        "--timeout",
+        type=number(0.001),
+        metavar="S",
+        help="end where no frame came for so long (URLs: 10, others: never)",
+    )
+    pace.add_argument(
+        "--reconnect",
+        type=number(0),
+        default=60,
+        metavar="S",
+        help="try a lost camera or URL again for so long (default: 60)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Denoise what the arguments name until it ends."""
+    with Stop() as stop:
+        try:
+            return _stream(args)
+        except KeyboardInterrupt:
+            complain("interrupted")
+            return stop.code or ExitCode.INTERRUPTED
+
+
+def _stream(args: argparse.Namespace) -> int:
+    from aeinfer.cli.sink import open_sink
+    from aeinfer.cli.source import open_source
+    from aeinfer.denoiser import AEInfer
+
+    source = open_source(args)
+    piped = source.layout is not None
+    load = {"device": args.device, "precision": args.precision, "tile": args.tile, "threads": args.threads}
+    overwrite = args.on_exist == "overwrite"
+    with (
+        AEInfer.load(args.model, color=source.color, max_memory_mb=args.max_memory, **load) as ae,
+        open_sink(args.output, source, args.pix_fmt, overwrite=overwrite) as write,
+        Line(wanted=not (args.quiet or args.no_progress)) as line,
+    ):
+        if args.verbose:
+            complain(f"model {ae.info.name} {ae.info.precision} on {ae.provider}")
+        frames = ae.stream(
+            source.frames,
+            args.policy or ("latest" if source.live else "all"),
+            strength=args.strength,
+            max_latency_ms=args.max_latency,
+            batch=args.batch,
+            pixels=attrgetter("pixels"),
+            timeout=args.timeout if piped else None,  # a capture has its own, and tries again
+        )
+        try:
+            for frame in itertools.islice(frames, args.frames):
+                write(frame)
+                line.show(_told(ae.stats))
+        finally:
+            frames.close()
+            line.clear()
+            _summarize(args, ae.stats)
+    if not ae.stats.frames_out:
+        complain("no frame came")
+        return ExitCode.NOTHING_FOUND
+    return ExitCode.DONE
+
+
+def _told(stats: Stats) -> str:
+    fps = 0.0 if math.isnan(stats.fps) else stats.fps
+    return f"{stats.frames_out} frames  {fps:.1f}/s  {stats.latencies_ms[-1]:.0f} ms  {stats.dropped} dropped"
+
+
+def _summarize(args: argparse.Namespace, stats: Stats) -> None:
+    facts: dict[str, Any] = {"in": stats.frames_in, "out": stats.frames_out, "dropped": stats.dropped}
+    figures = {"fps": stats.fps} | {f"p{percent}_ms": stats.latency_ms(percent) for percent in (50, 95, 99)}
+    facts |= {name: None if math.isnan(value) else round(value, 2) for name, value in figures.items()}
+    aside = args.output == "-"  # standard output is the frames' own
+    if args.json:
+        say_json(facts, aside=aside)
+    elif not args.quiet:
+        latency = "/".join(f"{figures[f'p{percent}_ms']:.0f}" for percent in (50, 95, 99))
+        pace = f"{stats.fps:.1f} a second, latency {latency} ms (50/95/99 %)" if stats.frames_out > 1 else "no pace yet"
+        (complain if aside else say)(f"{stats.frames_out} frames of {stats.frames_in}, {stats.dropped} dropped: {pace}")

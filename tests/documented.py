@@ -1,6 +1,9 @@
-"""Lines that a page tells users to type, for the tests that run them."""
+"""Lines that a page tells users to type, and a shell that runs them as users would."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -12,3 +15,25 @@ def documented(page: str, name: str) -> str:
     blocks = re.findall(rf"^<!-- tested: {re.escape(name)} -->\n```\w*\n(.*?)^```$", text, re.M | re.S)
     assert len(blocks) == 1, f"docs/{page} has {len(blocks)} blocks after <!-- tested: {name} -->"
     return blocks[0]
+
+
+def shell(lines: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run lines in a folder, where `aeinfer` and `python` are those under test; a failure anywhere in a pipe counts."""
+    programs = folder / "programs"
+    programs.mkdir(exist_ok=True)
+    for name, module in (("aeinfer", "-m aeinfer"), ("python", "")):
+        program = programs / name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {module} "$@"\n')
+        program.chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    here = {"PATH": path, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", lines],
+        cwd=folder,
+        env=os.environ | here | environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

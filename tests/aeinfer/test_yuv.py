@@ -6,10 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aeinfer.rawvideo import Layout
+from aeinfer.yuv import from_bgr, to_bgr
 
 pytest.importorskip("cv2", reason="colours are converted by OpenCV")
-
-from aeinfer.yuv import from_bgr, to_bgr
 
 SIDES = st.integers(1, 20)
 

@@ -1,0 +1,295 @@
+"""`aeinfer stream` as users type it: pipes with the real programs, a TCP stream, and all that can go wrong."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aeinfer import AEInfer
+from aeinfer.cli import main
+from aeinfer.cli.sink import open_sink
+from aeinfer.cli.source import Frame, Source
+from aeinfer.errors import ImageReadError
+from aeinfer.rawvideo import Layout, read_frames, read_header, write_header
+from aeinfer.yuv import to_bgr
+from tests.documented import documented, shell
+
+cv2 = pytest.importorskip("cv2", reason="colours are converted by OpenCV")
+
+COMMAND = [sys.executable, "-m", "aeinfer", "stream"]
+
+
+def need(*programs: str) -> None:
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """30 frames of 320x240, by ffmpeg."""
+    need("ffmpeg", "ffprobe")
+    path = tmp_path_factory.mktemp("clip") / "noisy.mp4"
+    source = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=30:duration=1"]
+    subprocess.run(["ffmpeg", "-v", "error", *source, "-vf", "noise=alls=20:allf=t", path], check=True)
+    return path
+
+
+def frames_of(path: Path) -> int:
+    command = ["ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"]
+    return int(subprocess.run([*command, path], check=True, capture_output=True).stdout)
+
+
+def stream(monkeypatch: pytest.MonkeyPatch, given: Path, *arguments: str | Path) -> int:
+    """Run the command in this process with a file as its standard input."""
+    with given.open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        return main(["stream", "-", *map(str, arguments)])
+
+
+@pytest.mark.parametrize(
+    ("name", "programs", "result"),
+    [
+        ("ffmpeg y4m", ("ffmpeg",), "clean.mp4"),
+        ("ffmpeg raw", ("ffmpeg",), "clean.mp4"),
+        ("gstreamer pipe", ("ffmpeg", "gst-launch-1.0"), "clean.avi"),
+        ("tcp", ("ffmpeg",), "clean.mkv"),
+    ],
+)
+def test_the_pages_lines_run(name: str, programs: tuple[str, ...], result: str, clip: Path, tmp_path: Path) -> None:
+    need(*programs)
+    shutil.copy(clip, tmp_path)
+    lines = documented("cameras.md", name)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    done = shell(lines.replace("5600", str(port)), tmp_path)
+    assert done.returncode == 0, done.stderr
+    count = 120 if name == "tcp" else 30
+    assert f"{count} frames of {count}, 0 dropped" in done.stderr
+    assert frames_of(tmp_path / result) == count
+
+
+def test_the_pages_python_runs(clip: Path, tmp_path: Path) -> None:
+    shutil.copy(clip, tmp_path)
+    (tmp_path / "page.py").write_text(documented("cameras.md", "python"))
+    done = shell("python page.py", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("30 30 0 ")
+
+
+@pytest.mark.parametrize("pixel_format", ["rgb24", "bgr24", "gray", "yuv420p", "nv12"])
+def test_raw_frames_are_those_of_the_library(
+    pixel_format: str, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(30, 18, pixel_format, 4)
+    frames = noise(3, layout.size)
+    (tmp_path / "in").write_bytes(frames.tobytes())
+    options = ["--size", "30x18", "--pix-fmt", pixel_format, "--align", "4", "-m", tiny_model, "-o", tmp_path / "out"]
+    luma = ["--luma"] if layout.is_yuv else []
+    assert stream(monkeypatch, tmp_path / "in", *options, *luma) == 0
+    with AEInfer.load(tiny_model, color="rgb" if pixel_format == "rgb24" else "bgr") as ae:
+        for frame in frames:  # in place: what is between the rows, and chroma, stays
+            ae.denoise(pixels := layout.pixels(frame), out=pixels)
+    assert (tmp_path / "out").read_bytes() == frames.tobytes()
+
+
+def test_colours_of_yuv_are_denoised_as_bgr(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout(30, 18, "yuv420p")
+    frame = noise(layout.size)
+    header = write_header(30, 18, 25)
+    (tmp_path / "in.y4m").write_bytes(header + b"FRAME Ix\n" + frame.tobytes())
+    assert stream(monkeypatch, tmp_path / "in.y4m", "-m", tiny_model, "-o", tmp_path / "out.y4m") == 0
+    with (tmp_path / "out.y4m").open("rb") as file:
+        assert file.readline() == header
+        [(line, result)] = read_frames(file, layout, y4m=True)
+    assert line == b"FRAME Ix\n"
+    with AEInfer.load(tiny_model, color="bgr") as ae:
+        expected = ae.denoise(to_bgr(frame, layout))
+    assert np.abs(cv2.cvtColor(expected, cv2.COLOR_BGR2YUV_I420)[:18].astype(int) - layout.pixels(result)).max() <= 1
+
+
+def test_a_file_becomes_y4m_or_raw(clip: Path, tmp_path: Path, tiny_model: Path) -> None:
+    out = tmp_path / "out.y4m"
+    options = [str(clip), "-m", str(tiny_model), "-s", "0", "--frames", "4", "-q"]
+    assert main(["stream", *options, "-o", str(out)]) == 0
+    with out.open("rb") as file:
+        layout = read_header(file.readline())
+        assert (layout.width, layout.height) == (320, 240)
+        frames = [to_bgr(buffer, layout) for _, buffer in read_frames(file, layout, y4m=True)]
+    assert len(frames) == 4
+    good, first = cv2.VideoCapture(str(clip)).read()
+    assert good
+    assert np.abs(first.astype(int) - frames[0]).mean() < 12  # chroma lost half of its resolution a second time
+    for pixel_format, order in (("bgr24", 1), ("rgb24", -1)):
+        assert main(["stream", *options, "--pix-fmt", pixel_format, "-o", str(tmp_path / pixel_format)]) == 0
+        raw = np.fromfile(tmp_path / pixel_format, np.uint8).reshape(4, 240, 320, 3)
+        np.testing.assert_array_equal(raw[0, ..., ::order], first)
+
+
+def test_counts_as_json(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").write_bytes(bytes(5 * 16))
+    options = ["--size", "4x4", "--pix-fmt", "gray", "-m", tiny_model, "--json"]
+    assert stream(monkeypatch, tmp_path / "in", *options) == 0
+    out, err = capsys.readouterr()
+    assert '"in": 5, "out": 5, "dropped": 0, "fps": ' in out
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "code", "complaint"),
+    [
+        (b"", [], 5, "no frame came"),
+        (b"hello\n", [], 1, "expected a y4m stream"),
+        (bytes(40), ["--size", "4x4", "--pix-fmt", "gray"], 1, "inside of frame 3: 8 of its 16 bytes"),
+        (bytes(40), ["--size", "4x4"], 2, "need both --size WxH and --pix-fmt"),
+        (bytes(40), ["--size", "4by4", "--pix-fmt", "gray"], 2, "not WIDTHxHEIGHT"),
+        (bytes(40), ["--size", "4x4", "--pix-fmt", "gray", "--luma"], 2, "--luma is for yuv420p and nv12"),
+        (bytes(40), ["--size", "0x4", "--pix-fmt", "gray"], 2, "sides from 1 to"),
+    ],
+)
+def test_what_is_wrong_with_a_pipe_is_said(
+    given: bytes,
+    options: list[str],
+    code: int,
+    complaint: str,
+    tmp_path: Path,
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "in").write_bytes(given)
+    out = tmp_path / "out"
+    assert stream(monkeypatch, tmp_path / "in", *options, "-m", tiny_model, "-o", out) == code
+    assert complaint in capsys.readouterr().err
+    assert not out.exists() or out.stat().st_size % 16 == 0, "whole frames alone are kept"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (["no-such.mp4"], 1, "there is no such file"),
+        ([__file__], 1, "expected a video file"),
+        (["987"], 1, "expected a camera of that number"),
+        (["tcp://127.0.0.1:9", "--timeout", "1"], 1, "expected a stream there within 1 s"),
+        (["clip", "--luma"], 2, "--luma: for frames on standard input only"),
+        (["clip", "--pix-fmt", "gray"], 2, "frames of a capture have colours"),
+        (["clip", "--policy", "all", "--max-latency", "5"], 2, "ask for policy='latest'"),
+        (["clip", "-m", "no-such-model"], 4, "no packaged model"),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_said(
+    arguments: list[str], code: int, complaint: str, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["stream", *(str(clip) if word == "clip" else word for word in arguments)]) == code
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_file_that_is_there_is_left_alone(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").write_bytes(bytes(16))
+    (tmp_path / "out").write_bytes(b"mine")
+    options = ["--size", "4x4", "--pix-fmt", "gray", "-m", tiny_model, "-o", tmp_path / "out"]
+    assert stream(monkeypatch, tmp_path / "in", *options) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert (tmp_path / "out").read_bytes() == b"mine"
+    assert stream(monkeypatch, tmp_path / "in", *options, "--on-exist", "overwrite") == 0
+    assert len((tmp_path / "out").read_bytes()) == 16
+
+
+def start(tiny_model: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    raw = ["-", "--size", "16x16", "--pix-fmt", "gray", "-m", str(tiny_model), *arguments]
+    pipe = subprocess.PIPE
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.Popen([*COMMAND, *raw], stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, env=environment)
+
+
+def test_a_source_that_stalls(tiny_model: Path) -> None:
+    with start(tiny_model, "-o", "-", "--timeout", "0.5") as process:
+        process.stdin.write(bytes(256))
+        assert len(process.stdout.read()) == 256, "what came before the stall is delivered"
+        assert process.wait(20) == 1
+        assert b"stalled: no frame came for 0.5 s" in process.stderr.read()
+
+
+def test_a_sink_that_closes(tiny_model: Path) -> None:
+    with start(tiny_model, "-o", "-") as process:
+        process.stdin.write(bytes(256))
+        assert len(process.stdout.read(256)) == 256
+        process.stdout.close()
+        try:
+            for _ in range(1000):
+                process.stdin.write(bytes(256))
+        except BrokenPipeError:
+            pass
+        assert process.wait(20) == 1
+        assert b"standard output was closed by whoever read from it" in process.stderr.read()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_a_stream_with_whole_frames(
+    number: signal.Signals, code: int, tiny_model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    with start(tiny_model, "-o", str(out)) as process:
+        process.stdin.write(bytes(3 * 256 + 100))
+        deadline = time.monotonic() + 20
+        while not (out.exists() and out.stat().st_size == 3 * 256):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(20) == code
+        assert b"3 frames of 3, 0 dropped" in process.stdout.read()
+    assert out.stat().st_size == 3 * 256
+
+
+def test_a_lost_connection_is_opened_again(clip: Path, tmp_path: Path, tiny_model: Path) -> None:
+    """A server that sends 30 frames, breaks off, and sends them again to whoever comes back."""
+    need("ffmpeg")
+    stream = tmp_path / "clip.ts"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", clip, "-c", "copy", stream], check=True)
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        for _ in range(2):
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(stream.read_bytes())
+        server.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    source = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+    options = [source, "--policy", "all", "--reconnect", "2", "-m", str(tiny_model)]
+    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=60, check=False)
+    thread.join(20)
+    assert "is there again" in done.stderr
+    assert "60 frames of 60" in done.stdout
+    assert done.returncode == 1
+    assert "did not open again within 2 s" in done.stderr
+
+
+def test_frames_that_change_their_size(tmp_path: Path) -> None:
+    """As those of a camera do whose resolution is switched."""
+    source = Source(iter(()), "bgr", fps=25)
+    with open_sink(str(tmp_path / "out.y4m"), source, None, overwrite=False) as write:
+        write(Frame(noise(12, 16, 3)))
+        with pytest.raises(ImageReadError, match="became 8x12 where they were 16x12"):
+            write(Frame(noise(12, 8, 3)))
+    with (tmp_path / "out.y4m").open("rb") as file:
+        layout = read_header(file.readline())
+        assert len(list(read_frames(file, layout, y4m=True))) == 1

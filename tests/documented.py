@@ -6,12 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 
 def documented(page: str, name: str) -> str:
     """Return the fenced block of docs/PAGE that follows the line `<!-- tested: NAME -->`."""
-    text = (ROOT / "docs" / page).read_text("utf-8")
+    path = ROOT / "docs" / page
+    if not path.exists():
+        pytest.skip("the pages are not here: these tests stand beside a wheel")
+    text = path.read_text("utf-8")
     blocks = re.findall(rf"^<!-- tested: {re.escape(name)} -->\n```\w*\n(.*?)^```$", text, re.M | re.S)
     assert len(blocks) == 1, f"docs/{page} has {len(blocks)} blocks after <!-- tested: {name} -->"
     return blocks[0]

@@ -20,7 +20,7 @@ from aeinfer.cli.source import Frame, Source
 from aeinfer.errors import ImageReadError
 from aeinfer.rawvideo import Layout, read_frames, read_header, write_header
 from aeinfer.yuv import to_bgr
-from tests.documented import documented, shell
+from tests.documented import ROOT, documented, shell
 
 cv2 = pytest.importorskip("cv2", reason="colours are converted by OpenCV")
 
@@ -87,6 +87,16 @@ def test_the_pages_python_runs(clip: Path, tmp_path: Path) -> None:
     done = shell("python page.py", tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("30 30 0 ")
+
+
+def test_the_ffmpeg_example_runs(clip: Path, tmp_path: Path) -> None:
+    example = ROOT / "examples/ffmpeg_pipe.py"
+    if not example.exists():
+        pytest.skip("the examples are not here")
+    done = shell(f'python "{example}" "{clip}" clean.mp4', tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("30 frames, ")
+    assert frames_of(tmp_path / "clean.mp4") == 30
 
 
 @pytest.mark.parametrize("pixel_format", ["rgb24", "bgr24", "gray", "yuv420p", "nv12"])

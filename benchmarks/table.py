@@ -245,6 +245,18 @@ def denoise(_model: str) -> str:
     return markdown(header, body) + machine("denoise")
 
 
+def stream(_model: str) -> str:
+    """Frames a second through every door, and what they take beyond the bare network."""
+    body = []
+    for row in results.load("stream")["rows"]:
+        out = row["frames"] - row.get("dropped", 0)
+        frames = f"{out:,} of {row['frames']:,}" + (", in order" if row.get("in_order") else "")
+        figures = [format(row[key], ".2f") if key in row else "" for key in ("over_bare", "p95_over_network")]
+        body.append([row["method"], row["input"], row["size"], frames, f"{row['fps']:.1f}", *figures])
+    header = ["model", "frames through", "size", "out", "frames a second", "times the bare network"]
+    return markdown([*header, "95 % of latencies under ... network times"], body) + machine("stream")
+
+
 TABLES: dict[str, Callable[[str], str]] = {
     "quality": quality,
     "camera": camera,
@@ -257,6 +269,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "goals": goals,
     "session": session,
     "denoise": denoise,
+    "stream": stream,
 }
 
 

@@ -19,11 +19,12 @@ from aeinfer.errors import BackendMissingError, InputError, ModelError, Provider
 from aeinfer.forking import call_in_children, keep_forever
 from aeinfer.model_info import ModelInfo, info_from_metadata
 
-__all__ = ["Session", "backend", "fingerprint_of", "read_model", "thread_count"]
+__all__ = ["Session", "backend", "cgroup_cpus", "fingerprint_of", "listed_providers", "read_model", "thread_count"]
 
 Tensor = NDArray[np.float32]
 
 CGROUP = Path("/sys/fs/cgroup")
+THREAD_VARIABLES = ("AEINFER_NUM_THREADS", "OMP_NUM_THREADS")
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 
 # onnxruntime has no exception of its own for it: its arena's words, the C++ library's, CUDA's
@@ -188,6 +189,18 @@ def backend(device: str) -> str:
     return f"onnxruntime {ort.__version__}, {first if isinstance(first, str) else first[0]}"
 
 
+def listed_providers() -> list[str]:
+    """Return the providers that this onnxruntime was built with; whether they start is another matter.
+
+    Raises
+    ------
+    BackendMissingError
+        onnxruntime is not installed.
+    """
+    listed: list[str] = _onnxruntime().get_available_providers()
+    return listed
+
+
 def thread_count() -> int:
     """Return how many threads this process may use: the least of CPU affinity, cgroup quota and environment.
 
@@ -200,8 +213,8 @@ def thread_count() -> int:
         The environment variable is not a positive number.
     """
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    available = min(available, _cgroup_cpus())
-    for name in ("AEINFER_NUM_THREADS", "OMP_NUM_THREADS"):
+    available = min(available, cgroup_cpus())
+    for name in THREAD_VARIABLES:
         if value := os.environ.get(name):
             first = value.partition(",")[0].strip()
             if not first.isdecimal() or int(first) < 1:
@@ -210,8 +223,8 @@ def thread_count() -> int:
     return available
 
 
-def _cgroup_cpus() -> int:
-    """CPUs that the cgroup's quota allows, rounded up; a large number where there is no quota."""
+def cgroup_cpus() -> int:
+    """Return how many CPUs the cgroup's quota allows, rounded up; a large number where there is no quota."""
     unlimited = 1 << 16
     v2, v1 = CGROUP / "cpu.max", CGROUP / "cpu/cpu.cfs_quota_us"
     try:

@@ -19,6 +19,7 @@ __all__ = [
     "blend_weights",
     "default_batch",
     "default_tile",
+    "memory_for_pixels",
     "pixels_for_memory",
     "plan_tiles",
     "plan_windows",
@@ -205,6 +206,17 @@ def default_batch(bytes_per_pixel: int) -> int:
     (65536, 262144)
     """
     return max(BATCH_PIXELS, BATCH_BYTES // bytes_per_pixel)
+
+
+def memory_for_pixels(pixels: int, *, bytes_per_pixel: int, model_mb: float = 0.0) -> float:
+    """Return how many megabytes it takes to have so many pixels in the network, with the libraries and the model.
+
+    Examples
+    --------
+    >>> memory_for_pixels(300000, bytes_per_pixel=400)
+    300.0
+    """
+    return LIBRARIES_MB + MODEL_COPIES * model_mb + pixels * bytes_per_pixel / 1e6
 
 
 def pixels_for_memory(max_memory_mb: float, *, bytes_per_pixel: int, model_mb: float = 0.0) -> int:

@@ -13,10 +13,11 @@ MODELS_LIMIT = 25_000_000  # bytes of all packaged models together
 
 
 def expected_files(root: Path) -> set[str]:
-    """Names of all that the wheel should hold of the checkout: code, the typing marker, models and their cards."""
+    """Names of all that the wheel should hold of the checkout: code, typing marker, models, cards and record."""
     package = root / "aeinfer"
     models = package / "models"
-    found = [*package.rglob("*.py"), package / "py.typed", *models.glob("*.onnx"), *models.glob("*.md")]
+    data = [package / "py.typed", models / "record.json", *models.glob("*.onnx"), *models.glob("*.md")]
+    found = [*package.rglob("*.py"), *data]
     return {path.relative_to(root).as_posix() for path in found}
 
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "info": "show what a model file says of itself",
     "warmup": "compile the kernels and run models once, ahead of the first image",
     "bench": "measure which precision, threads, tile and batch are best on this machine, and remember them",
+    "doctor": "say why aeinfer does not work on this machine, or that it does",
 }
 
 EXIT_CODES: tuple[tuple[type[Exception], ExitCode], ...] = (

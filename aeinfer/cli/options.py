@@ -3,13 +3,13 @@
 import argparse
 from collections.abc import Callable
 
-from aeinfer.formats import FORMATS
-
 __all__ = ["add_device", "add_job_options", "add_precision", "number", "size", "whole"]
 
 
 def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
     """Add what every command has that turns files into files; results are named with `label`."""
+    from aeinfer.formats import FORMATS  # which needs numpy, without which the doctor has options all the same
+
     parser.add_argument(
         "inputs", nargs="*", metavar="INPUT", help="image, folder or pattern such as 'in/*.png'; - is stdin"
     )

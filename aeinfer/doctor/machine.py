@@ -1,0 +1,140 @@
+"""What the machine, its limits and the environment give: Python, cores, memory, folders, programs; runs no network.
+
+numpy and onnxruntime are not needed before `check_threads` and `check_memory`, which `session` knows the cgroup for.
+"""
+
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+from aeinfer import tuning
+from aeinfer.doctor.finding import Finding
+from aeinfer.doctor.process import Ended
+from aeinfer.errors import InputError
+from aeinfer.version import __version__
+
+__all__ = [
+    "check_cache",
+    "check_ffmpeg",
+    "check_install",
+    "check_kernels",
+    "check_memory",
+    "check_python",
+    "check_threads",
+]
+
+MEMINFO = Path("/proc/meminfo")
+
+
+def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Finding:
+    """Python 3.11 or later is needed."""
+    bits = 64 if sys.maxsize > 1 << 32 else 32
+    told = f"{'.'.join(map(str, version))}, {bits} bits, {platform.machine()}, {platform.platform(terse=True)}"
+    if version >= (3, 11):
+        return Finding("python", "ok", told)
+    new = "python3.11 -m venv new && new/bin/pip install 'aeinfer[cpu]'"
+    return Finding("python", "failure", f"{told}: aeinfer needs 3.11 or later", new)
+
+
+def check_install() -> Finding:
+    """Say which aeinfer this is."""
+    return Finding("aeinfer", "ok", f"{__version__} in {Path(__file__).parents[1]}")
+
+
+def check_threads() -> Finding:
+    """Say how many threads networks get, and what decides it."""
+    from aeinfer.session import THREAD_VARIABLES, cgroup_cpus, thread_count
+
+    stated = next((name for name in THREAD_VARIABLES if os.environ.get(name)), "")
+    try:
+        threads = thread_count()
+    except InputError as error:
+        return Finding("threads", "failure", str(error), f"unset {stated}")
+    cores = os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
+    told = f"{threads}, of {cores} cores"
+    if usable < cores:
+        told += f", {usable} by affinity"
+    if stated:
+        told += f", {stated}={os.environ[stated]}"
+    if (quota := cgroup_cpus()) < usable:
+        return Finding("threads", "note", f"{told}: the cgroup's quota is {quota}", "docker run --cpus=N, or its like")
+    return Finding("threads", "ok", told)
+
+
+def check_memory(megabytes: int) -> Finding:
+    """Compare the memory there is with what the default model takes for a large picture."""
+    free = min((mb for mb in (_free_in_machine(), _free_in_cgroup()) if mb is not None), default=None)
+    needed = f"a large picture takes up to {megabytes} MB with the model 'photo'"
+    if free is None:
+        return Finding("memory", "ok", f"this system does not say how much is free; {needed}")
+    if free >= megabytes:
+        return Finding("memory", "ok", f"{free} MB are free; {needed}")
+    return Finding("memory", "warning", f"{free} MB are free; {needed}", f"aeinfer denoise --max-memory {free}")
+
+
+def _free_in_machine() -> int | None:
+    """Megabytes that the system has free, or can free at once."""
+    try:
+        lines = MEMINFO.read_text("ascii").splitlines()
+        return next(int(line.split()[1]) // 1000 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, ValueError, StopIteration):
+        return None
+
+
+def _free_in_cgroup() -> int | None:
+    """Megabytes up to the cgroup's limit, the files among those in use not counted; None where there is no limit."""
+    from aeinfer.session import CGROUP
+
+    v2 = CGROUP / "memory.max"
+    v1 = CGROUP / "memory" / "memory.limit_in_bytes"
+    limit, used = (v2, CGROUP / "memory.current") if v2.exists() else (v1, v1.with_name("memory.usage_in_bytes"))
+    try:
+        stat = dict(line.split() for line in limit.with_name("memory.stat").read_text().splitlines())
+        files = int(stat.get("total_inactive_file") or stat["inactive_file"])
+        return max(0, int(limit.read_text()) - int(used.read_text()) + files) // 1_000_000
+    except (OSError, ValueError, KeyError):  # no cgroup, or "max": no limit
+        return None
+
+
+def check_cache() -> Finding:
+    """See whether `aeinfer bench` can remember what it measures; nothing is written."""
+    try:
+        folder = tuning.cache_folder()
+    except OSError as error:
+        return Finding("cache", "note", f"'aeinfer bench' cannot remember: {error}", "export AEINFER_CACHE=FOLDER")
+    if _takes_files(folder):
+        return Finding("cache", "ok", f"what 'aeinfer bench' measures is kept in {folder}")
+    told = f"'aeinfer bench' cannot remember: {folder} cannot be written to"
+    return Finding("cache", "note", told, "export AEINFER_CACHE=FOLDER")
+
+
+def _takes_files(folder: Path) -> bool:
+    """Whether files can be made in a folder, or it itself in the last one on its way that is there."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+def check_kernels(ended: Ended) -> Finding:
+    """Judge what `selftest.move_pixels` returned."""
+    if ended.fault:
+        return Finding("kernels", "failure", f"do not run: {ended.why}", "pip install --upgrade numba llvmlite")
+    match ended.value:
+        case {"equal": None}:
+            return Finding("kernels", "warning", "numpy moves the pixels, ten times as slowly", "pip install numba")
+        case {"equal": False}:
+            again = "pip install --upgrade --force-reinstall numba llvmlite"
+            return Finding("kernels", "failure", "compiled, they give other bits than numpy", again)
+        case {"kept_in": None}:
+            told = "right, but compiled anew in each process: no folder is writable"
+            return Finding("kernels", "warning", told, "export NUMBA_CACHE_DIR=FOLDER")
+    return Finding("kernels", "ok", f"the bits of numpy; kept in {ended.value['kept_in']}")
+
+
+def check_ffmpeg() -> Finding:
+    """Say whether the program ffmpeg is there."""
+    if path := shutil.which("ffmpeg"):
+        return Finding("ffmpeg", "ok", path)
+    return Finding("ffmpeg", "note", "is not installed: no video goes through it", "apt install ffmpeg")

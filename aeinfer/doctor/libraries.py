@@ -104,8 +104,8 @@ def try_import(library: Library, wheels: Wheels) -> Finding:
 
 
 def _state(library: Library, ended: Ended) -> Literal["note", "warning", "failure"]:
-    """A lack is what it is; what kills the process is worse, for whoever imports it on the way to something else."""
-    dies = "(signal " in ended.fault and library.state != "note"
+    """A lack is what it is; what kills or stops the process is worse, for whoever imports it on the way elsewhere."""
+    dies = ("(signal " in ended.fault or "no answer" in ended.fault) and library.state != "note"
     return "failure" if dies else library.state
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = ["Ended", "call"]
 
-PATIENCE = 60.0  # seconds; the slowest call compiles kernels, which takes six of a fast core
+PATIENCE = 120.0  # seconds; the slowest call compiles kernels, which takes six of a fast core
 
 # Windows ends a process with the number of the exception that it did not handle
 WINDOWS = {0xC000001D: signal.SIGILL, 0xC0000005: signal.SIGSEGV}

@@ -72,7 +72,8 @@ class Photos:
     """Random crops of photographs, shrunk by a random factor, flipped and turned, with sigma drawn from 0 to `sigma`.
 
     A share `camera` of them has the noise of a camera instead, and is enlarged by a random factor; a share `clean` of
-    the others has none.
+    the others has none. A share `grey` of all is grey, and its noise the same in all colours: a network that never saw
+    that takes it for texture, and leaves it.
 
     Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away.
     Most of a photograph is smooth: most crops are the most textured one of several drawn.
@@ -81,7 +82,15 @@ class Photos:
     steps_per_epoch = 500
 
     def __init__(
-        self, folder: Path, batch: int, crop: int, sigma: float, seed: int, camera: float = 0.0, clean: float = 0.0
+        self,
+        folder: Path,
+        batch: int,
+        crop: int,
+        sigma: float,
+        seed: int,
+        camera: float = 0.0,
+        clean: float = 0.0,
+        grey: float = 0.0,
     ) -> None:
         paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
         if len(paths) < 2:
@@ -92,7 +101,7 @@ class Photos:
         self.photos = [_read_rgb(path) for path in paths]
         self.textures = [_texture(photo) for photo in self.photos]
         self.size, self.crop, self.sigma, self.seed = batch, crop, sigma, seed
-        self.camera, self.clean = camera, clean
+        self.camera, self.clean, self.grey = camera, clean, grey
         middles = [_middle(_read_rgb(path), 256) for path in kept]
         self.validation = [
             (_quantize_some(noise.add_gaussian(clean, sigma, seed=VALIDATION_SEED, index=i), np.array([True])), clean)
@@ -110,12 +119,16 @@ class Photos:
         rng = np.random.default_rng([self.seed, step])
         by_camera = rng.random(self.size) < self.camera
         crops = [_enlarged(self._crop(rng), rng) if camera else self._crop(rng) for camera in by_camera]
+        grey = rng.random(self.size) < self.grey
+        crops = [_grey(crop) if alike else crop for crop, alike in zip(crops, grey, strict=True)]
         clean = kernels.to_float(np.stack(crops)).transpose(0, 3, 1, 2).copy()
         sigma = rng.uniform(0, self.sigma, self.size) * (rng.random(self.size) >= self.clean)
         noisy = noise.add_gaussian(clean, sigma, seed=self.seed + 1 + step, index=np.arange(self.size))
+        noisy[grey] = noisy[grey, :1]
         noisy = _quantize_some(noisy, rng.random(self.size) < 0.5)
         for i in np.flatnonzero(by_camera):
-            noisy[i] = _planes(add_camera_noise(crops[i], rng))[0]
+            seen = add_camera_noise(crops[i], rng)
+            noisy[i] = _planes(_grey(seen) if grey[i] else seen)[0]
         return noisy, clean
 
     def _crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -154,6 +167,11 @@ def _enlarged(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     part = int(side / MOST_ENLARGED ** rng.random())
     top, left = rng.integers(side - part + 1, size=2)
     return cv2.resize(crop[top : top + part, left : left + part], (side, side), interpolation=cv2.INTER_CUBIC)
+
+
+def _grey(image: NDArray[Any]) -> NDArray[Any]:
+    """The luma of ITU-R BT.601 in all three colours."""
+    return np.repeat(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
 
 
 def _quantize_some(noisy: Tensor, chosen: NDArray[np.bool_]) -> Tensor:

@@ -220,7 +220,9 @@ def log_epoch(
 
 def open_data(recipe: Recipe, folder: Path, verify: bool = True) -> Data:
     if recipe.crop:
-        return Photos(folder, recipe.batch, recipe.crop, recipe.sigma, recipe.seed, recipe.camera, recipe.clean)
+        return Photos(
+            folder, recipe.batch, recipe.crop, recipe.sigma, recipe.seed, recipe.camera, recipe.clean, recipe.grey
+        )
     return Digits(folder, recipe.batch, recipe.sigma, recipe.seed, verify)
 
 

@@ -19,6 +19,7 @@ class Recipe:
     epochs: int = 30
     camera: float = 0.0  # share of the crops with a camera's noise instead of Gaussian
     clean: float = 0.02  # share of the other crops without any noise: what a good photograph loses is learnt there
+    grey: float = 0.0  # share of all crops that are grey, with the same noise in all colours
     optimizer: str = "adamw"  # or "adadelta", or "muon": its rate for the hidden convolutions, AdamW for the rest
     learning_rate: float = 1e-3
     muon_rate: float = 8e-3
@@ -54,6 +55,7 @@ PHOTO = Recipe(
     crop=128,
     epochs=200,
     camera=0.3,
+    grey=0.25,
     optimizer="muon",
     ema=0.999,
     clip=0.3,

@@ -63,7 +63,7 @@ def test_parts_of_the_dead_are_cleared_and_those_of_the_living_kept(
 
 
 def test_a_part_taken_away_too_early_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write, parts = atomic._write_all, []
+    write, parts = atomic.write_all, []
 
     def robbed(file: Any, data: bytes) -> None:
         parts.append(Path(file.name))
@@ -71,7 +71,7 @@ def test_a_part_taken_away_too_early_is_written_again(tmp_path: Path, monkeypatc
             parts[-1].unlink()
         write(file, data)
 
-    monkeypatch.setattr(atomic, "_write_all", robbed)
+    monkeypatch.setattr(atomic, "write_all", robbed)
     atomic.write_whole(tmp_path / "a.bin", b"whole")
     assert (tmp_path / "a.bin").read_bytes() == b"whole"
     assert len(set(parts)) == 3

@@ -16,7 +16,7 @@ try:
 except ImportError:  # Windows: there an open file cannot be removed or renamed, which protects a part as well
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["clear_parts", "ignores_case", "lock", "locked", "write_all", "write_whole"]
+__all__ = ["clear_parts", "ignores_case", "lock", "locked", "replacing", "write_all", "write_whole"]
 
 PART = re.compile(r"\.aeinfer-[0-9a-f]{16}\.part")
 
@@ -40,24 +40,48 @@ def write_whole(target: Path, data: bytes) -> None:
     --------
     >>> write_whole(Path("out/a.txt"), b"whole")  # doctest: +SKIP
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     for more in (True, True, False):
-        part = _part(target.parent)
         try:
-            with part.open("xb", buffering=0) as file:
-                lock(file)
+            with replacing(target) as file:
                 write_all(file, data)
-                if fcntl is not None:
-                    part.replace(target)  # while it is locked
-            if fcntl is None:
-                part.replace(target)
         except FileNotFoundError:  # another process took it for a left-over in the moment before the lock
             if not more:
                 raise
         else:
             return
-        finally:
-            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[IO[bytes]]:
+    """Give a file to write in a block, at whose end it takes the target's place; a block that fails leaves nothing.
+
+    Parameters
+    ----------
+    target : Path
+        Its folders are made; a file that is there is replaced.
+
+    Raises
+    ------
+    OSError
+        The disk refused.
+
+    Examples
+    --------
+    >>> with replacing(Path("out/a.txt")) as file:  # doctest: +SKIP
+    ...     file.write(b"whole")
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = _part(target.parent)
+    try:
+        with part.open("xb", buffering=0) as file:
+            lock(file)
+            yield file
+            if fcntl is not None:
+                part.replace(target)  # while it is locked
+        if fcntl is None:
+            part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _part(folder: Path) -> Path:

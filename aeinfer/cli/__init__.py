@@ -22,6 +22,7 @@ __all__ = ["main", "run"]
 COMMANDS = {
     "denoise": "remove the noise from images, folders and trees of them",
     "stream": "denoise frames as they come, from a camera, a URL or another program",
+    "video": "denoise a video file; sound, subtitles and times stay as they are",
     "encode": "squeeze images into the few numbers of an autoencoder's code",
     "decode": "turn such codes back into images",
     "noise": "add a known noise to images, to measure with",

@@ -78,21 +78,22 @@ class Line:
 
 
 class Progress(Line):
-    """A line that tells how far a job of `total` images is."""
+    """A line that tells how far a job of `total` images is, or of what else `unit` says."""
 
-    def __init__(self, total: int, *, wanted: bool = True) -> None:
+    def __init__(self, total: int, unit: str = "images", *, wanted: bool = True) -> None:
         super().__init__(wanted=wanted and total > 0)
-        self.total = total
+        self.total, self.unit = total, unit
         self.began = time.perf_counter()
         self.advance(0, 0.0)
 
     def advance(self, done: int, megapixels: float) -> None:
-        """Show how far the job is: `done` images of together `megapixels`."""
+        """Show how far the job is: `done` images of together `megapixels`; there may be more than was thought."""
         if not self.shown:
             return
-        seconds = max(time.perf_counter() - self.began, 1e-9)
-        left = f"{_clock(seconds / done * (self.total - done))} left" if done else "starting"
-        self.show(f"{done}/{self.total}  {done / seconds:.1f} images/s  {megapixels / seconds:.1f} MPix/s  {left}")
+        seconds, total = max(time.perf_counter() - self.began, 1e-9), max(self.total, done)
+        left = f"{_clock(seconds / done * (total - done))} left" if done else "starting"
+        pace = f"{done / seconds:.1f} {self.unit}/s  {megapixels / seconds:.1f} MPix/s"
+        self.show(f"{done}/{total}  {done * 100 // total}%  {pace}  {left}")
 
 
 def _clock(seconds: float) -> str:

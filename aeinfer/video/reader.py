@@ -1,0 +1,167 @@
+"""Takes a video file apart: the frames of one stream, decoded, and the packets of all others as they are."""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import av
+from av import CodecContext, Packet, VideoFrame
+from av.stream import Disposition
+
+from aeinfer.errors import ImageReadError
+
+__all__ = ["VideoReader"]
+
+
+class VideoReader:
+    """A video file; the file is closed with the last reference to this, because a thread may still be decoding.
+
+    Parameters
+    ----------
+    path : Path
+    threads : int, optional
+        Of the decoder.
+
+    Attributes
+    ----------
+    container : av.container.InputContainer
+    stream : av.VideoStream
+        The one whose frames are decoded.
+    first : av.VideoFrame
+        Says what all frames are like; the file itself may be wrong.
+    early : list of av.Packet
+        The other streams', that came before it.
+    total : int
+        How many frames there should be; 0 where nothing tells.
+    undecodable, damaged, untimely : int
+        Packets that the decoder refused; frames that it says are damaged, which are kept; and frames that were left out
+        because their time does not come after the one before. So far.
+    breaks_off : str or None
+        Why reading ended before the file did.
+
+    Raises
+    ------
+    ImageReadError
+        The file cannot be read, is no video, has no video stream, or none of its frames can be decoded.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        self.path = path
+        self.undecodable = self.damaged = self.untimely = 0
+        self.breaks_off: str | None = None
+        try:
+            self.container = av.open(f"file:{path}", metadata_errors="surrogateescape")
+        except (av.FFmpegError, OSError) as error:
+            raise ImageReadError(f"{path}: cannot be read as a video: {error.strerror or error}") from error
+        stream = self.container.streams.best("video")
+        if stream is None or stream.codec_context is None or stream.disposition & Disposition.attached_pic:
+            raise ImageReadError(f"{path}: has no video stream that can be decoded")
+        self.stream = stream
+        self._decoder = _decoder_of(stream)
+        self._decoder.thread_count = threads or 0
+        self._last: int | None = None
+        self._rest = self._events()
+        *self.early, self.first = _up_to_first_frame(self._rest, path)
+
+    @property
+    def total(self) -> int:
+        if self.stream.frames or not self.stream.average_rate:
+            return int(self.stream.frames)
+        seconds = float((self.container.duration or 0) / av.time_base)
+        return round(seconds * float(self.stream.average_rate))
+
+    def frames(self, copy: Callable[[Packet], None]) -> Iterator[VideoFrame]:
+        """Yield the frames in the order of their times, once.
+
+        Parameters
+        ----------
+        copy : callable
+            Takes each packet of another stream, in the order of the file.
+
+        Raises
+        ------
+        ImageReadError
+            The disk refuses, or a frame has another size or pixel format than the first.
+        """
+        count = 0
+        expected = _shape(self.first)
+        for event in chain(self.early, [self.first], self._rest):
+            if isinstance(event, Packet):
+                copy(event)
+                continue
+            count += 1
+            if _shape(event) != expected:
+                raise ImageReadError(
+                    f"{self.path}: frame {count} is {_shape(event)}, those before it are {expected}; one stream cannot "
+                    "hold both: split the file there"
+                )
+            self.damaged += event.is_corrupt
+            yield event
+
+    def _events(self) -> Iterator[Packet | VideoFrame]:
+        for packet in self._packets():
+            if packet.stream is self.stream:
+                yield from filter(self._is_timely, self._decode(packet))
+            else:
+                yield packet
+
+    def _packets(self) -> Iterator[Packet]:
+        """Yield all that hold something, then an empty one of the video stream, which makes its decoder give the rest.
+
+        An empty one before the end, as Theora has them for frames that repeat, would do that as well.
+        """
+        try:
+            yield from (packet for packet in self.container.demux() if packet.size)
+        except av.InvalidDataError as error:  # such as the end of a file that was cut
+            self.breaks_off = error.strerror
+        except (av.FFmpegError, OSError) as error:
+            raise ImageReadError(f"{self.path}: reading fails: {error.strerror or error}") from error
+        last = Packet()
+        last.stream, last.time_base = self.stream, self.stream.time_base
+        yield last
+
+    def _decode(self, packet: Packet) -> list[VideoFrame]:
+        try:
+            return list(self._decoder.decode(packet))
+        except av.FFmpegError:
+            self.undecodable += 1
+            return []
+
+    def _is_timely(self, frame: VideoFrame) -> bool:
+        """Give a frame without a time one, and tell whether its time comes after that of the frame before."""
+        if frame.pts is None:
+            frame.pts = frame.dts if frame.dts is not None else self._next_time(frame)
+        if self._last is not None and frame.pts <= self._last:
+            self.untimely += 1
+            return False
+        self._last = frame.pts
+        return True
+
+    def _next_time(self, frame: VideoFrame) -> int:
+        rate = self.stream.average_rate or 25
+        step = frame.duration or round(1 / (rate * self.stream.time_base))
+        return 0 if self._last is None else self._last + max(step, 1)
+
+
+def _decoder_of(stream: Any) -> Any:
+    """Return what decodes a stream, with its alpha: FFmpeg's own decoders of VP8 and VP9 leave that out."""
+    alpha = any(key.lower() == "alpha_mode" and value == "1" for key, value in stream.metadata.items())
+    better = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.name) if alpha else None
+    if better not in av.codecs_available:
+        return stream.codec_context
+    decoder = CodecContext.create(better, "r")
+    decoder.extradata = stream.codec_context.extradata
+    return decoder
+
+
+def _up_to_first_frame(events: Iterator[Any], path: Path) -> Iterator[Any]:
+    for event in events:
+        yield event
+        if isinstance(event, VideoFrame):
+            return
+    raise ImageReadError(f"{path}: none of its frames can be decoded")
+
+
+def _shape(frame: VideoFrame) -> str:
+    return f"{frame.width}x{frame.height} {frame.format.name}"

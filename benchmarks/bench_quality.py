@@ -1,7 +1,8 @@
 """PSNR and SSIM of the packaged colour models and their peers: `python -m benchmarks.bench_quality --data DIR`.
 
-Noise, inputs and averages are those of README.md. Rows go into results/quality.json (noise) and results/camera.json
-(clean images; real cameras), each as soon as it is measured; those of methods not run this time stay.
+Noise, inputs and averages are those of README.md. Rows go into results/quality.json (noise), results/camera.json
+(clean images; real cameras) and results/grey.json (noise on a grey set), each as soon as it is measured; those of
+methods not run this time stay.
 """
 
 import argparse
@@ -18,8 +19,10 @@ from benchmarks.packaged import color_models, model_files
 from benchmarks.peers import PEERS, Peer
 
 SETS = ("cbsd68", "kodak24")
+GREY_SETS = ("bsd68",)  # of the models alone: they were trained on colours, and peers' figures are published
 NOISY = "noisy"
-KEYS = {"quality": ("method", "set", "input", "sigma"), "camera": ("method", "set")}  # what names a row
+NOISE_KEYS = ("method", "set", "input", "sigma")
+KEYS = {"quality": NOISE_KEYS, "grey": NOISE_KEYS, "camera": ("method", "set")}  # what names a row
 Denoise = Callable[[Image, float], Image]  # (noisy image, sigma) -> denoised image
 Images = list[tuple[int, Image]]
 
@@ -84,12 +87,14 @@ def measure_real(denoise: Denoise, pairs: Iterable[tuple[Image, Image]]) -> resu
 def measurements(denoise: Denoise, images: dict[str, Images], real: Path | None) -> Iterator[tuple[str, results.Row]]:
     """Yield all figures of one method, each with the name of the results it goes into."""
     peer = denoise if isinstance(denoise, Peer) else None
-    for name, shown, sigma in itertools.product(images, INPUTS, SIGMAS):
+    colors = [name for name in images if name not in GREY_SETS]
+    for name, shown, sigma in itertools.product(colors if peer else images, INPUTS, SIGMAS):
         if peer is None or shown == "8-bit" or not peer.eight_bit_only:
             some = images[name][:: peer.every] if peer else images[name]
-            yield "quality", {"set": name, "input": shown, "sigma": sigma, **measure_noise(denoise, some, sigma, shown)}
+            row = {"set": name, "input": shown, "sigma": sigma, **measure_noise(denoise, some, sigma, shown)}
+            yield "grey" if name in GREY_SETS else "quality", row
     if isinstance(denoise, Model):
-        for name in images:
+        for name in colors:
             yield "camera", {"set": name, **measure_clean(denoise, images[name])}
     if real and peer is None:  # a peer needs to be told a sigma
         yield "camera", {"set": "real", **measure_real(denoise, real_pairs(real))}
@@ -97,12 +102,20 @@ def measurements(denoise: Denoise, images: dict[str, Images], real: Path | None)
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_quality", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help=f"folder with the test sets {', '.join(SETS)} (PNG)")
+    parser.add_argument("--data", type=Path, required=True, help="folder with the test sets, each a folder of PNG")
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        choices=[*SETS, *GREY_SETS],
+        default=SETS,
+        metavar="SET",
+        help=f"of {', '.join([*SETS, *GREY_SETS])} [{' '.join(SETS)}]",
+    )
     parser.add_argument("--real", type=Path, help="folder of real pairs NAME_real, NAME_mean")
     parser.add_argument("--every", type=int, default=1, help="every Nth image only: a quick look that saves nothing")
     parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
     args = parser.parse_args()
-    if missing := [name for name in SETS if not any((args.data / name).glob("*.png"))]:
+    if missing := [name for name in args.sets if not any((args.data / name).glob("*.png"))]:
         parser.exit(2, f"bench_quality: no {', '.join(missing)} in {args.data}: expected a folder of PNG images each\n")
     if args.real and not any(real_pairs(args.real)):
         parser.exit(2, f"bench_quality: no real pairs in {args.real}: expected files NAME_real and NAME_mean\n")
@@ -111,7 +124,7 @@ def main() -> None:
     everything = methods()
     if not (chosen := {name: each for name, each in everything.items() if any(text in name for text in args.methods)}):
         parser.exit(2, f"bench_quality: no such method: there are {', '.join(everything)}\n")
-    images = {name: read_set(args.data / name, args.every) for name in SETS}
+    images = {name: read_set(args.data / name, args.every) for name in args.sets}
     for method, denoise in chosen.items():
         facts = {"fingerprint": denoise.fingerprint} if isinstance(denoise, Model) else {}
         for name, figures in measurements(denoise, images, args.real):

@@ -14,7 +14,7 @@ from benchmarks import results
 from benchmarks.noisy import INPUTS, SIGMAS
 from benchmarks.packaged import color_models, digit_models
 from benchmarks.peers import PEERS
-from benchmarks.published import FFDNET_REAL, PUBLISHED
+from benchmarks.published import FFDNET_REAL, PUBLISHED, PUBLISHED_GREY
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = (".", "docs", "aeinfer/models", "benchmarks/models")
@@ -67,6 +67,22 @@ def quality(model: str) -> str:
     told = "" if model else " Peers are told sigma, the models are not. In italics: others' figures."
     text = f"\n\nMean over cbsd68 (68 images) and kodak24 (24). SSIM: cbsd68, 8-bit input, sigma 25.{told}"
     return markdown([*header, "SSIM"], body) + text
+
+
+def grey(model: str) -> str:
+    """The same of grey images, where a colour model sees the one channel three times."""
+    body = []
+    for method, rows in by_method(results.load("grey")["rows"], model).items():
+        psnr = [{r["sigma"]: r["psnr"] for r in rows if r["input"] == shown} for shown in INPUTS]
+        ssim = {r["sigma"]: r["ssim"] for r in rows if r["input"] == "8-bit"}
+        body.append([method, *map(three, psnr), f"{ssim[25]:.3f}"])
+    for method, other in PUBLISHED_GREY.items() if not model else ():
+        body.append(
+            [f"*{method}, published*", three(dict(zip(SIGMAS, other.psnr["bsd68", "float"], strict=True))), "", ""]
+        )
+    header = ["PSNR in dB, sigma 15 / 25 / 50", *(f"bsd68, {shown} input" for shown in INPUTS), "SSIM"]
+    text = "\n\nMean over bsd68 (68 grey images). SSIM: 8-bit input, sigma 25."
+    return markdown(header, body) + text
 
 
 def camera(model: str) -> str:
@@ -259,6 +275,7 @@ def stream(_model: str) -> str:
 
 TABLES: dict[str, Callable[[str], str]] = {
     "quality": quality,
+    "grey": grey,
     "camera": camera,
     "models": models,
     "autoencoders": autoencoders,
@@ -280,7 +297,9 @@ def rewritten(text: str) -> str:
 
 def stale_results() -> list[str]:
     """Say which models' files are not the ones that were measured."""
-    files = {name: color_models() for name in ("quality", "camera", "models")} | {"autoencoders": digit_models()}
+    files = {name: color_models() for name in ("quality", "grey", "camera", "models")} | {
+        "autoencoders": digit_models()
+    }
     return [
         f"results/{name}.json: {complaint}"
         for name, models in files.items()

@@ -87,6 +87,16 @@ def test_measures() -> None:
     assert real["worst_gain"] == pytest.approx(6.02, abs=0.02)
 
 
+def test_a_grey_set_has_results_of_its_own_and_is_for_models_alone() -> None:
+    images = {"cbsd68": [(0, CLEAN)], "bsd68": [(0, CLEAN[..., 0])]}
+    peer = peers.Peer(lambda image, _sigma: image)
+    assert {name for name, _row in bench_quality.measurements(peer, images, None)} == {"quality"}
+    rows = list(bench_quality.measurements(lambda image, _sigma: image, images, None))
+    assert {(name, row["set"]) for name, row in rows} == {("quality", "cbsd68"), ("grey", "bsd68")}
+    float_25 = [row for name, row in rows if name == "grey" and (row["input"], row["sigma"]) == ("float", 25)]
+    assert [row["psnr"] for row in float_25] == [pytest.approx(20 * np.log10(255 / 25), abs=0.3)]
+
+
 @pytest.mark.parametrize("name", [name for name in peers.PEERS if name.startswith("OpenCV")])
 def test_opencv_peers_keep_the_shape_and_remove_noise(name: str) -> None:
     image = noisy.noisy_image(CLEAN, 25, 0, "8-bit")
@@ -126,10 +136,10 @@ def test_fingerprints_are_those_that_info_shows() -> None:
 
 
 def test_the_packaged_files_are_the_measured_ones() -> None:
-    assert not table.stale_results(), "run python -m benchmarks.bench_quality and bench_models"
+    assert not table.stale_results(), "run python -m benchmarks.bench_quality (also --sets bsd68) and bench_models"
 
 
 def test_published_figures_fall_with_sigma() -> None:
-    for other in published.PUBLISHED.values():
+    for other in (*published.PUBLISHED.values(), *published.PUBLISHED_GREY.values()):
         assert other.psnr
         assert all(figures == tuple(sorted(figures, reverse=True)) for figures in other.psnr.values())

@@ -16,7 +16,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def row(method: str, psnr: float, sigma: int = 25, **more: object) -> results.Row:
-    return {"method": method, "set": "cbsd68", "input": "8-bit", "sigma": sigma, "psnr": psnr, "ssim": 0.9, **more}
+    return {"method": method, "set": "cbsd68", "input": "8-bit", "sigma": sigma, "psnr": psnr, "ssim": 0.9} | more
 
 
 def test_merge_replaces_the_same_row_and_keeps_the_others() -> None:
@@ -62,6 +62,14 @@ def test_quality_table_orders_methods_marks_subsets_and_what_is_published() -> N
     assert "| 30.00 / 32.00 / - |" in lines[4]
     assert lines[4].endswith("| 0.900 |")
     assert "*FFDNet-clip, published* |  | 33.89 / 31.23 / 27.95 |" in table.quality("")
+
+
+def test_grey_table_shows_both_inputs_and_what_is_published() -> None:
+    rows = [row("photo fp32", 29.0, set="bsd68"), row("photo fp32", 29.3, set="bsd68", input="float")]
+    results.save("grey", rows)
+    assert "| photo fp32 | - / 29.30 / - | - / 29.00 / - | 0.900 |" in table.grey("")
+    assert "| *BM3D, published* | 31.07 / 28.57 / 25.62 |  |  |" in table.grey("")
+    assert "published" not in table.grey("photo")
 
 
 def test_a_card_shows_its_own_model_alone() -> None:

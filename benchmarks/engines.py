@@ -4,6 +4,7 @@ An engine is written as its own pages say, with the number of threads as its onl
 """
 
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,7 @@ def _torch_network(path: Path) -> Any:
 
 
 def openvino(path: Path, threads: int, _batch: Tensor) -> Run:
+    sys.modules.setdefault("openvino_telemetry", None)  # it writes into the home and reports; openvino does without
     import openvino as ov
 
     hints = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
@@ -103,6 +105,7 @@ def ncnn(path: Path, threads: int, batch: Tensor) -> Run:
 
     net = ncnn.Net()
     net.opt.num_threads = threads
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "network.onnx")
         file.write_bytes(path.read_bytes())
@@ -118,7 +121,7 @@ def ncnn(path: Path, threads: int, batch: Tensor) -> Run:
     def run(batch: Tensor) -> Tensor:
         with net.create_extractor() as extractor:
             extractor.input("in0", ncnn.Mat(batch[0]))
-            return np.array(extractor.extract("out0")[1])[None]
+            return np.array(extractor.extract("out0")[1]).reshape(1, *batch.shape[1:])  # as it may have kept the 1
 
     return run
 

@@ -140,3 +140,15 @@ def test_crops_of_a_camera_are_soft(photos: Path) -> None:
         return float(np.abs(np.diff(clean, axis=-1)).mean() / clean.std((2, 3)).mean())
 
     assert detail(1.0) < 0.85 * detail(0.0)
+
+
+@pytest.mark.parametrize("camera", [0.0, 1.0])
+def test_grey_crops_have_the_same_noise_in_all_colours(photos: Path, camera: float) -> None:
+    data = Photos(photos, 32, 64, 55, seed=0, camera=camera, grey=0.5)
+    noisy, clean = data.batch(3)
+    grey = np.ptp(clean, axis=1).max((1, 2)) == 0
+    assert 4 < grey.sum() < 28
+    np.testing.assert_array_equal(grey, np.ptp(noisy, axis=1).max((1, 2)) == 0)
+    strengths = (noisy - clean).std((1, 2, 3)) * 255
+    assert (strengths[grey] > 0).mean() > 0.9
+    assert 0.4 < strengths[grey].mean() / strengths[~grey].mean() < 1.6, "as strong as that of colours"

@@ -393,6 +393,7 @@ def test_missing_bindings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load_gstreamer.__wrapped__()
 
 
+@pytest.mark.skipif(not (ROOT / "examples").exists(), reason="the examples are not here")
 def test_the_example_runs(environment: dict[str, str], tmp_path: Path) -> None:
     source = "videotestsrc num-buffers=3 ! video/x-raw,format=BGR,width=30,height=20"
     command = [SYSTEM_PYTHON, "examples/gstreamer_appsink.py", source, f"filesink location={tmp_path / 'clean'}"]
@@ -402,16 +403,15 @@ def test_the_example_runs(environment: dict[str, str], tmp_path: Path) -> None:
     assert done.stdout == "3 frames\n"
 
 
-@pytest.mark.parametrize(("name", "written"), [("gst-launch", "clean.avi"), ("gst-color", "color.avi")])
-def test_documented_lines_run(environment: dict[str, str], name: str, written: str, tmp_path: Path) -> None:
+def test_documented_lines_run(environment: dict[str, str], tmp_path: Path) -> None:
     for program in ("jpegenc", "avimux"):
         if subprocess.run(["gst-inspect-1.0", program], env=environment, capture_output=True).returncode:
             pytest.skip(f"GStreamer has no {program} here: apt install gstreamer1.0-plugins-good")
-    lines = documented("gstreamer.md", "gst-path") + documented("gstreamer.md", name)
+    lines = documented("gstreamer.md", "gst-path") + documented("gstreamer.md", "gst-launch")
     typed = {key: value for key, value in environment.items() if key != "GST_PLUGIN_PATH"}
     (tmp_path / "python").symlink_to(sys.executable)
     typed["PATH"] = f"{tmp_path}{os.pathsep}{typed['PATH']}"
     command = ["bash", "-euc", lines]
     done = subprocess.run(command, cwd=tmp_path, env=typed, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / written).stat().st_size > 10_000
+    assert (tmp_path / "clean.avi").stat().st_size > 10_000

@@ -187,6 +187,7 @@ def test_documented_lines_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "1 0\n"
 
 
+@pytest.mark.skipif(not (ROOT / "examples").exists(), reason="the examples are not here")
 def test_the_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["picamera2_preview.py", "0.01"])
     runpy.run_path(str(ROOT / "examples" / "picamera2_preview.py"), run_name="__main__")

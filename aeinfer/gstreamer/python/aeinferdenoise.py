@@ -1,6 +1,6 @@
 """The GStreamer element aeinferdenoise: denoises raw video in place; what goes wrong is a message on the bus.
 
-gst-launch-1.0 videotestsrc ! videoconvert ! aeinferdenoise model=photo-fast ! videoconvert ! autovideosink
+gst-launch-1.0 v4l2src ! videoconvert ! video/x-raw,format=BGRx ! aeinferdenoise ! videoconvert ! autovideosink
 """
 
 import sys
@@ -89,7 +89,7 @@ class AEInferDenoise(GstBase.BaseTransform):  # type: ignore[misc] # gi has no t
         except (aeinfer.AEInferError, MemoryError) as error:
             self._complain(Gst.LibraryError.quark(), Gst.LibraryError.INIT, str(error) or "not enough memory")
             return False
-        except ImportError as error:  # numpy, which is what says best whether the environment is another Python's
+        except ImportError as error:  # numpy's, where the environment is another Python's
             text = f"Python {sys.version_info[0]}.{sys.version_info[1]}, the one that GStreamer runs, cannot import "
             text += f"{error.name or 'a library'}: make aeinfer's environment with /usr/bin/python3 -m venv"
             self._complain(Gst.LibraryError.quark(), Gst.LibraryError.INIT, text, str(error))

@@ -126,7 +126,8 @@ class AEInfer:
             Bound on what the process adds to the caller's own input and output: libraries, network, activations and
             copies; tiles and batches shrink to fit. The libraries alone take some 150 MB, once: of a bound that they
             nearly fill, a third is used beside them. Beyond it goes the copy of an image whose `out` overlaps it
-            without being it.
+            without being it. By default the network itself takes a third at most of what the machine, and a container
+            or service around the process, have left when it is loaded (Linux).
         color : str
             "rgb" or "bgr": the order of the channels of three- and four-channel images.
         spinning : bool, optional

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from aeinfer.forking import call_in_children
+from aeinfer.memory import memory_left
 from aeinfer.model_info import ModelInfo
 from aeinfer.tiling import (
     TilePlan,
@@ -20,6 +21,10 @@ from aeinfer.tiling import (
 __all__ = ["Limits", "Wish"]
 
 BLENDED_PIXELS = 1 << 22  # of an image whose windows are blended at once
+SHARE = 3  # of the memory that is left the network takes a third at most: the rest is for pictures and compiled loops
+LEAST_HALOS = (
+    4  # sides of a tile where memory is that short: in smaller ones more than three quarters of the work is halo
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Wish:
 class Limits:
     """What may be in the network at once; it shrinks where memory turns out to be short, and never grows again.
 
+    Where no bound on memory was asked for, the network takes a third at most of what is left at the beginning.
+
     Parameters
     ----------
     info : ModelInfo
@@ -69,6 +76,9 @@ class Limits:
         self._was_short = False
         self.batch_pixels = wish.batch_pixels or default_batch(info.bytes_per_pixel)
         self.tile, self.most_pixels = self._bounds(wish.tile)
+        if wish.max_memory_mb is None:  # a small board or container kills who takes more than there is
+            least = (LEAST_HALOS * info.halo) ** 2
+            self._keep_to(max(least, memory_left() // SHARE // info.bytes_per_pixel))
         call_in_children(self, Limits._unlock)
 
     def plan(self, height: int, width: int, copied_bytes: int = 0) -> TilePlan:
@@ -100,14 +110,18 @@ class Limits:
 
         Later images are cut into smaller tiles from the start.
         """
-        info = self._info
         with self._lock:
             first, self._was_short = not self._was_short, True
-            self.most_pixels = min(self.most_pixels, pixels // 2)
-            if info.tile is None:
-                side = math.isqrt(self.most_pixels) - 2 * info.halo
-                self.tile = max(info.stride, min(self.tile, side))
+            self._keep_to(pixels // 2)
         return first
+
+    def _keep_to(self, pixels: int) -> None:
+        """Have no more pixels in the network at once, as far as tiles can be so small."""
+        info = self._info
+        self.most_pixels = min(self.most_pixels, pixels)
+        if info.tile is None:
+            side = (math.isqrt(self.most_pixels) - 2 * info.halo) // info.stride * info.stride
+            self.tile = max(info.stride, min(self.tile, side))
 
     def _bounds(self, tile: int | None, bytes_per_row: int = 0) -> tuple[int, int]:
         """Return the kept side of a tile, and how many pixels a batch may have."""

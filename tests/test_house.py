@@ -23,7 +23,7 @@ PACKAGES = {"aeinfer": {"aeinfer"}, "train": {"aeinfer", "train"}, "export": {"a
 FREE = {"errors", "version"}
 ROOMS = {
     "batching": {"kernels", "tiling"},
-    "limits": {"forking", "model_info", "tiling"},
+    "limits": {"forking", "memory", "model_info", "tiling"},
     "splitting": {"batching", "tiling"},
     "denoiser": {
         "arrays",

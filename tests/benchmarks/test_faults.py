@@ -16,7 +16,7 @@ if sys.platform == "linux":
     from benchmarks.hostile import DATA, image_seeds, make_image_job, make_model_job
     from benchmarks.kills import kill_often
     from benchmarks.mutate import MUTATIONS, mutate
-    from benchmarks.shortages import full_disk, read_only_target, too_large_tile, vanished_target
+    from benchmarks.shortages import full_disk, read_only_target, small_container, too_large_tile, vanished_target
 
 
 def make_odd_job() -> Callable[[str], str]:
@@ -82,7 +82,9 @@ def test_a_killed_job_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [full_disk, read_only_target, too_large_tile, vanished_target], ids=lambda case: case.__name__
+    "case",
+    [full_disk, read_only_target, small_container, too_large_tile, vanished_target],
+    ids=lambda case: case.__name__,
 )
 def test_what_is_short_fails_no_more_than_it_must(case: Callable[[Path], str], tmp_path: Path) -> None:
     verdict = case(tmp_path)

@@ -91,8 +91,6 @@ class Session:
             self._metadata = self._session.get_modelmeta().custom_metadata_map
         except self._errors as error:
             raise _explained(content, name, error) from error
-        except UnicodeDecodeError as error:  # of a name, a fact, or what onnxruntime quotes of the file in its error
-            raise ModelError(f"{name}: expected names and facts in UTF-8: the file is damaged") from error
         self.provider: str = self._session.get_providers()[0]
         wanted = PROVIDERS.get(device.partition(":")[0])
         if wanted and self.provider != wanted:
@@ -248,9 +246,10 @@ def _onnxruntime() -> Any:
 
 
 def _onnxruntime_errors(ort: Any) -> tuple[type[Exception], ...]:
-    """onnxruntime's own exceptions: separate subclasses of Exception without a common base of their own."""
+    """onnxruntime's own exceptions, which have no common base, and Python's for words of theirs that are not UTF-8."""
     state = ort.capi.onnxruntime_pybind11_state
-    return tuple(v for v in vars(state).values() if isinstance(v, type) and issubclass(v, Exception))
+    own = (v for v in vars(state).values() if isinstance(v, type) and issubclass(v, Exception))
+    return (*own, UnicodeDecodeError)
 
 
 def _session_options(ort: Any, threads: int | None, *, exact: bool, spinning: bool | None) -> Any:
@@ -305,7 +304,10 @@ def _explained(content: bytes, name: str, error: Exception) -> ModelError:
         return ModelError(f"{name} is a Git LFS pointer, not the model itself: run 'git lfs pull'")
     if text := _as_text(content[:512]):
         return ModelError(f"{name} is a text file (it begins with {text[:20]!r}): expected an ONNX model")
-    reason = str(error).splitlines()[0]
+    said = str(error)
+    if isinstance(error, UnicodeDecodeError) or not said:  # what it quotes of the file; Python 3.11.2 leaves it empty
+        return ModelError(f"{name}: expected names and facts in UTF-8: the file is damaged")
+    reason = said.splitlines()[0]
     if "rotobuf" in reason:
         return ModelError(f"{name} is damaged, truncated or no ONNX file at all: get it again ({reason})")
     return ModelError(f"{name} cannot be used by onnxruntime: {reason}")

@@ -62,8 +62,9 @@ def quiet_opencv() -> None:
     BackendMissingError
         OpenCV is not installed.
     """
-    logging = load_opencv().utils.logging
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    cv2 = load_opencv()
+    logging = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging  # version 4, and 5
+    logging.setLogLevel(0)
 
 
 def has_metadata() -> bool:

@@ -11,10 +11,11 @@ import pytest
 def _quiet() -> Iterator[None]:
     """Keep OpenCV's own lines out of the tests' output."""
     cv2 = pytest.importorskip("cv2")
-    before = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    logging = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging  # version 4, and 5
+    before = logging.getLogLevel()
+    logging.setLogLevel(0)
     yield
-    cv2.utils.logging.setLogLevel(before)
+    logging.setLogLevel(before)
 
 
 def pixels_of(shape: tuple[int, ...], dtype: str = "uint8", seed: int = 0) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Image files: what comes back is what was there, and what cannot be written is refused by name."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO
 
 import numpy as np
@@ -148,6 +149,16 @@ def test_a_target_whose_folder_is_a_file_is_a_write_error(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("here")
     with pytest.raises(ImageWriteError, match="cannot be written"):
         write_image(tmp_path / "file" / "a.png", np.zeros((4, 4), np.uint8))
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_opencv_is_silenced_wherever_it_has_its_levels(monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    levels: list[int] = []
+    logging = SimpleNamespace(setLogLevel=levels.append)
+    stand_in = logging if version == 4 else SimpleNamespace(utils=SimpleNamespace(logging=logging))
+    monkeypatch.setattr("aeinfer.opencv._cv2", lambda: stand_in)
+    image.quiet_opencv()
+    assert levels == [0]
 
 
 def test_missing_opencv_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,8 @@ class AEInfer:
             settings["batch"] = 1
         self.info: ModelInfo = self._session.info()
         self.provider: str = self._session.provider
+        if self.provider == "TensorrtExecutionProvider" and self.info.tile is None:
+            settings["batch"] = settings["batch"] or 1  # it takes memory for the largest batch of the largest tiles
         self.stats = Stats()
         self._scratch = Scratch()
         wish = Wish(
@@ -86,7 +88,7 @@ class AEInfer:
             tuned.batch_pixels if tuned else None,
             settings["max_memory_mb"],
         )
-        self._limits = Limits(self.info, len(content) / 1e6, wish)
+        self._limits = Limits(self.info, len(content) / 1e6, wish, self._session.on_gpu)
 
     @classmethod
     def load(
@@ -427,7 +429,8 @@ class AEInfer:
                 if not (smaller := cut()):
                     raise
             # out of the handler, whose traceback holds the arrays that were too large
-            kernels.stay_with_numpy()
+            if not session.on_gpu:
+                kernels.stay_with_numpy()
             if self._limits.expect_less_than(pixels):
                 logger.info("not enough memory for %d pixels in the network at once: going on in smaller tiles", pixels)
         for each in smaller:

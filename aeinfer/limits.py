@@ -59,6 +59,7 @@ class Limits:
     model_mb : float
         Size of the model file.
     wish : Wish
+    on_gpu : bool
 
     Attributes
     ----------
@@ -70,11 +71,11 @@ class Limits:
         That small tiles share a batch up to.
     """
 
-    def __init__(self, info: ModelInfo, model_mb: float, wish: Wish) -> None:
+    def __init__(self, info: ModelInfo, model_mb: float, wish: Wish, on_gpu: bool = False) -> None:
         self._info, self._model_mb, self._wish = info, model_mb, wish
         self._lock = threading.Lock()
         self._was_short = False
-        self.batch_pixels = wish.batch_pixels or default_batch(info.bytes_per_pixel)
+        self.batch_pixels = wish.batch_pixels or default_batch(info.bytes_per_pixel, on_gpu=on_gpu)
         self.tile, self.most_pixels = self._bounds(wish.tile)
         if wish.max_memory_mb is None:  # a small board or container kills who takes more than there is
             least = (LEAST_HALOS * info.halo) ** 2

@@ -56,6 +56,7 @@ class _Bench:
 
     files: dict[str, Path]
     infos: dict[str, ModelInfo]
+    batch_pixels: dict[str, int]  # of a usual batch
     device: str
     picture: Image | None
     seconds: float  # for each of the three parts, as far as the least number of rounds, 2, allows
@@ -78,15 +79,13 @@ def trials(
     quick : bool
         Fewer candidates and rounds.
     """
-    infos = {}
+    infos, usual = {}, {}
     for precision, file in files.items():
         with AEInfer.load(file, device=device, precision=precision, threads=1) as ae:
             infos[precision] = ae.info
-    bench = _Bench(files, infos, device, picture, *((0.0, 2) if quick else (8.0, 5)))
-    best = [
-        Trial("", precision, thread_count(), _tile(info), default_batch(info.bytes_per_pixel))
-        for precision, info in infos.items()
-    ]
+            usual[precision] = default_batch(ae.info.bytes_per_pixel, on_gpu=ae.provider != "CPUExecutionProvider")
+    bench = _Bench(files, infos, usual, device, picture, *((0.0, 2) if quick else (8.0, 5)))
+    best = [Trial("", precision, thread_count(), _tile(info), usual[precision]) for precision, info in infos.items()]
     for vary in (_threads, _tiles, _batches):
         done = _measured(bench, [each for trial in best for each in vary(trial, infos[trial.precision], quick)])
         yield from done
@@ -131,10 +130,9 @@ def _tiles(trial: Trial, info: ModelInfo, quick: bool) -> list[Trial]:
     return [replace(trial, varied="tile", tile=side) for side in sorted(sides)]
 
 
-def _batches(trial: Trial, info: ModelInfo, quick: bool) -> list[Trial]:
-    usual = default_batch(info.bytes_per_pixel)
+def _batches(trial: Trial, _info: ModelInfo, quick: bool) -> list[Trial]:
     factors = (1 / 4, 1) if quick else (1 / 16, 1 / 4, 1, 4)
-    return [replace(trial, varied="batch", batch_pixels=int(usual * factor)) for factor in factors]
+    return [replace(trial, varied="batch", batch_pixels=int(trial.batch_pixels * factor)) for factor in factors]
 
 
 def _tile(info: ModelInfo) -> int | None:
@@ -182,7 +180,7 @@ def _work(bench: _Bench, trial: Trial) -> tuple[Callable[[], object], int]:
         picture, out = bench.picture, np.empty_like(bench.picture)
         return lambda: ae.denoise(picture, out=out), picture.shape[0] * picture.shape[1]
     if small:
-        count = max(1, 4 * default_batch(info.bytes_per_pixel) // side**2)
+        count = max(1, 4 * bench.batch_pixels[trial.precision] // side**2)
         images = random.integers(0, 256, (count, side, side, *channels), np.uint8)
         outs = np.empty_like(images)
         return lambda: ae.denoise_batch(images, out=outs), count * side**2

@@ -5,16 +5,20 @@ What is asked for and cannot be had is an error; what really runs is what `provi
 
 import codecs
 import hashlib
+import logging
 import math
 import os
 import platform
 import re
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aeinfer.binding import Binding
+from aeinfer.devices import CPU, failure_said, missing_library, providers
 from aeinfer.errors import BackendMissingError, InputError, ModelError, ProviderUnavailableError
 from aeinfer.forking import call_in_children, keep_forever
 from aeinfer.model_info import ModelInfo, info_from_metadata
@@ -25,13 +29,15 @@ Tensor = NDArray[np.float32]
 
 CGROUP = Path("/sys/fs/cgroup")
 THREAD_VARIABLES = ("AEINFER_NUM_THREADS", "OMP_NUM_THREADS")
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
 
-# onnxruntime has no exception of its own for it: its arena's words, the C++ library's, CUDA's
-OUT_OF_MEMORY = re.compile(r"Failed to allocate memory|bad[_ ]alloc|out of memory", re.IGNORECASE)
+# onnxruntime has no exception of its own for it: its arena's words, the C++ library's, CUDA's, those of its libraries
+OUT_OF_MEMORY = re.compile(r"Failed to allocate memory|bad[_ ]alloc|out of memory|STATUS_ALLOC_FAILED", re.IGNORECASE)
 
-# the fact `saturates: false` as a file's metadata holds it: options are needed before onnxruntime tells the metadata
+# facts as a file's metadata holds them: options are needed before onnxruntime tells the metadata
 NEVER_SATURATES = b"\n\x11aeinfer.saturates\x12\x05false"
+HALF_PRECISION = b'\n\x11aeinfer.precision\x12\x06"fp16"'
+
+logger = logging.getLogger("aeinfer")
 
 
 class Session:
@@ -39,6 +45,7 @@ class Session:
 
     It has `threads` - 1 threads of its own, asleep between runs; whoever calls `run` is the last. Many may call it at
     once and share those threads. In the child of a fork, which lacks them, the first run starts the network anew.
+    On a GPU each that runs at the same time has buffers of its own there, which stay for the next.
 
     Parameters
     ----------
@@ -66,6 +73,12 @@ class Session:
         The content is not a model of images.
     ProviderUnavailableError
         The device asked for by name does not start.
+
+    Attributes
+    ----------
+    provider : str
+        What really runs, in onnxruntime's words.
+    on_gpu : bool
     """
 
     def __init__(
@@ -80,44 +93,57 @@ class Session:
     ) -> None:
         ort = _onnxruntime()
         self._errors = _onnxruntime_errors(ort)
-        self._content, self._name, self._providers = content, name, _providers(ort, device)
+        self._content, self._name = content, name
+        self._fingerprint = fingerprint or fingerprint_of(content)
+        self._providers = providers(ort, device, self._fingerprint, half=HALF_PRECISION in content)
+        self._bindings: deque[Binding] = deque()
         self._options = options or _session_options(
             ort, threads, exact=NEVER_SATURATES not in content, spinning=spinning
         )
+        asked = self._providers[0]
         try:
-            self._session = self._start()
+            self._session, cause = self._start_anywhere()
             ends = self._session.get_inputs(), self._session.get_outputs()
             told = [[(value.name, value.type, value.shape) for value in end] for end in ends]
             self._metadata = self._session.get_modelmeta().custom_metadata_map
         except self._errors as error:
             raise _explained(content, name, error) from error
         self.provider: str = self._session.get_providers()[0]
-        wanted = PROVIDERS.get(device.partition(":")[0])
-        if wanted and self.provider != wanted:
-            raise ProviderUnavailableError(
-                f"device {device!r} did not start: onnxruntime fell back to {self.provider}. "
-                "Check the driver and the CUDA libraries, or ask for device='auto'"
-            )
+        if self.provider != asked[0]:
+            self._providers = [CPU]
+            _tell_fallback(device, asked[0], missing_library(ort, asked[0]) or cause)
+        self.on_gpu = self.provider != CPU[0]
+        self._place = ("cuda", asked[1].get("device_id", 0))
         if [[kind for _, kind, _ in end] for end in told] != [["tensor(float)"], ["tensor(float)"]]:
             got = " -> ".join(", ".join(f"{value}: {kind}" for value, kind, _ in end) for end in told)
             raise ModelError(f"{name}: expected a model of images, one float32 input and one such output, got {got}")
         self._input, _, self.input_shape = told[0][0]
-        self._fingerprint = fingerprint or fingerprint_of(content)
         call_in_children(self, Session._let_go)
+
+    def _start_anywhere(self) -> tuple[Any, str]:
+        """Start on what was asked for; where that fails, on the CPU, and return what was said."""
+        try:
+            return self._start(), ""
+        except self._errors as error:
+            if self._providers == [CPU]:
+                raise
+            said = failure_said(error) or str(error).partition("\n")[0]
+            self._providers = [CPU]
+            return self._start(), said  # where this fails too, it is the file's fault
 
     def _start(self) -> Any:
         return _onnxruntime().InferenceSession(
             self._content,
             self._options,
             providers=self._providers,
-            enable_fallback=len(self._providers) > 1,  # it prints, and loads the same again where there is one
+            enable_fallback=False,  # it prints, and says nothing of it to the caller
         )
 
     def _let_go(self) -> None:
         """Forget a network whose threads stayed with the parent; to free it would wait for them, or crash."""
         if self._session is not None:
-            keep_forever(self._session)
-            self._session = None
+            keep_forever((self._session, self._bindings))
+            self._session, self._bindings = None, deque()
 
     def info(self) -> ModelInfo:
         """Return the facts about the model; a file that states none causes one warning."""
@@ -135,23 +161,39 @@ class Session:
         MemoryError
             There is not enough memory for a batch of this shape.
         ProviderUnavailableError
-            This is the child of a fork, and the device does not work in it.
+            The device failed; or this is the child of a fork, and it does not work in it.
         """
-        if self._session is None and self.provider != PROVIDERS["cpu"]:
+        if self._session is None and self.provider != CPU[0]:
             raise ProviderUnavailableError(
                 f"{self.provider} does not work in a forked process: start processes with 'spawn', or load in the child"
             )
         try:
             session = self._session = self._session or self._start()
-            output: Tensor = session.run(None, {self._input: batch})[0]
+            output: Tensor = self._run_bound(batch) if self.on_gpu else session.run(None, {self._input: batch})[0]
         except self._errors as error:
             if OUT_OF_MEMORY.search(str(error)):
-                if self.provider == PROVIDERS["cpu"]:
+                if self.on_gpu:
+                    self._bindings.clear()  # what its arena keeps are parts no smaller than half a batch will need
+                else:
                     self._session = session = None  # its arena keeps what it got: the next run begins with nothing
                 raise MemoryError(
                     f"not enough memory for {self._name} on a batch of shape {batch.shape}: ask for smaller tiles"
                 ) from error
+            if said := failure_said(error):
+                raise ProviderUnavailableError(
+                    f"{self.provider} failed on a batch of shape {batch.shape}: {said}"
+                ) from error
             raise ModelError(f"{self._name} failed on a batch of shape {batch.shape}: {error}") from error
+        return output
+
+    def _run_bound(self, batch: Tensor) -> Tensor:
+        """Run through the buffers that were used last and are free; of a run that fails they are given up."""
+        try:
+            binding = self._bindings.pop()
+        except IndexError:
+            binding = Binding(_onnxruntime(), self._session, self._place)
+        output = binding.run(batch)
+        self._bindings.append(binding)
         return output
 
 
@@ -183,8 +225,7 @@ def backend(device: str) -> str:
         As for a `Session`.
     """
     ort = _onnxruntime()
-    first = _providers(ort, device)[0]
-    return f"onnxruntime {ort.__version__}, {first if isinstance(first, str) else first[0]}"
+    return f"onnxruntime {ort.__version__}, {providers(ort, device)[0][0]}"
 
 
 def listed_providers() -> list[str]:
@@ -246,10 +287,10 @@ def _onnxruntime() -> Any:
 
 
 def _onnxruntime_errors(ort: Any) -> tuple[type[Exception], ...]:
-    """onnxruntime's own exceptions, which have no common base, and Python's for words of theirs that are not UTF-8."""
+    """onnxruntime's own exceptions, which have no common base, what else it raises, and Python's for words not UTF-8."""
     state = ort.capi.onnxruntime_pybind11_state
-    own = (v for v in vars(state).values() if isinstance(v, type) and issubclass(v, Exception))
-    return (*own, UnicodeDecodeError)
+    own = (value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception))
+    return (*own, RuntimeError, UnicodeDecodeError)
 
 
 def _session_options(ort: Any, threads: int | None, *, exact: bool, spinning: bool | None) -> Any:
@@ -268,23 +309,15 @@ def _session_options(ort: Any, threads: int | None, *, exact: bool, spinning: bo
     return options
 
 
-def _providers(ort: Any, device: str) -> list[Any]:
-    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?|tensorrt", device):
-        raise InputError(f"device is 'auto', 'cpu', 'cuda', 'cuda:N' or 'tensorrt', got {device!r}")
-    kind, _, number = device.partition(":")
-    available = ort.get_available_providers()
-    cpu = PROVIDERS["cpu"]
-    wanted = PROVIDERS["cuda"] if kind == "auto" else PROVIDERS[kind]
-    if wanted == cpu or (kind == "auto" and wanted not in available):
-        return [cpu]
-    if wanted not in available:
+def _tell_fallback(device: str, asked: str, cause: str) -> None:
+    """Raise where the device was asked for by name; where it was not, log that the CPU does its work, and why."""
+    cause = cause or "onnxruntime does not say why"
+    if device != "auto":
         raise ProviderUnavailableError(
-            f"device {device!r} needs {wanted}, but this onnxruntime has {', '.join(available)}: "
-            "pip install 'aeinfer[gpu]'"
+            f"device {device!r} did not start: {cause}. "
+            "Check the driver and the CUDA libraries, or ask for device='auto'"
         )
-    if hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()  # finds CUDA and cuDNN in the wheels that the extra brings
-    return [(wanted, {"device_id": int(number or 0)}), cpu]
+    logger.warning("%s did not start, the CPU is used: %s", asked, cause)
 
 
 def _as_text(head: bytes) -> str:

@@ -197,14 +197,20 @@ def default_tile(*, halo: int, stride: int, bytes_per_pixel: int) -> int:
     return max(stride, min(max(16 * context, 512), most) // stride * stride)
 
 
-def default_batch(bytes_per_pixel: int) -> int:
+def default_batch(bytes_per_pixel: int, *, on_gpu: bool = False) -> int:
     """Return how many pixels small tiles share a batch up to, where nobody measured or said another number.
+
+    A GPU is to be filled, and no cache speaks against it: there a batch takes as much memory as the largest tile may.
 
     Examples
     --------
     >>> default_batch(140), default_batch(8)
     (65536, 262144)
+    >>> default_batch(140, on_gpu=True)
+    2857142
     """
+    if on_gpu:
+        return int(DEFAULT_MEMORY_MB * 1e6) // bytes_per_pixel
     return max(BATCH_PIXELS, BATCH_BYTES // bytes_per_pixel)
 
 

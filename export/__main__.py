@@ -13,6 +13,7 @@ from torch import nn
 from aeinfer.errors import AEInferError, InputError
 from aeinfer.model_info import ModelInfo
 from aeinfer.session import Session
+from export.fp16 import keep_fp16
 from export.halves import HALVES, export_halves, export_int8_halves
 from export.int8 import PAIR_LIMIT, finish_int8, largest_pair
 from export.measure import held_out_psnr, measure_bytes_per_pixel, measure_halo, receptive_radius
@@ -28,7 +29,7 @@ INT8_GATE_DB = 0.3
 CALIBRATION_IMAGES = 128
 HALO_IMAGE_SIDE = 512
 STATED = ("training_data", "training_license", "author", "license")  # facts that nothing here can measure
-SIBLINGS = ("int8", *HALVES, *(f"{half}.int8" for half in HALVES))
+SIBLINGS = ("int8", "fp16", *HALVES, *(f"{half}.int8" for half in HALVES))
 
 
 def export(
@@ -150,6 +151,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--name", help="the model's name in its facts [the file's]")
     parser.add_argument("--int8", type=Path, help="the checkpoint of its int8 recipe; without, ranges are calibrated")
     parser.add_argument("--no-int8", action="store_true")
+    parser.add_argument("--fp16", action="store_true", help="a file of half precision for GPUs as well")
     parser.add_argument("--no-halves", action="store_true", help="no encoder and decoder, which dense and conv have")
     parser.add_argument("--gate", type=float, default=INT8_GATE_DB, help="largest loss of int8 in dB [%(default)s]")
     parser.add_argument("--no-verify-data", action="store_true", help="accept IDX files that are not a known set")
@@ -178,16 +180,19 @@ def export_files(args: argparse.Namespace, stated: dict[str, str]) -> bool:
     data = open_data(Recipe(**recipe), args.data, not args.no_verify_data)
     proto, info = export(model, recipe, args.output, data, **stated)
     halves = export_halves(model, info, args.output) if model.code and not args.no_halves else ()
+    half_kept = not args.fp16 or keep_fp16(
+        proto, info, args.output.with_suffix(".fp16.onnx"), [noisy for noisy, _clean in data.validation[:3]]
+    )
     if args.int8:
-        return export_trained_int8(model, rounding, info, args.output, data, args.gate)
+        return export_trained_int8(model, rounding, info, args.output, data, args.gate) and half_kept
     if args.no_int8:
-        return True
+        return half_kept
     tensors = calibration_tensors(data)
     info = replace(info, calibration=f"{len(tensors)} noisy images of the training set")
     kept = keep_int8(quantize(proto, tensors), model, info, args.output, data, args.gate)
     if kept and halves:
         kept = export_int8_halves(halves, info, args.output, tensors, data.validation, args.gate)
-    return kept
+    return kept and half_kept
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import pytest
 
 from aeinfer import AEInfer, measuring, tuning
 from aeinfer.cli import main
+from aeinfer.models import precision_files
 from aeinfer.session import backend, fingerprint_of, thread_count
 from aeinfer.tiling import default_tile
 from aeinfer.tuning import Tuned
@@ -177,6 +178,20 @@ def test_auto_takes_int8_where_it_was_measured_to_be_faster(
     assert is_int8(AEInfer.load(family.with_name("net.int8.onnx"))), "a file that is named is taken"
     assert not is_int8(AEInfer.load(family.read_bytes())), "bytes are what they are"
     assert is_int8(pickle.loads(pickle.dumps(AEInfer.load(family)))) == taken
+
+
+def test_half_precision_is_measured_and_taken_like_int8(family: Path) -> None:
+    """Its file is the grey network here, to tell them apart."""
+    family.with_name("net.int8.onnx").rename(family.with_name("net.fp16.onnx"))
+    files = precision_files(family)
+    measured = {trial.precision for trial in measuring.trials(files, quick=True)}
+    assert measured == set(files) == {"fp32", "fp16"}
+    fingerprints = {precision: fingerprint_of(file.read_bytes()) for precision, file in files.items()}
+    for fp16, channels in ((3.0, 1), (1.0, 3)):
+        rates = {"fp32": 2.0, "fp16": fp16}
+        found = [Tuned(mark, precision, 1, 24, 9000, rates[precision]) for precision, mark in fingerprints.items()]
+        tuning.remember(found, machine())
+        assert AEInfer.load(family).info.channels == channels
 
 
 def test_another_machine_or_another_file_tells_nothing(family: Path) -> None:

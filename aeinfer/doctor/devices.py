@@ -31,7 +31,7 @@ def check_devices(device: str, model: Path) -> list[Finding]:
     InputError
         There is no device of that name.
     """
-    from aeinfer.session import PROVIDERS
+    from aeinfer.devices import PROVIDERS
 
     processor = call(SELFTEST, "start", "cpu", str(model))
     if processor.fault:

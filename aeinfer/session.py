@@ -287,7 +287,7 @@ def _onnxruntime() -> Any:
 
 
 def _onnxruntime_errors(ort: Any) -> tuple[type[Exception], ...]:
-    """onnxruntime's own exceptions, which have no common base, what else it raises, and Python's for words not UTF-8."""
+    """What onnxruntime raises: its own exceptions without a common base, Python's, and for words that are not UTF-8."""
     state = ort.capi.onnxruntime_pybind11_state
     own = (value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception))
     return (*own, RuntimeError, UnicodeDecodeError)

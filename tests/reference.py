@@ -92,3 +92,53 @@ def normal(key: int, position: int) -> float:
     turn = ((bits & 0x3FFFFFFF) / 2**30 - 0.5) * math.pi / 2 + (math.pi / 2 if bits >> 30 & 1 else 0)
     turn += math.pi if bits >> 31 & 1 else 0
     return radius * (math.sin(turn) if position % 2 else math.cos(turn))
+
+
+def temporal_energy(frame: np.ndarray, average: np.ndarray) -> np.ndarray:
+    """(H, W): squares of 3x3 sums of (H, W, C) differences, averaged over the channels and 5x5 pixels; edges repeat."""
+    height, width, channels = frame.shape
+    difference = frame.astype(np.float64) - average
+    sums, energy = np.zeros(frame.shape), np.zeros((height, width))
+    for y, x in np.ndindex(height, width):
+        for j, k in np.ndindex(3, 3):
+            sums[y, x] += difference[np.clip(y + j - 1, 0, height - 1), np.clip(x + k - 1, 0, width - 1)]
+    for y, x in np.ndindex(height, width):
+        for j, k in np.ndindex(5, 5):
+            energy[y, x] += (sums[np.clip(y + j - 2, 0, height - 1), np.clip(x + k - 2, 0, width - 1)] ** 2).sum()
+    return energy / (9 * 25 * channels)
+
+
+def temporal_average(
+    frame: np.ndarray,
+    energies: np.ndarray,
+    level: float,
+    margin: float,
+    least: float,
+    mean: np.ndarray,
+    weight: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The new mean (H, W, C), weight (H, W) and frame, one pixel after the other."""
+    mean, weight, top = mean.astype(np.float64), weight.astype(np.float64), np.iinfo(frame.dtype).max
+    for y, x in np.ndindex(energies.shape):
+        past = max(weight[y, x], 1e-6)
+        past /= 1 + past * max(energies[y, x] / level - margin * (1 + 1 / past), 0)
+        share = max(1 / (past + 1), least)
+        mean[y, x] += share * (frame[y, x] - mean[y, x])
+        weight[y, x] = 1 / (share**2 + (1 - share) ** 2 / past)
+    return mean, weight, np.rint(np.clip(mean, 0, top))
+
+
+def shifted(
+    mean: np.ndarray, weight: np.ndarray, dy: int, dx: int, down: np.ndarray, across: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W, C) and (H, W) as they look from (dy, dx) on, interpolated with the weights of the neighbours."""
+    height, width, _ = mean.shape
+    before = len(down) // 2 - 1
+    out, new_weight = np.zeros(mean.shape), np.zeros(weight.shape)
+    for y, x in np.ndindex(height, width):
+        inside = 0 <= y + dy < height and 0 <= x + dx < width
+        new_weight[y, x] = weight[y + dy, x + dx] if inside else 0
+        for j, k in np.ndindex(len(down), len(across)):
+            source = np.clip(y + dy + j - before, 0, height - 1), np.clip(x + dx + k - before, 0, width - 1)
+            out[y, x] += float(down[j]) * float(across[k]) * mean[source] if 0 <= x + dx < width else 0
+    return out, new_weight

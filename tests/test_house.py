@@ -62,6 +62,8 @@ ROOMS = {
     "session": {"binding", "devices", "forking", "model_info"},
     "devices": {"tuning"},
     "kernels": {"loops"},
+    "temporal": {"arrays", "kernels", "temporal_loops", "translation"},
+    "temporal_loops": {"jit"},
     "loops": {"jit"},
     "noise": {"jit"},
     "__main__": {"cli"},

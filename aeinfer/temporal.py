@@ -20,7 +20,7 @@ Frame = NDArray[Any]
 Plane = NDArray[np.float32]
 
 STRENGTH = 0.9
-MARGIN = {1: 2.75, 3: 2.0}  # by channels: energies of noise alone seldom exceed so much of their mean
+MARGIN = {1: 2.4, 3: 1.8}  # by channels: energies of noise alone seldom exceed so much of their mean
 QUIET = 0.1  # the share of a frame that is taken for still
 QUIET_ENERGY = {1: 0.457, 3: 0.652}  # that quantile of the energies of white noise alone, over their mean
 SAMPLED = 8  # every so many rows and columns

@@ -14,10 +14,10 @@ __all__ = ["find_gain", "find_translation"]
 Plane = NDArray[np.float32]
 Shift = tuple[float, float]
 
-SMALLEST = 16  # side in pixels below which nothing is found
+SMALLEST = 30  # side in pixels below which nothing is found
 STEPS, ENOUGH = 4, 0.01  # of least squares: at most, and the last one in pixels
 DISAGREE = 2.5  # standard deviations
-BETTER = 0.97  # a shift must leave less than so much of the difference
+BETTER = 0.95  # a shift must leave less than so much of the difference that no shift leaves
 
 
 def find_translation(before: Plane, after: Plane) -> Shift:
@@ -51,8 +51,9 @@ def find_translation(before: Plane, after: Plane) -> Shift:
         dy, dx = dy + down, dx + across
         if max(abs(down), abs(across)) < ENOUGH:
             break
-    still, moved = _overlap(before, after, dy, dx)
-    return (dy, dx) if moved.size and np.std(moved - still) < BETTER * np.std(after - before) else (0.0, 0.0)
+    # interpolation takes noise away, whichever way it shifts: so the way back must be worse as well
+    others = min(_difference(before, after, 0, 0), _difference(before, after, -dy, -dx))
+    return (dy, dx) if _difference(before, after, dy, dx) < BETTER * others else (0.0, 0.0)
 
 
 def find_gain(before: Plane, after: Plane, shift: Shift) -> float:
@@ -104,6 +105,12 @@ def _overlap(before: Plane, after: Plane, dy: float, dx: float) -> tuple[Plane, 
     part = part[:-1] + below * (part[1:] - part[:-1])
     part = part[:, :-1] + right * (part[:, 1:] - part[:, :-1])
     return part, after[y0:y1, x0:x1]
+
+
+def _difference(before: Plane, after: Plane, dy: float, dx: float) -> float:
+    """What is left between both after that shift, but for brightness."""
+    still, moved = _overlap(before, after, dy, dx)
+    return float(np.std(moved - still)) if moved.size else math.inf
 
 
 def _step(still: Plane, moved: Plane) -> Shift:

@@ -20,7 +20,7 @@ Frame = NDArray[Any]
 Plane = NDArray[np.float32]
 
 STRENGTH = 0.9
-MARGIN = {1: 2.4, 3: 1.8}  # by channels: energies of noise alone seldom exceed so much of their mean
+MARGIN = {1: 2.75, 3: 2.0}  # by channels: energies of noise alone seldom exceed so much of their mean
 QUIET = 0.1  # the share of a frame that is taken for still
 QUIET_ENERGY = {1: 0.457, 3: 0.652}  # that quantile of the energies of white noise alone, over their mean
 SAMPLED = 8  # every so many rows and columns
@@ -89,11 +89,13 @@ class TemporalFilter:
         if frame.dtype not in ("uint8", "uint16") or view.shape[2] not in MARGIN:
             got = f"{frame.dtype} of shape {frame.shape}"
             raise InputError(f"a temporal filter takes uint8 or uint16 of 1 or 3 channels, got {got}: convert it")
-        out = output_for(frame, out)
+        out = None if out is None else output_for(frame, out)
         if self._past is None or not self._past.fits(view):
             self._past = _Past(view, self._least)
-        result = self._past.add(np.ascontiguousarray(view).reshape(len(view), -1))
-        np.copyto(out, result.reshape(frame.shape))
+        result = self._past.add(np.ascontiguousarray(view).reshape(len(view), -1)).reshape(frame.shape)
+        if out is None:
+            return result
+        np.copyto(out, result)
         return out
 
     @property
@@ -127,7 +129,7 @@ class _Past:
         return view.shape == (*self._weight.shape, self.channels) and view.dtype == self.dtype
 
     def add(self, rows: Frame) -> Frame:
-        """Take the next frame, (H, W * C), into the average, and return that as a frame."""
+        """Take the next frame, (H, W * C), into the average, and return that as a new frame."""
         if self._started:
             self._follow(rows)
             self._loops.energy(rows, self._mean, self._scratch, self._energies)
@@ -138,7 +140,7 @@ class _Past:
                 self._loops.average(rows, self._energies, *limits, self._mean, self._weight, result)
                 return result
         self._mean[:], self._weight[:], self._started = rows, 1, True
-        return rows
+        return rows.copy()
 
     def _follow(self, rows: Frame) -> None:
         """Shift the average as the picture has moved, and make it as bright."""

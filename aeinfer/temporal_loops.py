@@ -89,8 +89,9 @@ def average(
 ) -> None:
     """mean += share * (frame - mean), weight = 1 / (share^2 + (1 - share)^2 / past), and `out` is the mean, rounded.
 
-    share = max(1 / (past + 1), least) and past = weight / (1 + weight * missed), where missed = max(energy / level -
-    margin * (1 + 1 / weight), 0) is what has changed since, as a variance relative to the noise.
+    share = max(1 / (past + 1), least) and past = weight / (1 + weight * missed^2), where missed = max(energy / level -
+    margin * (1 + 1 / weight), 0) is what has changed since, as a variance relative to the noise; squared, because a
+    little of it is chance and much of it is motion.
     """
     height, width = energies.shape
     share = np.empty(width, np.float32)
@@ -113,7 +114,7 @@ def _trust(
     for x in range(share.size):
         past = max(weight[x], nothing)
         missed = max(energies[x] * inverse - margin * (one + one / past), np.float32(0))
-        past = past / (one + past * missed)
+        past = past / (one + past * missed * missed)
         new = max(one / (past + one), least)
         share[x] = new
         weight[x] = one / (new * new + (one - new) * (one - new) / past)
@@ -150,9 +151,9 @@ def shift(
     x0, x1 = min(max(0, -dx), width), max(min(width, width - dx), 0)
     margin = taps * channels
     line = np.empty(size + 2 * margin, np.float32)
-    out[:] = 0
-    new_weight[:] = 0
     for y in range(height):
+        out[y] = 0
+        new_weight[y] = 0
         row = line[margin : margin + size]
         row[:] = 0
         for j in range(taps):

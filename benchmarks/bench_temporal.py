@@ -1,4 +1,4 @@
-"""Video with and without `aeinfer.temporal`, beside ffmpeg's filters: `python -m benchmarks.bench_temporal`; README.md.
+"""Video with `aeinfer.temporal` and without, and ffmpeg's filters: `python -m benchmarks.bench_temporal`.
 
 Clips are made from photographs: standing still, panned, with a disc that moves over them, cut; and by ffmpeg's own test
 sources. `--tune PHOTOS` prints the strengths of ffmpeg's filters that suit a noise best.
@@ -28,6 +28,7 @@ Method = Callable[[list[Frame]], list[Frame]]
 
 HEIGHT, WIDTH, FRAMES, SETTLED = 256, 320, 16, 6  # the first frames, before much is averaged, are not measured
 LARGE, LARGE_FRAMES = (720, 1280), 12
+PATIENCE = 120  # seconds: given too few frames, atadenoise waits forever
 CUT = 10
 SLOW = "nlmeans"  # which is measured under one noise, and knows no time
 PHOTOS = Path(__file__).parents[1] / "examples" / "photos" / "clean"
@@ -112,7 +113,8 @@ def through_ffmpeg(command: list[str], frames: list[Frame], size: tuple[int, int
     """Run ffmpeg on one thread, with raw frames on its input, and return the raw frames that it writes."""
     output = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-threads", "1", "-"]
     program = ["ffmpeg", "-v", "error", "-nostdin", "-filter_threads", "1", *command, *output]
-    run = subprocess.run(program, input=b"".join(frame.tobytes() for frame in frames), capture_output=True, check=True)
+    given = b"".join(frame.tobytes() for frame in frames)
+    run = subprocess.run(program, input=given, capture_output=True, check=True, timeout=PATIENCE)
     return list(np.frombuffer(run.stdout, np.uint8).reshape(-1, *size, 3))
 
 

@@ -273,6 +273,26 @@ def stream(_model: str) -> str:
     return markdown([*header, "95 % of latencies under ... network times"], body) + machine("stream")
 
 
+def temporal(kind: str) -> str:
+    """Video under one noise: PSNR of each clip, the flicker that is left, what moved, and what a frame takes."""
+    loaded = results.load("temporal")["rows"]
+    costs = {row["method"]: row for row in loaded if "ms_still" in row}
+    found: dict[str, dict[str, results.Row]] = {}
+    for row in loaded:
+        if row.get("noise") == kind:
+            found.setdefault(row["method"], {})[row["clip"]] = row
+    clips = list(found["noisy"])
+    more = {"flicker, still": ("still", "flicker"), "where the disc moved": ("moving disc", "moved")}
+    more["after the cut"] = ("cut", "moved")
+    body = []
+    for method, rows in found.items():
+        figures = [rows[clip]["psnr"] for clip in clips] + [rows[clip][key] for clip, key in more.values()]
+        cost = [f"{costs[method][key]:.0f}" for key in ("ms_still", "ms_pan") if key in costs.get(method, {})]
+        body.append([method, *(f"{figure:.2f}" for figure in figures), " / ".join(cost)])
+    noise = "a camera's noise" if kind == "camera" else f"sigma {kind}"
+    return markdown([f"PSNR in dB, {noise}", *clips, *more, "ms, still / panned"], body) + machine("temporal")
+
+
 TABLES: dict[str, Callable[[str], str]] = {
     "quality": quality,
     "grey": grey,
@@ -287,6 +307,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "session": session,
     "denoise": denoise,
     "stream": stream,
+    "temporal": temporal,
 }
 
 

@@ -17,6 +17,7 @@ from export import __main__ as command
 from export import fp16
 from export.to_onnx import with_facts
 from train.checkpoint import trained_model
+from tests.documented import documented, shell
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -148,3 +149,9 @@ def test_the_bindings_of_halves_are_in_float32(photo: Path) -> None:
     images = fp16.noisy_ramps(ModelInfo(stride=16))[0]
     bound = Binding(onnxruntime, session._session, ("cpu", 0)).run(images)
     np.testing.assert_array_equal(bound, session.run(images))
+
+
+def test_the_pages_line_runs(tmp_path: Path) -> None:
+    done = shell(documented("cuda.md", "fp16"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "photo.fp16.onnx").stat().st_size > 0

@@ -16,8 +16,8 @@ from aeinfer.session import HALF_PRECISION, Session
 from export import __main__ as command
 from export import fp16
 from export.to_onnx import with_facts
-from train.checkpoint import trained_model
 from tests.documented import documented, shell
+from train.checkpoint import trained_model
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:

@@ -136,7 +136,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
         file.write(data[: len(data) // 2])
         raise stop
 
-    monkeypatch.setattr(atomic, "_write_all", half)
+    monkeypatch.setattr(atomic, "write_all", half)
     with pytest.raises((KeyboardInterrupt, ImageWriteError)) as caught:
         write_image(target, np.full((4, 4), 9, np.uint8))
     if not isinstance(caught.value, KeyboardInterrupt):
@@ -156,7 +156,7 @@ def test_opencv_is_silenced_wherever_it_has_its_levels(monkeypatch: pytest.Monke
     levels: list[int] = []
     logging = SimpleNamespace(setLogLevel=levels.append)
     stand_in = logging if version == 4 else SimpleNamespace(utils=SimpleNamespace(logging=logging))
-    monkeypatch.setattr("aeinfer.opencv._cv2", lambda: stand_in)
+    monkeypatch.setattr("aeinfer.opencv.load_opencv", lambda: stand_in)
     image.quiet_opencv()
     assert levels == [0]
 

@@ -100,7 +100,7 @@ def test_session_rows_and_goals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_bare_network_runs_what_denoise_runs() -> None:
-    image = np.random.default_rng(0).integers(0, 256, (150, 200, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (200, 400, 3), np.uint8)
     ran: list[np.ndarray] = []
     run = Session.run
 

@@ -22,9 +22,8 @@ __all__ = ["Limits", "Wish"]
 
 BLENDED_PIXELS = 1 << 22  # of an image whose windows are blended at once
 SHARE = 3  # of the memory that is left the network takes a third at most: the rest is for pictures and compiled loops
-LEAST_HALOS = (
-    4  # sides of a tile where memory is that short: in smaller ones more than three quarters of the work is halo
-)
+# sides of a tile, in halos, where memory is that short: in smaller ones more than three quarters of the work is halo
+LEAST_HALOS = 4
 
 
 @dataclass(frozen=True)

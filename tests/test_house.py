@@ -41,7 +41,7 @@ ROOMS = {
     "tuning": {"atomic"},
     "measuring": {"denoiser", "model_info", "session", "tiling", "tuning"},
     "codes": {"atomic", "model_info"},
-    "doctor": {"denoiser", "devices", "kernels", "metrics", "models", "session", "tiling", "tuning"},
+    "doctor": {"denoiser", "devices", "kernels", "memory", "metrics", "models", "session", "tiling", "tuning"},
     "folder": {"atomic", "image", "naming"},
     "naming": {"image"},
     "report": {"atomic"},

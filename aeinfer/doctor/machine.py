@@ -1,6 +1,6 @@
 """What the machine, its limits and the environment give: Python, cores, memory, folders, programs; runs no network.
 
-numpy and onnxruntime are not needed before `check_threads` and `check_memory`, which `session` knows the cgroup for.
+numpy and onnxruntime are not needed before `check_threads`, which `session` knows the cgroup's quota for.
 """
 
 import os
@@ -13,6 +13,7 @@ from aeinfer import tuning
 from aeinfer.doctor.finding import Finding
 from aeinfer.doctor.process import Ended
 from aeinfer.errors import InputError
+from aeinfer.memory import memory_left
 from aeinfer.version import __version__
 
 __all__ = [
@@ -25,7 +26,7 @@ __all__ = [
     "check_threads",
 ]
 
-MEMINFO = Path("/proc/meminfo")
+ROOT = Path("/")
 
 
 def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Finding:
@@ -66,37 +67,14 @@ def check_threads() -> Finding:
 
 def check_memory(megabytes: int) -> Finding:
     """Compare the memory there is with what the default model takes for a large picture."""
-    free = min((mb for mb in (_free_in_machine(), _free_in_cgroup()) if mb is not None), default=None)
+    left = memory_left(ROOT)
     needed = f"a large picture takes up to {megabytes} MB with the model 'photo'"
-    if free is None:
+    if left == sys.maxsize:
         return Finding("memory", "ok", f"this system does not say how much is free; {needed}")
+    free = left // 1_000_000
     if free >= megabytes:
         return Finding("memory", "ok", f"{free} MB are free; {needed}")
     return Finding("memory", "warning", f"{free} MB are free; {needed}", f"aeinfer denoise --max-memory {free}")
-
-
-def _free_in_machine() -> int | None:
-    """Megabytes that the system has free, or can free at once."""
-    try:
-        lines = MEMINFO.read_text("ascii").splitlines()
-        return next(int(line.split()[1]) // 1000 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, ValueError, StopIteration):
-        return None
-
-
-def _free_in_cgroup() -> int | None:
-    """Megabytes up to the cgroup's limit, the files among those in use not counted; None where there is no limit."""
-    from aeinfer.session import CGROUP
-
-    v2 = CGROUP / "memory.max"
-    v1 = CGROUP / "memory" / "memory.limit_in_bytes"
-    limit, used = (v2, CGROUP / "memory.current") if v2.exists() else (v1, v1.with_name("memory.usage_in_bytes"))
-    try:
-        stat = dict(line.split() for line in limit.with_name("memory.stat").read_text().splitlines())
-        files = int(stat.get("total_inactive_file") or stat["inactive_file"])
-        return max(0, int(limit.read_text()) - int(used.read_text()) + files) // 1_000_000
-    except (OSError, ValueError, KeyError):  # no cgroup, or "max": no limit
-        return None
 
 
 def check_cache() -> Finding:

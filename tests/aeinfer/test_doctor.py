@@ -361,31 +361,53 @@ def test_a_quota_below_the_cores_is_said(cgroup: Path, monkeypatch: pytest.Monke
     assert finding.sentence.endswith("the cgroup's quota is 2")
 
 
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The root of a system that tells of memory what is written below it."""
+    monkeypatch.setattr(machine, "ROOT", tmp_path)
+    return tmp_path
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
 @pytest.mark.parametrize(
-    "files",
+    ("group", "files"),
     [
-        {"memory.max": "300000000", "memory.current": "150000000", "memory.stat": "anon 9\ninactive_file 50000000\n"},
-        {
-            "memory/memory.limit_in_bytes": "300000000",
-            "memory/memory.usage_in_bytes": "150000000",
-            "memory/memory.stat": "inactive_file 9\ntotal_inactive_file 50000000\n",
-        },
+        (
+            "0::/",
+            {
+                "memory.max": "300000000",
+                "memory.current": "150000000",
+                "memory.stat": "anon 9\ninactive_file 50000000\n",
+            },
+        ),
+        (
+            "7:memory:/",
+            {
+                "memory/memory.limit_in_bytes": "300000000",
+                "memory/memory.usage_in_bytes": "150000000",
+                "memory/memory.stat": "inactive_file 9\ntotal_inactive_file 50000000\n",
+            },
+        ),
     ],
 )
-def test_a_limit_on_memory_below_what_the_model_takes(cgroup: Path, files: dict[str, str]) -> None:
+def test_a_limit_on_memory_below_what_the_model_takes(root: Path, group: str, files: dict[str, str]) -> None:
+    write(root / "proc/self/cgroup", f"{group}\n")
     for name, text in files.items():
-        (cgroup / name).parent.mkdir(exist_ok=True)
-        (cgroup / name).write_text(text)
+        write(root / "sys/fs/cgroup" / name, text)
     assert machine.check_memory(100).state == "ok"
     finding = machine.check_memory(500)
     assert (finding.state, finding.mend) == ("warning", "aeinfer denoise --max-memory 200")
 
 
-def test_memory_without_a_limit_is_the_machines(cgroup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "MEMINFO", cgroup / "meminfo")
+def test_memory_without_a_limit_is_the_machines(root: Path) -> None:
     assert "does not say" in machine.check_memory(500).sentence
-    (cgroup / "memory.max").write_text("max\n")
-    (cgroup / "meminfo").write_text("MemTotal: 900000 kB\nMemAvailable:   400000 kB\n")
+    write(root / "proc/self/cgroup", "0::/\n")
+    write(root / "sys/fs/cgroup/memory.max", "max\n")
+    write(root / "proc/meminfo", "MemTotal: 900000 kB\nMemAvailable:   390625 kB\n")  # of 1024 bytes
     assert machine.check_memory(500).sentence.startswith("400 MB are free")
 
 

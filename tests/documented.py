@@ -1,7 +1,8 @@
-"""Lines that a page tells users to type, and a shell that runs them as users would."""
+"""Lines that a page tells users to type, the programs they need, and a shell that runs them as users would."""
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,13 @@ def documented(page: str, name: str) -> str:
     blocks = re.findall(rf"^<!-- tested: {re.escape(name)} -->\n```\w*\n(.*?)^```$", text, re.M | re.S)
     assert len(blocks) == 1, f"docs/{page} has {len(blocks)} blocks after <!-- tested: {name} -->"
     return blocks[0]
+
+
+def need(*programs: str) -> None:
+    """Skip a test where a program that it talks to is missing."""
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
 
 
 def shell(lines: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from aeinfer.atomic import clear_parts
 from aeinfer.cli.console import ExitCode, Progress, complain, say, say_json
-from aeinfer.cli.interrupt import Stop
+from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.cli.job import Run, Tally, Worker
 from aeinfer.cli.manifest import read_manifest
 from aeinfer.cli.overlap import do_jobs
@@ -40,14 +40,13 @@ def process(args: argparse.Namespace, label: str, open_worker: OpenWorker) -> in
     open_worker : callable
         Makes the Worker; called only if there is something to do, after all that can be refused has been.
     """
-    with Stop() as stop:
-        try:
-            if is_pipe(args):
-                return pipe(args, stop, open_worker)
-            return _process(args, stop, _planner(args, label), open_worker)
-        except KeyboardInterrupt:
-            complain("interrupted")
-            return stop.code or ExitCode.INTERRUPTED
+
+    def work(stop: Stop) -> int:
+        return (
+            pipe(args, stop, open_worker) if is_pipe(args) else _process(args, stop, _planner(args, label), open_worker)
+        )
+
+    return until_stopped(work)
 
 
 def _planner(args: argparse.Namespace, label: str) -> Callable[[], Plan]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aeinfer.cli.batch import process
 from aeinfer.cli.console import complain
 from aeinfer.cli.job import Change, Worker
-from aeinfer.cli.options import add_device, add_job_options, add_precision, number, whole
+from aeinfer.cli.options import add_job_options, add_network, whole
 
 if TYPE_CHECKING:
     from aeinfer.denoiser import AEInfer
@@ -20,28 +20,13 @@ __all__ = ["add_options", "run"]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     add_job_options(parser, "denoised")
-    parser.add_argument(
-        "-m", "--model", default="photo", help="a packaged model's name or a .onnx file (default: photo)"
-    )
-    add_device(parser)
-    add_precision(parser)
-    parser.add_argument(
-        "-s", "--strength", type=number(0, 1), default=1.0, help="from 0, the input, to 1, the full result (default: 1)"
-    )
-    parser.add_argument("-t", "--tile", type=whole(1), help="side of a tile in pixels, without its halo (see bench)")
-    parser.add_argument(
-        "--max-memory",
-        type=whole(1),
-        metavar="MB",
-        help="for libraries, network and copies; the picture itself, read and denoised, comes on top",
+    add_network(
+        parser,
+        "photo",
+        beyond="the picture itself, read and denoised, comes",
+        threads="threads to use (default: what bench found best, or what this job may)",
     )
     parser.add_argument("-b", "--batch", type=whole(1), help="tiles in a batch")
-    parser.add_argument(
-        "--threads",
-        type=whole(1),
-        metavar="N",
-        help="threads to use (default: what bench found best, or what this job may)",
-    )
 
 
 def run(args: argparse.Namespace) -> int:

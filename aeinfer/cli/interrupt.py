@@ -2,10 +2,13 @@
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["Stop"]
+from aeinfer.cli.console import ExitCode, complain
+
+__all__ = ["Stop", "until_stopped"]
 
 
 class Stop:
@@ -50,3 +53,13 @@ class Stop:
         self._held = False
         if self.code is not None:
             raise KeyboardInterrupt
+
+
+def until_stopped(work: Callable[[Stop], int]) -> int:
+    """Return the exit code of a command's work, or that of the signal that ended it."""
+    with Stop() as stop:
+        try:
+            return work(stop)
+        except KeyboardInterrupt:
+            complain("interrupted")
+            return stop.code or ExitCode.INTERRUPTED

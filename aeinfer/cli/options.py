@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-__all__ = ["add_device", "add_job_options", "add_precision", "number", "size", "whole"]
+__all__ = ["add_device", "add_job_options", "add_network", "add_precision", "add_voice", "number", "size", "whole"]
 
 
 def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
@@ -58,11 +58,7 @@ def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
         metavar="SECONDS",
         help="go on: look so often for new files that have stopped growing",
     )
-    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
-    voice = parser.add_mutually_exclusive_group()
-    voice.add_argument("-q", "--quiet", action="store_true", help="say nothing but what is wrong")
-    voice.add_argument("-v", "--verbose", action="store_true", help="say what is done with each file")
-    parser.add_argument("--no-progress", action="store_true", help="no line of progress on a terminal")
+    add_voice(parser, verbose="say what is done with each file")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -78,6 +74,35 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="auto is fp32, or what bench found faster on this machine (default: auto)",
     )
+
+
+def add_network(parser: argparse.ArgumentParser, model: str, beyond: str, threads: str) -> None:
+    """Add the model, where and how it runs, and what it may take: `beyond` is what comes on top of the memory."""
+    parser.add_argument(
+        "-m", "--model", default=model, help=f"a packaged model's name or a .onnx file (default: {model})"
+    )
+    add_device(parser)
+    add_precision(parser)
+    parser.add_argument(
+        "-s", "--strength", type=number(0, 1), default=1.0, help="from 0, the input, to 1, the full result (default: 1)"
+    )
+    parser.add_argument("-t", "--tile", type=whole(1), help="side of a tile in pixels, without its halo (see bench)")
+    parser.add_argument(
+        "--max-memory",
+        type=whole(1),
+        metavar="MB",
+        help=f"for libraries, network and copies; {beyond} on top",
+    )
+    parser.add_argument("--threads", type=whole(1), metavar="N", help=threads)
+
+
+def add_voice(parser: argparse.ArgumentParser, verbose: str) -> None:
+    """Add what a command says while it works and at its end; `verbose` is what -v adds."""
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    voice = parser.add_mutually_exclusive_group()
+    voice.add_argument("-q", "--quiet", action="store_true", help="say nothing but what is wrong")
+    voice.add_argument("-v", "--verbose", action="store_true", help=verbose)
+    parser.add_argument("--no-progress", action="store_true", help="no line of progress on a terminal")
 
 
 def whole(low: int, high: int | None = None) -> Callable[[str], int]:

@@ -7,8 +7,8 @@ from operator import attrgetter
 from typing import Any
 
 from aeinfer.cli.console import ExitCode, Line, complain, say, say_json
-from aeinfer.cli.interrupt import Stop
-from aeinfer.cli.options import add_device, add_precision, number, size, whole
+from aeinfer.cli.interrupt import until_stopped
+from aeinfer.cli.options import add_network, add_voice, number, size, whole
 from aeinfer.rawvideo import PIXEL_FORMATS
 from aeinfer.stream import Stats
 
@@ -29,20 +29,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     raw.add_argument("--full-range", action="store_true", help="luma goes from 0 to 255, not from 16 to 235")
     parser.add_argument("--luma", action="store_true", help="of yuv420p and nv12, denoise the luma alone")
     _add_pace(parser)
-    parser.add_argument(
-        "-m", "--model", default="photo-fast", help="a packaged model's name or a .onnx file (default: photo-fast)"
-    )
-    add_device(parser)
-    add_precision(parser)
-    parser.add_argument("-s", "--strength", type=number(0, 1), default=1.0, help="from 0, the input, to 1 (default: 1)")
-    parser.add_argument("-t", "--tile", type=whole(1), help="side of a tile in pixels, without its halo")
-    parser.add_argument("--max-memory", type=whole(1), metavar="MB", help="for libraries, network and copies")
-    parser.add_argument("--threads", type=whole(1), metavar="N", help="threads of the network")
-    parser.add_argument("--json", action="store_true", help="print the counts as one JSON object")
-    voice = parser.add_mutually_exclusive_group()
-    voice.add_argument("-q", "--quiet", action="store_true", help="say nothing but what is wrong")
-    voice.add_argument("-v", "--verbose", action="store_true", help="say what the model runs on")
-    parser.add_argument("--no-progress", action="store_true", help="no line of progress on a terminal")
+    add_network(parser, "photo-fast", beyond="frames in hand come", threads="threads of the network")
+    add_voice(parser, verbose="say what the model runs on")
 
 
 def _add_pace(parser: argparse.ArgumentParser) -> None:
@@ -72,12 +60,7 @@ def _add_pace(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Denoise what the arguments name until it ends."""
-    with Stop() as stop:
-        try:
-            return _stream(args)
-        except KeyboardInterrupt:
-            complain("interrupted")
-            return stop.code or ExitCode.INTERRUPTED
+    return until_stopped(lambda _: _stream(args))
 
 
 def _stream(args: argparse.Namespace) -> int:
@@ -108,7 +91,8 @@ def _stream(args: argparse.Namespace) -> int:
         try:
             for frame in itertools.islice(frames, args.frames):
                 write(frame)
-                line.show(_told(ae.stats))
+                if line.shown:
+                    line.show(_told(ae.stats))
         finally:
             frames.close()
             line.clear()

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from aeinfer.atomic import clear_parts
 from aeinfer.cli.console import ExitCode, Progress, complain, say, say_json
-from aeinfer.cli.interrupt import Stop
-from aeinfer.cli.options import add_device, add_precision, number, whole
+from aeinfer.cli.interrupt import until_stopped
+from aeinfer.cli.options import add_network, add_voice, whole
 from aeinfer.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,27 +30,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--luma", action="store_true", help="denoise the luma alone: chroma stays as it is")
     _add_encoding(parser)
-    parser.add_argument(
-        "-m", "--model", default="photo-fast", help="a packaged model's name or a .onnx file (default: photo-fast)"
+    add_network(
+        parser,
+        "photo-fast",
+        beyond="frames in hand and the encoder's come",
+        threads="of the network, the decoder and the encoder, each",
     )
-    add_device(parser)
-    add_precision(parser)
-    parser.add_argument("-s", "--strength", type=number(0, 1), default=1.0, help="from 0, the input, to 1 (default: 1)")
-    parser.add_argument("-t", "--tile", type=whole(1), help="side of a tile in pixels, without its halo")
-    parser.add_argument(
-        "--max-memory",
-        type=whole(1),
-        metavar="MB",
-        help="for libraries, network and copies; frames in hand and the encoder's come on top",
-    )
-    parser.add_argument(
-        "--threads", type=whole(1), metavar="N", help="of the network, the decoder and the encoder, each"
-    )
-    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
-    voice = parser.add_mutually_exclusive_group()
-    voice.add_argument("-q", "--quiet", action="store_true", help="say nothing but what is wrong")
-    voice.add_argument("-v", "--verbose", action="store_true", help="say what the model and the encoder are")
-    parser.add_argument("--no-progress", action="store_true", help="no line of progress on a terminal")
+    add_voice(parser, verbose="say what the model and the encoder are")
 
 
 def _add_encoding(parser: argparse.ArgumentParser) -> None:
@@ -77,12 +63,7 @@ def _add_encoding(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Denoise what the arguments name."""
-    with Stop() as stop:
-        try:
-            return _run(args)
-        except KeyboardInterrupt:
-            complain("interrupted")
-            return stop.code or ExitCode.INTERRUPTED
+    return until_stopped(lambda _: _run(args))
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -20,17 +20,11 @@ from aeinfer.cli.source import Frame, Source
 from aeinfer.errors import ImageReadError
 from aeinfer.rawvideo import Layout, read_frames, read_header, write_header
 from aeinfer.yuv import to_bgr
-from tests.documented import ROOT, documented, shell
+from tests.documented import ROOT, documented, need, shell
 
 cv2 = pytest.importorskip("cv2", reason="colours are converted by OpenCV")
 
 COMMAND = [sys.executable, "-m", "aeinfer", "stream"]
-
-
-def need(*programs: str) -> None:
-    for program in programs:
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
 
 
 def noise(*shape: int) -> np.ndarray:

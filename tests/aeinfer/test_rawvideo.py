@@ -1,7 +1,6 @@
 """Raw frames and y4m: where each byte lies, against ffmpeg and GStreamer; what is refused."""
 
 import io
-import shutil
 import subprocess
 from fractions import Fraction
 
@@ -12,13 +11,13 @@ from hypothesis import strategies as st
 
 from aeinfer.errors import ImageReadError, InputError
 from aeinfer.rawvideo import PIXEL_FORMATS, Layout, read_frames, read_header, write_header
+from tests.documented import need
 
 SIDES = st.integers(1, 40)
 
 
 def run(command: list[str], given: bytes = b"") -> bytes:
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
+    need(command[0])
     done = subprocess.run(command, input=given, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout

@@ -1,12 +1,11 @@
 """The clips of the benchmark of video are what their names say, and its table shows the rows."""
 
-import shutil
-
 import numpy as np
 import pytest
 
 from benchmarks import bench_temporal, results, table
 from benchmarks.bench_temporal import CUT, FRAMES, HEIGHT, WIDTH, Clip
+from tests.documented import need
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +49,7 @@ def test_noise_is_as_strong_as_told_and_another_in_each_frame() -> None:
 
 
 def test_ffmpeg_gives_back_as_many_frames(clips: dict[str, Clip]) -> None:
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("ffmpeg is not installed")
+    need("ffmpeg")
     frames = clips["still"].frames  # atadenoise waits forever for a fourth
     for name in bench_temporal.FILTERS.keys() - {bench_temporal.SLOW}:
         assert np.shape(bench_temporal.by_ffmpeg(name, 1)(frames)) == (FRAMES, HEIGHT, WIDTH, 3)

@@ -24,6 +24,7 @@ TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured o
 MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
 MOST_ENLARGED = 2.0  # likewise, of crops with a camera's noise: what is demosaiced is as soft as that
+PADDED, MOST_PADDED = 0.25, 15  # that share of the lower and of the right edges is repeated, up to so many pixels
 VALIDATION_SEED = 2**32  # apart from every seed of an epoch or a step
 
 
@@ -73,7 +74,8 @@ class Photos:
 
     A share `camera` of them has the noise of a camera instead, and is enlarged by a random factor; a share `clean` of
     the others has none. A share `grey` of all is grey, and its noise the same in all colours: a network that never saw
-    that takes it for texture, and leaves it.
+    that takes it for texture, and leaves it. The lower and the right edge of some are repeated, as the runtime does up
+    to the stride: noise repeated is stripes, which a network that never saw them takes for picture.
 
     Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away.
     Most of a photograph is smooth: most crops are the most textured one of several drawn.
@@ -129,6 +131,9 @@ class Photos:
         for i in np.flatnonzero(by_camera):
             seen = add_camera_noise(crops[i], rng)
             noisy[i] = _planes(_grey(seen) if grey[i] else seen)[0]
+        padding = rng.integers(1, MOST_PADDED, (self.size, 2), endpoint=True) * (rng.random((self.size, 2)) < PADDED)
+        for image, (rows, columns) in zip((*noisy, *clean), (*padding, *padding), strict=True):
+            _repeat_edges(image, rows, columns)
         return noisy, clean
 
     def _crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -167,6 +172,13 @@ def _enlarged(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     part = int(side / MOST_ENLARGED ** rng.random())
     top, left = rng.integers(side - part + 1, size=2)
     return cv2.resize(crop[top : top + part, left : left + part], (side, side), interpolation=cv2.INTER_CUBIC)
+
+
+def _repeat_edges(image: Tensor, rows: int, columns: int) -> None:
+    """Overwrite so many rows and columns at the end of (C, H, W) with copies of the one before."""
+    height, width = image.shape[1:]
+    image[:, height - rows :] = image[:, height - rows - 1, None]
+    image[:, :, width - columns :] = image[:, :, width - columns - 1, None]
 
 
 def _grey(image: NDArray[Any]) -> NDArray[Any]:

@@ -5,9 +5,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
-from train.data import Digits, Photos
+from train.data import MOST_PADDED, Digits, Photos
 
 
 def test_digits_follow_from_the_step(digits: Path) -> None:
@@ -152,3 +153,20 @@ def test_grey_crops_have_the_same_noise_in_all_colours(photos: Path, camera: flo
     strengths = (noisy - clean).std((1, 2, 3)) * 255
     assert (strengths[grey] > 0).mean() > 0.9
     assert 0.4 < strengths[grey].mean() / strengths[~grey].mean() < 1.6, "as strong as that of colours"
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+def test_some_lower_and_right_edges_are_repeated(photos: Path, axis: int) -> None:
+    """As the runtime pads: the last rows and columns of both images of a pair are copies of the one before them."""
+    data = Photos(photos, 32, 64, 55, seed=0)
+
+    def repeated(images: NDArray[np.float32]) -> NDArray[np.int64]:
+        same = (np.diff(images, axis=axis) == 0).all((1, 5 - axis))
+        return np.argmin(same[:, ::-1], axis=1)
+
+    noisy, clean = (
+        np.concatenate(list(map(repeated, parts))) for parts in zip(*map(data.batch, range(4)), strict=True)
+    )
+    assert (clean >= noisy).all()
+    assert 0.1 < (noisy > 0).mean() < 0.4
+    assert MOST_PADDED // 2 < noisy.max() <= MOST_PADDED

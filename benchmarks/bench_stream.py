@@ -5,19 +5,26 @@ and in order; and the latency under a source that is twice as fast as the networ
 """
 
 import argparse
+import functools
 import itertools
+import math
+import os
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import AEInfer, kernels
+from aeinfer.gstreamer import PLUGIN_PATH
 from aeinfer.session import fingerprint_of
 from benchmarks import results
 from benchmarks.bench_denoise import bare_runs
@@ -28,6 +35,8 @@ SIZES = {"640x480": (480, 640, 3), "1280x720": (720, 1280, 3), "1920x1080": (108
 HEIGHT, WIDTH, _ = SIZES["1280x720"]
 MODELS = ("photo-fast fp32", "photo-fast int8", "photo fp32", "photo int8")
 PIPED = "photo-fast fp32"
+ENCODER = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "18"]
+AEINFER = [sys.executable, "-m", "aeinfer"]
 FRAMES = 300
 SHORT = 20  # frames of one round of the overhead
 ROUNDS = 5
@@ -59,16 +68,21 @@ def raw(pixel_format: str = "bgr24") -> list[str]:
     return ["-f", "rawvideo", "-pix_fmt", pixel_format, "-s", f"{WIDTH}x{HEIGHT}"]
 
 
-def pipes() -> dict[str, list[list[str]]]:
+def pipes(count: int) -> dict[str, list[list[str]]]:
     """The programs of each pipe, the first of which gets raw BGR frames and the last of which gives them."""
-    ours = [sys.executable, "-m", "aeinfer", "stream", "-", "-q", "-o", "-"]
+    ours = [*AEINFER, "stream", "-", "-q", "-o", "-"]
     size = ["--size", f"{WIDTH}x{HEIGHT}", "--pix-fmt"]
     ffmpeg = ["ffmpeg", "-v", "error"]
+    url = f"tcp://127.0.0.1:{free_port()}"
+    to_url = [*ffmpeg, *raw(), "-i", "-", "-c:v", "mpeg4", "-q:v", "2", "-f", "mpegts", f"{url}?listen=1"]
+    from_url = ["sh", "-c", 'sleep 2; exec "$@"', "sh"]  # there must be somebody who listens
+    from_url += [*AEINFER, "stream", url, "-q", "--policy", "all", "--frames", str(count), "-o", "-"]
     to_y4m = [*ffmpeg, *raw(), "-i", "-", "-f", "yuv4mpegpipe", "-pix_fmt", "yuv420p", "-"]
     to_nv12 = [*ffmpeg, *raw(), "-i", "-", *raw("nv12"), "-"]
     bgr = f"width={WIDTH} height={HEIGHT} framerate=30/1"
     gst = ["gst-launch-1.0", "-q", "fdsrc", "fd=0", "!", "rawvideoparse", "format=bgr", *bgr.split()]
     fd = ["!", "fdsink", "fd=1"]
+    queue = ["!", "queue", "max-size-buffers=2"]
     return {
         "aeinfer stream, raw bgr24": [[*ours, *size, "bgr24"]],
         "ffmpeg | aeinfer stream, y4m | ffmpeg": [to_y4m, ours, [*ffmpeg, "-i", "-", *raw(), "-"]],
@@ -82,37 +96,71 @@ def pipes() -> dict[str, list[list[str]]]:
             [*ours, *size, "bgr24"],
             [*gst, *fd],
         ],
+        "gst-launch-1.0 with aeinferdenoise, BGR": [[*gst, *queue, "!", "aeinferdenoise", *queue, *fd]],
+        "ffmpeg | tcp, mpegts | aeinfer stream | ffmpeg": [to_url, from_url, [*ffmpeg, "-i", "-", *raw(), "-"]],
     }
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def environment() -> dict[str, str]:
+    """The environment in which GStreamer's Python, the system's own, finds the element and this one's packages."""
+    packages = [str(Path(module).parents[levels]) for module, levels in ((np.__file__, 1), (PLUGIN_PATH, 1))]
+    path = [folder for folder in os.get_exec_path() if not Path(folder).is_relative_to(sys.prefix)]
+    ours = {"GST_PLUGIN_PATH": PLUGIN_PATH, "PYTHONPATH": os.pathsep.join(packages), "PATH": os.pathsep.join(path)}
+    return {**os.environ, **ours}
+
+
 def through(commands: list[list[str]], count: int) -> tuple[list[int], float]:
-    """Send numbered frames through programs; return the numbers that came out, and seconds a frame after the first."""
+    """Send numbered frames through programs; return the numbers that came out, and seconds a frame after the first.
+
+    The seconds are NaN where the last program gives no frames.
+    """
     processes: list[subprocess.Popen[bytes]] = []
-    for command in commands:
-        source = processes[-1].stdout if processes else subprocess.PIPE
-        processes.append(subprocess.Popen(command, stdin=source, stdout=subprocess.PIPE))
-        if source is not subprocess.PIPE:
-            source.close()  # the next program has it: if that ends, the one before must see it
 
     def feed() -> None:
         with processes[0].stdin as pipe:
             for frame in numbered(count):
                 pipe.write(frame.data)
 
-    threading.Thread(target=feed).start()
+    for command in commands:
+        source = processes[-1].stdout if processes else subprocess.PIPE
+        processes.append(subprocess.Popen(command, stdin=source, stdout=subprocess.PIPE, env=environment()))
+        if source is subprocess.PIPE:
+            threading.Thread(target=feed).start()
+        else:
+            source.close()  # the next program has it: if that ends, the one before must see it
     numbers, times = [], []
     while data := processes[-1].stdout.read(HEIGHT * WIDTH * 3):
         times.append(time.perf_counter())
         numbers.append(number_of(np.frombuffer(data, np.uint8).reshape(HEIGHT, WIDTH, 3)))
     if sum(process.wait() != 0 for process in processes):
         raise SystemExit(f"a program failed: {commands}")
-    return numbers, (times[-1] - times[0]) / max(1, len(times) - 1)
+    return numbers, (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else math.nan
 
 
-def measure_pipe(name: str, commands: list[list[str]], bare: Callable[[], None], count: int) -> results.Row:
+def through_video(count: int) -> tuple[list[int], float]:
+    """Likewise through `aeinfer video`, from one file to another; its start is among the seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        noisy, clean = Path(folder, "noisy.mkv"), Path(folder, "clean.mkv")
+        encode = ["ffmpeg", "-v", "error", *raw(), "-i", "-", *ENCODER, str(noisy)]
+        decode = ["ffmpeg", "-v", "error", "-i", str(clean), *raw(), "-"]
+        through([encode], count)
+        begin = time.perf_counter()
+        subprocess.run([*AEINFER, "video", "-q", "--preset", "ultrafast", str(noisy), str(clean)], check=True)
+        seconds = (time.perf_counter() - begin) / count
+        return through([decode], 0)[0], seconds
+
+
+def measure_pipe(
+    name: str, run: Callable[[], tuple[list[int], float]], bare: Callable[[], None], count: int
+) -> results.Row:
     """One row: whether all frames came out in order, frames a second, and the time over that of the bare network."""
     alone = interleaved_seconds({"bare": bare}, ROUNDS, pause=SPIN_SECONDS)["bare"]
-    numbers, seconds = through(commands, count)
+    numbers, seconds = run()
     alone = np.concatenate([alone, interleaved_seconds({"bare": bare}, ROUNDS, pause=SPIN_SECONDS)["bare"]])
     row = {"method": PIPED, "input": name, "size": "1280x720", "frames": len(numbers)}
     row |= {"in_order": numbers == list(range(count)), "fps": round(1 / seconds, 1)}
@@ -162,17 +210,17 @@ def rows(count: int) -> Iterator[results.Row]:
     yield from (measure_latest(method, count) for method in MODELS)
     with AEInfer.load(model_files()[PIPED]) as ae:
         bare = bare_runs(ae, picture(SIZES["1280x720"]))
-        for name, commands in pipes().items():
-            if missing := [command[0] for command in commands if shutil.which(command[0]) is None]:
-                print(f"{name}: not measured, {missing[0]} is not installed")
-            else:
-                yield measure_pipe(name, commands, bare, count)
+        ways = {name: functools.partial(through, commands, count) for name, commands in pipes(count).items()}
+        ways["aeinfer video, mkv to mkv, both H.264"] = functools.partial(through_video, count)
+        yield from (measure_pipe(name, run, bare, count) for name, run in ways.items())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_stream", description=__doc__)
     parser.add_argument("--frames", type=int, default=FRAMES, help="less is a quick look, and saves nothing")
     args = parser.parse_args()
+    if missing := [name for name in ("ffmpeg", "gst-launch-1.0") if shutil.which(name) is None]:
+        parser.exit(2, f"bench_stream: {' and '.join(missing)} must be installed: frames go through them\n")
     kernels.load_loops()
     measured = []
     for row in rows(args.frames):

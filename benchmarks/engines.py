@@ -61,7 +61,7 @@ def torch_compile(path: Path, threads: int, _batch: Tensor) -> Run:
 def _in_torch(path: Path, threads: int, *, compiled: bool) -> Run:
     import torch
 
-    network: Any = _torch_network(path).to(memory_format=torch.channels_last)
+    network: Any = torch_network(path).to(memory_format=torch.channels_last)
     if compiled:
         network = torch.compile(network)
 
@@ -74,7 +74,7 @@ def _in_torch(path: Path, threads: int, *, compiled: bool) -> Run:
     return run
 
 
-def _torch_network(path: Path) -> Any:
+def torch_network(path: Path) -> Any:
     """Return the network of a packaged file with the weights in it, which have kept their names."""
     import onnx
     import torch

@@ -24,6 +24,7 @@ TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured o
 MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
 MOST_ENLARGED = 2.0  # likewise, of crops with a camera's noise: what is demosaiced is as soft as that
+EIGHT_BIT = 0.75  # that share of the crops with white noise is clipped and rounded, as what files hold is
 PADDED, MOST_PADDED = 0.25, 15  # that share of the lower and of the right edges is repeated, up to so many pixels
 VALIDATION_SEED = 2**32  # apart from every seed of an epoch or a step
 
@@ -127,7 +128,7 @@ class Photos:
         sigma = rng.uniform(0, self.sigma, self.size) * (rng.random(self.size) >= self.clean)
         noisy = noise.add_gaussian(clean, sigma, seed=self.seed + 1 + step, index=np.arange(self.size))
         noisy[grey] = noisy[grey, :1]
-        noisy = _quantize_some(noisy, rng.random(self.size) < 0.5)
+        noisy = _quantize_some(noisy, rng.random(self.size) < EIGHT_BIT)
         for i in np.flatnonzero(by_camera):
             seen = add_camera_noise(crops[i], rng)
             noisy[i] = _planes(_grey(seen) if grey[i] else seen)[0]

@@ -75,8 +75,9 @@ class Photos:
 
     A share `camera` of them has the noise of a camera instead, and is enlarged by a random factor; a share `clean` of
     the others has none. A share `grey` of all is grey, and its noise the same in all colours: a network that never saw
-    that takes it for texture, and leaves it. The lower and the right edge of some are repeated, as the runtime does up
-    to the stride: noise repeated is stripes, which a network that never saw them takes for picture.
+    that takes it for texture, and leaves it. Where all are, images have one channel. The lower and the right edge of
+    some are repeated, as the runtime does up to the stride: noise repeated is stripes, which a network that never saw
+    them takes for picture.
 
     Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away.
     Most of a photograph is smooth: most crops are the most textured one of several drawn.
@@ -105,18 +106,17 @@ class Photos:
         self.textures = [_texture(photo) for photo in self.photos]
         self.size, self.crop, self.sigma, self.seed = batch, crop, sigma, seed
         self.camera, self.clean, self.grey = camera, clean, grey
+        self.channels = 1 if grey == 1 else 3
         middles = [_middle(_read_rgb(path), 256) for path in kept]
+        cleans = [self._held_out(kernels.to_float(middle)) for middle in middles]
         self.validation = [
             (_quantize_some(noise.add_gaussian(clean, sigma, seed=VALIDATION_SEED, index=i), np.array([True])), clean)
-            for i, middle in enumerate(middles)
-            for clean in [_planes(kernels.to_float(middle))]
+            for i, clean in enumerate(cleans)
             for sigma in (15.0, 25.0, 50.0)
         ]
         if camera:
-            self.validation += [
-                (_planes(add_camera_noise(middle, np.random.default_rng(i))), _planes(kernels.to_float(middle)))
-                for i, middle in enumerate(middles)
-            ]
+            seen = (add_camera_noise(middle, np.random.default_rng(i)) for i, middle in enumerate(middles))
+            self.validation += list(zip(map(self._held_out, seen), cleans, strict=True))
 
     def batch(self, step: int) -> Pair:
         rng = np.random.default_rng([self.seed, step])
@@ -135,7 +135,11 @@ class Photos:
         padding = rng.integers(1, MOST_PADDED, (self.size, 2), endpoint=True) * (rng.random((self.size, 2)) < PADDED)
         for image, (rows, columns) in zip((*noisy, *clean), (*padding, *padding), strict=True):
             _repeat_edges(image, rows, columns)
-        return noisy, clean
+        return noisy[:, : self.channels], clean[:, : self.channels]
+
+    def _held_out(self, image: Tensor) -> Tensor:
+        """(H, W, 3) -> (1, C, H, W)."""
+        return _planes(_grey(image) if self.channels == 1 else image)[:, : self.channels]
 
     def _crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         drawn = [self._place(rng) for _ in range(CANDIDATES if rng.random() < TEXTURED else 1)]

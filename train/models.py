@@ -213,9 +213,11 @@ class PhotoAutoencoder(nn.Module):
         Convolutions of a block, 1 or 2.
     head, tail : int
         Sides of the first and last convolution's filters.
+    channels : int
+        Of the images: 3, or 1 for grey ones.
     """
 
-    channels, window, code = 3, None, 0
+    window, code = None, 0
 
     def __init__(
         self,
@@ -226,21 +228,22 @@ class PhotoAutoencoder(nn.Module):
         depth: int = 2,
         head: int = 6,  # sees what 3x3 on 2x2 blocks sees
         tail: int = 3,
+        channels: int = 3,
     ) -> None:
         super().__init__()
 
-        def blocks(channels: int, count: int) -> nn.Sequential:
-            return nn.Sequential(*(Residual(channels, depth) for _ in range(count)))
+        def blocks(width: int, count: int) -> nn.Sequential:
+            return nn.Sequential(*(Residual(width, depth) for _ in range(count)))
 
-        self.stride = 2 ** len(widths)
-        self.head = Conv(self.channels, widths[0], head, stride=2)
+        self.channels, self.stride = channels, 2 ** len(widths)
+        self.head = Conv(channels, widths[0], head, stride=2)
         self.down = nn.ModuleList(Conv(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(Conv(b, a, 1) for a, b in pairwise(widths))
         self.encoder = nn.ModuleList(blocks(*scale) for scale in zip(widths[:-1], encoder, strict=True))
         self.middle = blocks(widths[-1], middle)
         self.join = nn.ModuleList(Add() for _ in self.up)
         self.decoder = nn.ModuleList(blocks(*scale) for scale in zip(widths[:-1], decoder, strict=True))
-        self.tail = Conv(widths[0], 4 * self.channels, tail)
+        self.tail = Conv(widths[0], 4 * channels, tail)
         nn.init.zeros_(self.tail.weight)  # starts as the identity
         nn.init.zeros_(self.tail.bias)
 
@@ -263,6 +266,13 @@ def photo_fast() -> PhotoAutoencoder:
     return PhotoAutoencoder((32, 32, 48, 64), encoder=(0, 0, 0), middle=2, decoder=(1, 0, 0), depth=1, head=4, tail=1)
 
 
+def photo_fast_grey() -> PhotoAutoencoder:
+    """`photo_fast` for one channel, at a third of the work: half the channels where most of it is done."""
+    return PhotoAutoencoder(
+        (16, 32, 32, 48), encoder=(0, 0, 0), middle=2, decoder=(1, 0, 0), depth=1, head=4, tail=1, channels=1
+    )
+
+
 def photo_best() -> PhotoAutoencoder:
     """Four times the work of `photo`."""
     return PhotoAutoencoder((48, 96, 128, 160), encoder=(0, 1, 1), middle=2, decoder=(2, 1, 2))
@@ -274,6 +284,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "unet": UNet,
     "photo": PhotoAutoencoder,
     "photo-fast": photo_fast,
+    "photo-fast-grey": photo_fast_grey,
     "photo-best": photo_best,
 }
 

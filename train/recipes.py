@@ -19,7 +19,7 @@ class Recipe:
     epochs: int = 30
     camera: float = 0.0  # share of the crops with a camera's noise instead of Gaussian
     clean: float = 0.02  # share of the other crops without any noise: what a good photograph loses is learnt there
-    grey: float = 0.0  # share of all crops that are grey, with the same noise in all colours
+    grey: float = 0.0  # share of all crops that are grey, with the same noise in all colours; 1 is for one channel
     optimizer: str = "adamw"  # or "adadelta", or "muon": its rate for the hidden convolutions, AdamW for the rest
     learning_rate: float = 1e-3
     muon_rate: float = 8e-3
@@ -71,6 +71,7 @@ RECIPES = {
     ("unet", "default"): replace(CONV, model="unet"),
     ("photo", "default"): PHOTO,
     ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=120),
+    ("photo-fast-grey", "default"): replace(PHOTO, model="photo-fast-grey", epochs=120, grey=1.0),
     ("photo-best", "default"): replace(PHOTO, model="photo-best", epochs=52),
 }
 RECIPES |= {

@@ -170,3 +170,12 @@ def test_some_lower_and_right_edges_are_repeated(photos: Path, axis: int) -> Non
     assert (clean >= noisy).all()
     assert 0.1 < (noisy > 0).mean() < 0.4
     assert MOST_PADDED // 2 < noisy.max() <= MOST_PADDED
+
+
+def test_where_all_crops_are_grey_images_have_one_channel(photos: Path) -> None:
+    data = Photos(photos, 4, 64, 55, seed=0, camera=0.3, grey=1.0)
+    colored = Photos(photos, 4, 64, 55, seed=0, camera=0.3)
+    assert {part.shape[:2] for part in data.batch(0)} == {(4, 1)}
+    assert {part.shape[1] for pair in data.validation for part in pair} == {1}
+    luma = [cv2.cvtColor(clean[0].transpose(1, 2, 0).copy(), cv2.COLOR_RGB2GRAY) for _, clean in colored.validation]
+    np.testing.assert_array_equal([clean[0, 0] for _, clean in data.validation], luma)

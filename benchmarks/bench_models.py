@@ -1,4 +1,4 @@
-"""Speed, size and memory of the packaged colour models and their peers: `python -m benchmarks.bench_models`.
+"""Speed, size and memory of the packaged models of photographs and their peers: `python -m benchmarks.bench_models`.
 
 The base is a network of FFDNet's shape, timed in the same rounds (README.md). Figures go into results/models.json;
 those of methods not run this time stay. How well they denoise is bench_quality's business.
@@ -20,7 +20,7 @@ from benchmarks import results
 from benchmarks.ffdnet import ffdnet_shaped
 from benchmarks.graph import graph_cost
 from benchmarks.noisy import Image, noisy_image
-from benchmarks.packaged import color_models, model_files
+from benchmarks.packaged import model_files, photo_models
 from benchmarks.peers import PEERS
 from benchmarks.timing import interleaved_seconds
 
@@ -47,8 +47,10 @@ def rates(calls: dict[str, Call], rounds: int) -> dict[str, tuple[float, NDArray
 
 
 def session_call(content: bytes, name: str, threads: int, laid_out: Image) -> Call:
+    """Return what runs a model on as many of the channels of (1, C, H, W) as it takes."""
     session = Session(content, name, device="cpu", threads=threads)
-    return lambda: session.run(laid_out)
+    batch = np.ascontiguousarray(laid_out[:, : session.input_shape[1]])
+    return lambda: session.run(batch)
 
 
 def peak_megabytes(content: bytes, name: str) -> float:
@@ -117,7 +119,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="of which the median counts (default: 7)")
     parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
     args = parser.parse_args()
-    files = color_models()
+    files = photo_models()
 
     def keep(rows: list[results.Row]) -> None:
         for row in rows:

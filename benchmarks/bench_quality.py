@@ -15,7 +15,7 @@ import numpy as np
 from aeinfer import AEInfer, metrics
 from benchmarks import results
 from benchmarks.noisy import INPUTS, SIGMAS, Image, noisy_image, read_set, real_pairs, rounded
-from benchmarks.packaged import color_models, model_files
+from benchmarks.packaged import model_files, photo_models
 from benchmarks.peers import PEERS, Peer
 
 SETS = ("cbsd68", "kodak24")
@@ -33,6 +33,7 @@ class Model:
     def __init__(self, path: Path) -> None:
         self.denoiser = AEInfer.load(path)
         self.fingerprint = self.denoiser.info.fingerprint
+        self.grey = self.denoiser.info.channels == 1
 
     def __call__(self, image: Image, _sigma: float) -> Image:
         return self.denoiser(image)
@@ -40,7 +41,7 @@ class Model:
 
 def methods() -> dict[str, Denoise]:
     """What is measured: the noisy image itself, what a user would otherwise take, and the packaged models."""
-    models = {method: Model(path) for method, path in color_models().items()}
+    models = {method: Model(path) for method, path in photo_models().items()}
     return {NOISY: lambda image, _sigma: image, **PEERS, **models}
 
 
@@ -87,16 +88,18 @@ def measure_real(denoise: Denoise, pairs: Iterable[tuple[Image, Image]]) -> resu
 def measurements(denoise: Denoise, images: dict[str, Images], real: Path | None) -> Iterator[tuple[str, results.Row]]:
     """Yield all figures of one method, each with the name of the results it goes into."""
     peer = denoise if isinstance(denoise, Peer) else None
-    colors = [name for name in images if name not in GREY_SETS]
-    for name, shown, sigma in itertools.product(colors if peer else images, INPUTS, SIGMAS):
+    model = denoise if isinstance(denoise, Model) else None
+    colors = [name for name in images if name not in GREY_SETS and not (model and model.grey)]
+    greys = [name for name in images if name in GREY_SETS and not peer]
+    for name, shown, sigma in itertools.product(colors + greys, INPUTS, SIGMAS):
         if peer is None or shown == "8-bit" or not peer.eight_bit_only:
             some = images[name][:: peer.every] if peer else images[name]
             row = {"set": name, "input": shown, "sigma": sigma, **measure_noise(denoise, some, sigma, shown)}
             yield "grey" if name in GREY_SETS else "quality", row
-    if isinstance(denoise, Model):
+    if model:
         for name in colors:
             yield "camera", {"set": name, **measure_clean(denoise, images[name])}
-    if real and peer is None:  # a peer needs to be told a sigma
+    if real and peer is None and not (model and model.grey):  # a peer needs to be told a sigma
         yield "camera", {"set": "real", **measure_real(denoise, real_pairs(real))}
 
 

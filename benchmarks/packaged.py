@@ -24,6 +24,12 @@ def digit_models() -> dict[str, Path]:
     return model_files(packaged | zoo)
 
 
+def photo_models() -> dict[str, Path]:
+    """Return those of photographs: of three channels, or of one at any size."""
+    facts = {method: AEInfer.load(file).info for method, file in model_files().items()}
+    return {method: file for method, file in model_files().items() if facts[method].tile is None}
+
+
 def color_models() -> dict[str, Path]:
     """Return those of three channels."""
     return {method: file for method, file in model_files().items() if AEInfer.load(file).info.channels == 3}

@@ -12,7 +12,7 @@ from pathlib import Path
 from aeinfer.session import fingerprint_of
 from benchmarks import results
 from benchmarks.noisy import INPUTS, SIGMAS
-from benchmarks.packaged import color_models, digit_models
+from benchmarks.packaged import color_models, digit_models, photo_models
 from benchmarks.peers import PEERS
 from benchmarks.published import FFDNET_REAL, PUBLISHED, PUBLISHED_GREY
 
@@ -319,8 +319,10 @@ def rewritten(text: str) -> str:
 
 def stale_results() -> list[str]:
     """Say which models' files are not the ones that were measured."""
-    files = {name: color_models() for name in ("quality", "grey", "camera", "models")} | {
-        "autoencoders": digit_models()
+    files = {
+        **{name: color_models() for name in ("quality", "camera")},
+        **{name: photo_models() for name in ("grey", "models")},
+        "autoencoders": digit_models(),
     }
     return [
         f"results/{name}.json: {complaint}"

@@ -46,6 +46,8 @@ class AEInfer:
     info : ModelInfo
     provider : str
         What really runs, in onnxruntime's words: "CPUExecutionProvider", "CUDAExecutionProvider" ...
+    on_gpu : bool
+        Whether that is a GPU's.
     stats : Stats
         Images, pixels and seconds so far, and the counters of streams.
 
@@ -78,6 +80,7 @@ class AEInfer:
             settings["batch"] = 1
         self.info: ModelInfo = self._session.info()
         self.provider: str = self._session.provider
+        self.on_gpu: bool = self._session.on_gpu
         if self.provider == "TensorrtExecutionProvider" and self.info.tile is None:
             settings["batch"] = settings["batch"] or 1  # it takes memory for the largest batch of the largest tiles
         self.stats = Stats()
@@ -88,7 +91,7 @@ class AEInfer:
             tuned.batch_pixels if tuned else None,
             settings["max_memory_mb"],
         )
-        self._limits = Limits(self.info, len(content) / 1e6, wish, self._session.on_gpu)
+        self._limits = Limits(self.info, len(content) / 1e6, wish, self.on_gpu)
 
     @classmethod
     def load(

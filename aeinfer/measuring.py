@@ -83,7 +83,7 @@ def trials(
     for precision, file in files.items():
         with AEInfer.load(file, device=device, precision=precision, threads=1) as ae:
             infos[precision] = ae.info
-            usual[precision] = default_batch(ae.info.bytes_per_pixel, on_gpu=ae.provider != "CPUExecutionProvider")
+            usual[precision] = default_batch(ae.info.bytes_per_pixel, on_gpu=ae.on_gpu)
     bench = _Bench(files, infos, usual, device, picture, *((0.0, 2) if quick else (8.0, 5)))
     best = [Trial("", precision, thread_count(), _tile(info), usual[precision]) for precision, info in infos.items()]
     for vary in (_threads, _tiles, _batches):

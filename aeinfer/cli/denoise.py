@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
                 return _change(stack.enter_context(load(threads=1)), args.strength)
 
             # several at once would share a bound on memory, and a GPU
-            alone = args.max_memory is not None or model.provider != "CPUExecutionProvider"
+            alone = args.max_memory is not None or model.on_gpu
             yield Worker(
                 _change(model, args.strength), model.provider, model.info.fingerprint, None if alone else narrow
             )

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from aeinfer.models import half_file, packaged_models, plain_stem
 from aeinfer.session import Session, backend, fingerprint_of, read_model, thread_count
 from aeinfer.splitting import halved, in_bands
 from aeinfer.stream import Stats, process
+
+if TYPE_CHECKING:
+    from aeinfer.temporal import TemporalFilter
 
 __all__ = ["AEInfer"]
 
@@ -257,6 +260,7 @@ class AEInfer:
         out: Iterable[Image] | None = None,
         pixels: Callable[[Any], Image] | None = None,
         timeout: float | None = None,
+        temporal: "TemporalFilter | None" = None,
     ) -> Generator[Any]:
         """Denoise frames as they come, in order, while one thread reads ahead and another runs the network.
 
@@ -282,6 +286,10 @@ class AEInfer:
             one, such as a time and an image, and come out as they went in. `lambda frame: frame` denoises in place.
         timeout : float, optional
             Seconds without a frame after which the source has stalled.
+        temporal : TemporalFilter, optional
+            Averages over the frames what stands still, before the network, which then has less noise to remove:
+            `temporal=TemporalFilter()`, one for each stream. Frames are uint8 or uint16. `strength` blends with what it
+            gives.
 
         Yields
         ------
@@ -299,11 +307,13 @@ class AEInfer:
         outs = None if out is None else iter(out)
 
         def work(items: list[Any]) -> list[Any]:
-            if pixels is not None:
-                images = [pixels(item) for item in items]
-                self._denoise_all(images, strength, images)
-                return items
-            return self._denoise_all(items, strength, outs and list(itertools.islice(outs, len(items))))
+            images = items if pixels is None else [pixels(item) for item in items]
+            targets = outs and list(itertools.islice(outs, len(items))) if pixels is None else images
+            if temporal is not None:
+                images = [temporal(image) for image in images]
+                targets = images if targets is None else targets
+            results = self._denoise_all(images, strength, targets)
+            return results if pixels is None else items
 
         kernels.load_loops()  # no frame among the first waits for it
         return process(frames, work, self.stats, policy, batch=batch, max_latency_ms=max_latency_ms, timeout=timeout)

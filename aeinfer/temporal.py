@@ -71,8 +71,9 @@ class TemporalFilter:
 
         Parameters
         ----------
-        frame : (H, W), (H, W, 1) or (H, W, 3) array of uint8 or uint16
-            In any order of the channels, but always the same. Another size or dtype than before begins anew.
+        frame : (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4) array of uint8 or uint16
+            The colours in any order, but always the same; alpha, the second or fourth channel, passes untouched.
+            Another size or dtype than before begins anew.
         out : array like `frame`, optional
             Takes the result; it may be `frame` itself, which is not modified otherwise.
 
@@ -86,16 +87,16 @@ class TemporalFilter:
             `frame` is none of these, or `out` is not like it.
         """
         view = as_hwc(frame)
-        if frame.dtype not in ("uint8", "uint16") or view.shape[2] not in MARGIN:
-            got = f"{frame.dtype} of shape {frame.shape}"
-            raise InputError(f"a temporal filter takes uint8 or uint16 of 1 or 3 channels, got {got}: convert it")
-        out = None if out is None else output_for(frame, out)
-        if self._past is None or not self._past.fits(view):
-            self._past = _Past(view, self._least)
-        result = self._past.add(np.ascontiguousarray(view).reshape(len(view), -1)).reshape(frame.shape)
-        if out is None:
-            return result
-        np.copyto(out, result)
+        if frame.dtype not in ("uint8", "uint16"):
+            raise InputError(f"a temporal filter takes uint8 or uint16, got {frame.dtype}: convert it")
+        colors = 3 if view.shape[2] >= 3 else 1
+        out = output_for(frame, out)
+        colored, target = view[..., :colors], as_hwc(out)
+        if self._past is None or not self._past.fits(colored):
+            self._past = _Past(colored, self._least)
+        result = self._past.add(np.ascontiguousarray(colored).reshape(len(view), -1))
+        np.copyto(target[..., colors:], view[..., colors:])
+        np.copyto(target[..., :colors], result.reshape(colored.shape))
         return out
 
     @property

@@ -3,7 +3,17 @@
 import argparse
 from collections.abc import Callable
 
-__all__ = ["add_device", "add_job_options", "add_network", "add_precision", "add_voice", "number", "size", "whole"]
+__all__ = [
+    "add_device",
+    "add_frames",
+    "add_job_options",
+    "add_network",
+    "add_precision",
+    "add_voice",
+    "number",
+    "size",
+    "whole",
+]
 
 
 def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
@@ -94,6 +104,16 @@ def add_network(parser: argparse.ArgumentParser, model: str, beyond: str, thread
         help=f"for libraries, network and copies; {beyond} on top",
     )
     parser.add_argument("--threads", type=whole(1), metavar="N", help=threads)
+
+
+def add_frames(parser: argparse.ArgumentParser, luma: str) -> None:
+    """Add how the frames of a video are denoised; `luma` says whose luma."""
+    parser.add_argument("--luma", action="store_true", help=f"{luma}denoise the luma alone: chroma stays as it is")
+    parser.add_argument(
+        "--temporal",
+        action="store_true",
+        help="before the network, average over time what stands still: less noise and flicker, more work",
+    )
 
 
 def add_voice(parser: argparse.ArgumentParser, verbose: str) -> None:

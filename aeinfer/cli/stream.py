@@ -8,7 +8,7 @@ from typing import Any
 
 from aeinfer.cli.console import ExitCode, Line, complain, say, say_json
 from aeinfer.cli.interrupt import until_stopped
-from aeinfer.cli.options import add_network, add_voice, number, size, whole
+from aeinfer.cli.options import add_frames, add_network, add_voice, number, size, whole
 from aeinfer.rawvideo import PIXEL_FORMATS
 from aeinfer.stream import Stats
 
@@ -27,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     raw.add_argument("--pix-fmt", choices=PIXEL_FORMATS, help="of bare frames, in ffmpeg's words (default: y4m)")
     raw.add_argument("--align", type=whole(1), default=1, metavar="BYTES", help="rows fill such; GStreamer: 4 [1]")
     raw.add_argument("--full-range", action="store_true", help="luma goes from 0 to 255, not from 16 to 235")
-    parser.add_argument("--luma", action="store_true", help="of yuv420p and nv12, denoise the luma alone")
+    add_frames(parser, luma="of yuv420p and nv12, ")
     _add_pace(parser)
     add_network(parser, "photo-fast", beyond="frames in hand come", threads="threads of the network")
     add_voice(parser, verbose="say what the model runs on")
@@ -67,6 +67,7 @@ def _stream(args: argparse.Namespace) -> int:
     from aeinfer.cli.sink import open_sink
     from aeinfer.cli.source import open_source
     from aeinfer.denoiser import AEInfer
+    from aeinfer.temporal import TemporalFilter
 
     source = open_source(args)
     piped = source.layout is not None
@@ -87,6 +88,7 @@ def _stream(args: argparse.Namespace) -> int:
             batch=args.batch,
             pixels=attrgetter("pixels"),
             timeout=args.timeout if piped else None,  # a capture has its own, and tries again
+            temporal=TemporalFilter() if args.temporal else None,
         )
         try:
             for frame in itertools.islice(frames, args.frames):

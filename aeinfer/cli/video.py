@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aeinfer.atomic import clear_parts
 from aeinfer.cli.console import ExitCode, Progress, complain, say, say_json
 from aeinfer.cli.interrupt import until_stopped
-from aeinfer.cli.options import add_network, add_voice, whole
+from aeinfer.cli.options import add_frames, add_network, add_voice, whole
 from aeinfer.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on-exist", choices=("error", "overwrite", "skip"), default="error", help="where OUT exists (default: error)"
     )
-    parser.add_argument("--luma", action="store_true", help="denoise the luma alone: chroma stays as it is")
+    add_frames(parser, luma="")
     _add_encoding(parser)
     add_network(
         parser,
@@ -113,10 +113,18 @@ def _is_there(args: argparse.Namespace) -> bool:
 
 
 def _denoise(args: argparse.Namespace, reader: "VideoReader", writer: "VideoWriter", ae: "AEInfer") -> int:
+    from aeinfer.temporal import TemporalFilter
+
     count, megapixels = 0, reader.first.width * reader.first.height / 1e6
+    frames = ae.stream(
+        writer.pictures(reader),
+        strength=args.strength,
+        pixels=attrgetter("pixels"),
+        temporal=TemporalFilter() if args.temporal else None,
+    )
     with (
         Progress(reader.total, "frames", wanted=not (args.quiet or args.no_progress)) as progress,
-        closing(ae.stream(writer.pictures(reader), strength=args.strength, pixels=attrgetter("pixels"))) as pictures,
+        closing(frames) as pictures,
     ):
         for count, picture in enumerate(pictures, 1):
             writer.write(picture)

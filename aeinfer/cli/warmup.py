@@ -25,6 +25,7 @@ def run(args: argparse.Namespace) -> int:
     began = time.perf_counter()
     models = [_run_model(name, args.device) for name in args.model or sorted(packaged_models())]
     _make_noise()
+    _average_frames()
     kept_in = _kept_in()
     if kept_in is None:
         complain("the compiled kernels are not kept: no cache folder is writable; NUMBA_CACHE_DIR names another")
@@ -63,6 +64,20 @@ def _make_noise() -> None:
     noise.add_gaussian(grey, 25)
     noise.add_poisson_gaussian(grey, 2, 100)
     noise.add_salt_and_pepper(grey, 0.1)
+
+
+def _average_frames() -> None:
+    """Run the temporal filter on a noisy pan, for each dtype that it takes."""
+    import numpy as np
+
+    from aeinfer.temporal import TemporalFilter
+
+    rng = np.random.default_rng(0)
+    wide = rng.integers(0, 200, (16, 32)).repeat(8, 0).repeat(8, 1)
+    for dtype in (np.uint8, np.uint16):
+        steady = TemporalFilter()
+        for moved in range(0, 16, 4):
+            steady((wide[:, moved : moved + 128] + rng.integers(0, 20, (128, 128))).astype(dtype))
 
 
 def _kept_in() -> str | None:

@@ -1,5 +1,6 @@
 """The commands beside denoise: noise is known, comparisons are right, and models say what they are."""
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -8,8 +9,9 @@ import numba
 import numpy as np
 import pytest
 
-from aeinfer import AEInfer, cli, loops
+from aeinfer import AEInfer, cli, loops, temporal_loops
 from aeinfer.image import read_image, write_image
+from aeinfer.temporal import TemporalFilter
 
 pytest.importorskip("cv2")
 
@@ -142,6 +144,23 @@ def test_warmup_compiles_what_images_of_every_dtype_need(tiny_model: Path) -> No
             model(np.zeros((20, 30, 4), dtype), strength=0.5)
             model(np.frombuffer(bytes(600 * np.dtype(dtype).itemsize), dtype).reshape(20, 30))
     assert [len(kernel.signatures) for kernel in (loops.gather, loops.place, loops.blend)] == compiled
+
+
+def test_warmup_compiles_what_a_temporal_filter_needs(tiny_model: Path) -> None:
+    assert cli.main(["warmup", "-m", str(tiny_model)]) == 0
+    if numba.config.DISABLE_JIT:
+        return
+    kernels = (temporal_loops.energy, temporal_loops.average, temporal_loops.shift, temporal_loops.shrink)
+    compiled = [len(kernel.signatures) for kernel in kernels]
+    assert min(compiled) > 0
+    rng = np.random.default_rng(0)
+    wide = rng.integers(0, 200, (16, 40)).repeat(6, 0).repeat(6, 1)
+    for dtype, colors in itertools.product(("uint8", "uint16"), (1, 3)):
+        steady = TemporalFilter()
+        for moved in range(0, 15, 3):
+            noisy = wide[:, moved : moved + 200, None] + rng.integers(0, 20, (96, 200, colors))
+            steady(noisy.astype(dtype))
+    assert [len(kernel.signatures) for kernel in kernels] == compiled
 
 
 def test_warmup_of_no_model_is_an_error() -> None:

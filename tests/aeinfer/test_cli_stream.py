@@ -19,6 +19,7 @@ from aeinfer.cli.sink import open_sink
 from aeinfer.cli.source import Frame, Source
 from aeinfer.errors import ImageReadError
 from aeinfer.rawvideo import Layout, read_frames, read_header, write_header
+from aeinfer.temporal import TemporalFilter
 from aeinfer.yuv import to_bgr
 from tests.documented import ROOT, documented, need, shell
 
@@ -107,6 +108,23 @@ def test_raw_frames_are_those_of_the_library(
         for frame in frames:  # in place: what is between the rows, and chroma, stays
             ae.denoise(pixels := layout.pixels(frame), out=pixels)
     assert (tmp_path / "out").read_bytes() == frames.tobytes()
+
+
+@pytest.mark.parametrize("pixel_format", ["rgb24", "nv12"])
+def test_averaged_over_time_where_asked(
+    pixel_format: str, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout, steady = Layout(30, 18, pixel_format), TemporalFilter()
+    frames = noise(1, layout.size) // 2 + noise(6, layout.size) // 16
+    (tmp_path / "in").write_bytes(frames.tobytes())
+    options = ["--size", "30x18", "--pix-fmt", pixel_format, "-m", tiny_model, "-o", tmp_path / "out", "--temporal"]
+    assert stream(monkeypatch, tmp_path / "in", *options, *(["--luma"] if layout.is_yuv else [])) == 0
+    plain = frames.copy()
+    with AEInfer.load(tiny_model) as ae:
+        for frame, alone in zip(frames, plain, strict=True):
+            ae.denoise(steady(pixels := layout.pixels(frame)), out=pixels)
+            ae.denoise(pixels := layout.pixels(alone), out=pixels)
+    assert (tmp_path / "out").read_bytes() == frames.tobytes() != plain.tobytes()
 
 
 def test_colours_of_yuv_are_denoised_as_bgr(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ import pytest
 from aeinfer import AEInfer, BackendMissingError, InputError
 from aeinfer.gstreamer import PLUGIN_PATH, Frame, buffer_of, frame_of, load_gstreamer
 from aeinfer.planes import FORMATS, view
+from aeinfer.temporal import TemporalFilter
 from tests.documented import ROOT, documented
 
 SYSTEM = "/usr/lib/python3/dist-packages"  # where Debian has gi
@@ -202,6 +203,24 @@ def test_every_format_is_denoised_as_arrays_are(gst: Any, ae: AEInfer, tiny_mode
     for before, after in zip(map(bytes_of, noisy), map(bytes_of, clean), strict=True):
         assert after == denoised(ae, before, pixel_format, stride)
         assert after != before
+
+
+def test_averaged_over_time_where_asked(gst: Any, ae: AEInfer, tiny_model: Path) -> None:
+    (noisy, clean), error = run(
+        gst,
+        f"videotestsrc num-buffers=5 pattern=ball ! video/x-raw,format=RGBx,{PLAIN} ! tee name=two "
+        f"two. ! queue ! appsink name=noisy sync=false "
+        f"two. ! queue ! aeinferdenoise model={tiny_model} temporal=true ! appsink name=clean sync=false",
+        "noisy",
+        "clean",
+    )
+    assert error is None
+    steady = TemporalFilter()
+    for before, after in zip(map(bytes_of, noisy), map(bytes_of, clean), strict=True):
+        expected = bytearray(before)
+        pixels = view(expected, WIDTH, HEIGHT, "RGBx", 4 * WIDTH)
+        pixels[...] = ae(steady(pixels))
+        assert after == expected
 
 
 def padded(gst: Any, pixel_format: str, stride: int, offset: int) -> Any:

@@ -14,6 +14,7 @@ from aeinfer import AEInfer
 from aeinfer import stream as stream_room
 from aeinfer.errors import ImageReadError, InputError
 from aeinfer.stream import READER, WORKER, Stats, process
+from aeinfer.temporal import TemporalFilter
 
 
 @pytest.fixture(autouse=True)
@@ -285,3 +286,44 @@ def test_padded_rows_and_bgr_are_taken_as_they_are(tiny_model: Path) -> None:
             np.testing.assert_array_equal(frame, clean[..., ::-1])
             assert frame is view
     np.testing.assert_array_equal(padded[:, :, 87:], rest)
+
+
+def shaky(shape: tuple[int, ...], dtype: str) -> list[np.ndarray]:
+    """Noisy frames of a still picture, each alike; one of another size in the middle."""
+    rng, scale = np.random.default_rng(0), np.iinfo(dtype).max // 255
+    still = rng.integers(60, 190, shape)
+    frames = [((still + rng.normal(0, 10, shape)) * scale).astype(dtype) for _ in range(9)]
+    return [*frames[:7], frames[7][:16], frames[8]]
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((24, 40, 3), "uint8"), ((24, 40, 4), "uint8"), ((24, 40), "uint8"), ((24, 40, 3), "uint16")]
+)
+def test_a_temporal_filter_comes_before_the_network(
+    tiny_model: Path, batch: int, shape: tuple[int, ...], dtype: str
+) -> None:
+    frames, steady = shaky(shape, dtype), TemporalFilter()
+    before = [frame.copy() for frame in frames]
+    with AEInfer.load(tiny_model) as ae:
+        expected = [ae(steady(frame), strength=0.8) for frame in frames]
+        plain = [ae(frame, strength=0.8) for frame in frames]
+        outs = [np.empty_like(frame) for frame in frames]
+        carried = [(frame.copy(), number) for number, frame in enumerate(frames)]
+        for options in ({}, {"out": outs}):
+            results = list(ae.stream(frames, strength=0.8, batch=batch, temporal=TemporalFilter(), **options))
+            for result, wanted in zip(results, expected, strict=True):
+                np.testing.assert_array_equal(result, wanted)
+        assert all(result is out for result, out in zip(results, outs, strict=True))
+        streamed = ae.stream(carried, strength=0.8, batch=batch, temporal=TemporalFilter(), pixels=itemgetter(0))
+        for number, (result, wanted) in enumerate(zip(streamed, expected, strict=True)):
+            np.testing.assert_array_equal(result[0], wanted)
+            assert result[1] == number
+    assert not np.array_equal(expected[5], plain[5])
+    for frame, as_it_was in zip(frames, before, strict=True):
+        np.testing.assert_array_equal(frame, as_it_was)
+
+
+def test_a_frame_that_the_temporal_filter_refuses_ends_the_stream(tiny_model: Path) -> None:
+    with AEInfer.load(tiny_model) as ae, pytest.raises(InputError, match="takes uint8 or uint16, got float32"):
+        list(ae.stream([np.zeros((16, 16), np.float32)], temporal=TemporalFilter()))

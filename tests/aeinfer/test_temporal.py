@@ -258,7 +258,6 @@ def test_frames_without_noise_stay_as_they_are() -> None:
     [
         np.zeros((8, 8, 3), np.float32),
         np.zeros((8, 8, 3), np.int16),
-        np.zeros((8, 8, 4), np.uint8),
         np.zeros((8, 0, 3), np.uint8),
         np.zeros(8, np.uint8),
         [[1]],
@@ -296,3 +295,20 @@ def test_python_gives_what_machine_code_gives() -> None:
         )
         frames.append(np.frombuffer(bytes.fromhex(run.stdout.strip()), np.uint8).astype(int))
     np.testing.assert_allclose(*frames, atol=1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_alpha_passes_untouched(channels: int) -> None:
+    rng, clean = np.random.default_rng(1), picture(channels=channels)
+    plain, steady, in_place = TemporalFilter(), TemporalFilter(), TemporalFilter()
+    for _ in range(4):
+        alpha = rng.integers(0, 256, (*clean.shape[:2], 1), dtype=np.uint8)
+        frame = np.clip(
+            clean.reshape(*alpha.shape[:2], channels) + rng.normal(0, SIGMA, (*alpha.shape[:2], channels)), 0, 255
+        )
+        frame = frame.astype(np.uint8)
+        both = np.concatenate([frame, alpha], 2)
+        expected = np.concatenate([plain(frame), alpha], 2)
+        np.testing.assert_array_equal(steady(both), expected)
+        assert in_place(both, out=both) is both
+        np.testing.assert_array_equal(both, expected)

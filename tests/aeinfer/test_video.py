@@ -19,7 +19,8 @@ from aeinfer.denoiser import AEInfer
 from tests.documented import documented
 
 av = pytest.importorskip("av", reason="needs PyAV: pip install 'aeinfer[video]'")
-from aeinfer.video import Encoding, VideoReader, VideoWriter  # noqa: E402 (not before it is known to import)
+from aeinfer.temporal import TemporalFilter  # noqa: E402 (not before PyAV is known to import)
+from aeinfer.video import Encoding, VideoReader, VideoWriter  # noqa: E402
 from aeinfer.video.pixels import Colour, Luma  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -320,6 +321,20 @@ def test_colour_is_what_the_network_gives(run: Any, tmp_path: Path, tiny_model: 
             assert np.array_equal(other.to_ndarray(), ae(before))
 
 
+@pytest.mark.parametrize("pix_fmt", ["bgra", "gray10le"])
+def test_averaged_over_time_where_asked(run: Any, tmp_path: Path, tiny_model: Path, pix_fmt: str) -> None:
+    frames, steady = make(tmp_path / "a.nut", "ffv1", pix_fmt), TemporalFilter()
+    run("a.nut", "b.nut", "--codec", "ffv1", "--temporal", *(["--luma"] if pix_fmt == "gray10le" else []))
+    _, after = probe(tmp_path / "b.nut")
+    with AEInfer.load(tiny_model, color="bgr") as ae:
+        for one, other in zip(frames, after, strict=True):
+            if pix_fmt == "bgra":
+                assert np.array_equal(other.to_ndarray(), ae(steady(one.to_ndarray())))
+            else:
+                clean = ae(steady(plane(one, 0, np.uint16) << np.uint16(6))).astype(np.int64)
+                assert np.array_equal(plane(other, 0, np.uint16), np.minimum((clean + 32) >> 6, 1023))
+
+
 def test_alpha_beside_the_frames_of_webm(run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make(tmp_path / "a.webm", "libvpx-vp9", "yuva420p")
     run("a.webm", "b.webm")
@@ -584,7 +599,7 @@ def test_an_error_in_the_block_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
 
 
-@pytest.mark.parametrize("name", ["command", "luma", "archive"])
+@pytest.mark.parametrize("name", ["command", "luma", "temporal", "archive"])
 def test_documented_commands(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     make(Path("noisy.mp4"), sound=True)

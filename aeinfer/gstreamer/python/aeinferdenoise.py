@@ -21,6 +21,7 @@ from gi.repository import GObject, Gst, GstBase, GstVideo  # noqa: E402
 import aeinfer  # noqa: E402
 from aeinfer.gstreamer import Frame  # noqa: E402
 from aeinfer.planes import FORMATS  # noqa: E402
+from aeinfer.temporal import TemporalFilter  # noqa: E402
 
 __all__ = ["AEInferDenoise"]
 
@@ -76,6 +77,14 @@ class AEInferDenoise(GstBase.BaseTransform):  # type: ignore[misc] # gi has no t
         flags=GObject.ParamFlags.READWRITE | Gst.PARAM_MUTABLE_PLAYING,
     )
 
+    temporal = GObject.Property(
+        type=bool,
+        default=False,
+        nick="Temporal",
+        blurb="Before the network, average over time what stands still",
+        flags=READY,
+    )
+
     def __init__(self) -> None:
         super().__init__()
         self.set_qos_enabled(True)  # frames that a sink calls late are dropped before they are denoised, not after
@@ -102,12 +111,14 @@ class AEInferDenoise(GstBase.BaseTransform):  # type: ignore[misc] # gi has no t
 
     def do_set_caps(self, incaps: Gst.Caps, _outcaps: Gst.Caps) -> bool:
         self._info = GstVideo.VideoInfo.new_from_caps(incaps)
+        self._steady = TemporalFilter() if self.temporal else None
         return True
 
     def do_transform_ip(self, buffer: Gst.Buffer) -> Gst.FlowReturn:
         try:
             with Frame(buffer, self._info, writable=True) as frame:
-                self._ae(frame.pixels, out=frame.pixels, strength=self.strength)
+                noisy = frame.pixels if self._steady is None else self._steady(frame.pixels)
+                self._ae(noisy, out=frame.pixels, strength=self.strength)
         except (aeinfer.AEInferError, MemoryError) as error:
             self._complain(Gst.StreamError.quark(), Gst.StreamError.FAILED, str(error) or "not enough memory")
             return Gst.FlowReturn.ERROR

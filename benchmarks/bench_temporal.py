@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from aeinfer import AEInfer, kernels, metrics, noise
 from aeinfer.image import read_image
+from aeinfer.session import fingerprint_of
 from aeinfer.temporal import TemporalFilter
 from benchmarks import results
+from benchmarks.packaged import model_files
 
 Frame = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -34,7 +36,7 @@ SLOW = "nlmeans"  # which is measured under one noise, and knows no time
 PHOTOS = Path(__file__).parents[1] / "examples" / "photos" / "clean"
 NOISES = ("15", "25", "camera")
 PEAK, READ_SIGMA, GAMMA = 150.0, 1.0, 2.2  # photons at white, read noise in 8-bit levels of linear light
-MODELS = ("photo-fast", "photo")
+MODELS, PRECISION = ("photo-fast", "photo"), "fp32"
 SOURCES = {"testsrc2": "testsrc2=size={w}x{h}:rate=25", "mandelbrot": "mandelbrot=size={w}x{h}:rate=25:start_scale=1"}
 FILTERS = {
     "hqdn3d": "hqdn3d={0}:{1}:{2}:{3}",
@@ -161,7 +163,7 @@ def methods(kind: str, with_ffmpeg: bool) -> dict[str, Method]:
     """Name -> what turns noisy frames into others."""
     found: dict[str, Method] = {"noisy": lambda frames: frames, "temporal alone": by_temporal}
     for name in MODELS:
-        model = AEInfer.load(name, precision="fp32", threads=1)
+        model = AEInfer.load(name, precision=PRECISION, threads=1)
         found[name] = by_network(model)
         found[f"temporal + {name}"] = by_network(model, "before")
         if name == "photo-fast":
@@ -172,6 +174,15 @@ def methods(kind: str, with_ffmpeg: bool) -> dict[str, Method]:
         found[f"ffmpeg {name}"] = by_ffmpeg(name, 1)
         found[f"ffmpeg {name}, fitted"] = by_ffmpeg(name, FITTED[name][kind])
     return found
+
+
+def network_of(method: str) -> results.Row:
+    """Name the network in a method and the file that is measured; a method without one has nothing to name."""
+    for name in MODELS:
+        if name in method.split(" + "):
+            model = f"{name} {PRECISION}"
+            return {"model": model, "fingerprint": fingerprint_of(model_files()[model].read_bytes())}
+    return {}
 
 
 def psnr(result: Frame, clean: Frame, mask: Mask | None = None) -> float:
@@ -215,7 +226,9 @@ def quality(photos: list[Frame], with_ffmpeg: bool) -> list[results.Row]:
                 scores.setdefault(clip.kind, []).append(score(clip, method(frames)))
             for clip_kind, found in scores.items():
                 means = {key: round(float(np.mean([each[key] for each in found])), 2) for key in found[0]}
-                rows.append({"method": name, "noise": kind, "clip": clip_kind, "clips": len(found), **means})
+                rows.append(
+                    {"method": name, "noise": kind, "clip": clip_kind, "clips": len(found), **means, **network_of(name)}
+                )
                 results.show(rows[-1])
     return rows
 
@@ -248,6 +261,7 @@ def costs(photo: Frame, with_ffmpeg: bool) -> Iterator[results.Row]:
             row[f"ms_{kind}"] = round(
                 1000 * float(np.median(np.subtract(seconds[1::2], seconds[::2]))) / (len(frames) - 4), 1
             )
+        row |= network_of(name)
         results.show(row)
         yield row
 

@@ -1,13 +1,15 @@
-"""The picture of quality over speed, docs/psnr-over-speed.svg: `python -m benchmarks.plot`; it measures nothing.
+"""Pictures of the committed figures, in docs/: `python -m benchmarks.plot`; it measures nothing.
 
-PSNR on CBSD68 at sigma 25, float input (8-bit where a method takes nothing else), over megapixels a second at one
-thread. Filled markers were measured here. Open markers are published.py's: their speed is their ratio to FFDNet times
-that of the network of FFDNet's shape measured here.
+psnr-over-speed.svg: PSNR on CBSD68 at sigma 25, float input (8-bit where a method takes nothing else), over megapixels
+a second at one thread. Filled markers were measured here. Open markers are published.py's: their speed is their ratio
+to FFDNet times that of the network of FFDNet's shape measured here. scaling.png: time and peak memory over megapixels
+and images.
 """
 
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -17,7 +19,8 @@ from benchmarks.bench_models import BASE
 from benchmarks.peers import PEERS
 from benchmarks.published import PUBLISHED
 
-TARGET = Path(__file__).parents[1] / "docs" / "psnr-over-speed.svg"
+DOCS = Path(__file__).parents[1] / "docs"
+TARGET, SCALING = DOCS / "psnr-over-speed.svg", DOCS / "scaling.png"
 MODEL, PEER, OTHER = "#c2410c", "#475569", "#64748b"
 Point = tuple[float, float]  # MPix/s, dB
 
@@ -53,7 +56,7 @@ def place(name: str, point: Point) -> tuple[Point, str]:
     return ((0, -13) if name == "DnCNN" else (0, 6)), "center"
 
 
-def draw(target: Path = TARGET) -> None:
+def draw_quality(target: Path = TARGET) -> None:
     plt.rcParams.update({"svg.hashsalt": "aeinfer", "svg.fonttype": "path", "font.size": 9})
     figure, axes = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
     kinds = [
@@ -77,6 +80,41 @@ def draw(target: Path = TARGET) -> None:
     plt.close(figure)
 
 
+def curves(unit: str, figure: str) -> dict[str, list[tuple[float, float]]]:
+    """Return label -> counts and figures ("seconds" or "peak_mb") of results/scaling.json."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in results.load("scaling")["rows"]:
+        if row["unit"] == unit and figure in row:
+            bound = f"max_memory_mb={row['limit_mb']}" if row.get("limit_mb") else "no bound"
+            how = f"{row['threads']} thread{'s' * (row['threads'] > 1)}" if figure == "seconds" else bound
+            size = "" if unit == "megapixels" else row["input"].removeprefix("images of") + ","
+            found.setdefault(f"{row['method']},{size} {how}", []).append((row["count"], row[figure]))
+    return found
+
+
+def draw_scaling(target: Path = SCALING) -> None:
+    """Time and memory over megapixels and images; dotted: what is in proportion to a curve's median."""
+    plt.rcParams.update({"font.size": 9})
+    figure, grid = plt.subplots(2, 2, figsize=(10, 7.5), layout="constrained")
+    for line, shown in zip(grid, ("seconds", "peak_mb"), strict=True):
+        for axes, unit in zip(line, ("megapixels", "images"), strict=True):
+            for place, (label, points) in enumerate(curves(unit, shown).items()):
+                counts, values = np.array(points).T
+                style = {"color": f"C{place // 2}", "mfc": "none" if place % 2 else None}
+                axes.plot(counts, values, "s--" if place % 2 else "o-", ms=4, lw=1, label=label, **style)
+                if shown == "seconds":
+                    axes.plot(counts, np.median(values / counts) * counts, ":", color=style["color"], lw=0.8)
+            axes.set(xscale="log", xlabel=f"{unit} of one image" if unit == "megapixels" else "images in one array")
+            axes.set(ylabel="seconds", yscale="log") if shown == "seconds" else axes.set(ylabel="peak, MB", ylim=0)
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.grid(alpha=0.25, which="major")
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.legend(frameon=False, fontsize=7)
+    figure.savefig(target, dpi=90)
+    plt.close(figure)
+
+
 if __name__ == "__main__":
-    draw()
-    print(f"{TARGET} written")
+    for drawn, path in ((draw_quality, TARGET), (draw_scaling, SCALING)):
+        drawn()
+        print(f"{path} written")

@@ -63,10 +63,13 @@ def merge(
 
 
 def stale(rows: list[Row], fingerprints: Mapping[str, str]) -> list[str]:
-    """Say which of the models (method -> fingerprint) these rows do not measure, or measured from another file."""
+    """Say which of the models (method -> fingerprint) these rows do not measure, or measured from another file.
+
+    A row whose method is more than a model names that as "model".
+    """
     measured: dict[str, set[str]] = {}
     for row in rows:
-        measured.setdefault(row["method"], set()).add(row.get("fingerprint", ""))
+        measured.setdefault(row.get("model", row["method"]), set()).add(row.get("fingerprint", ""))
     return [
         f"{method}: {OTHER_FILE if method in measured else 'not measured'}"
         for method, fingerprint in fingerprints.items()

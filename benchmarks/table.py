@@ -11,8 +11,9 @@ from pathlib import Path
 
 from aeinfer.session import fingerprint_of
 from benchmarks import results
+from benchmarks.bench_scaling import LIMIT_MB
 from benchmarks.noisy import INPUTS, SIGMAS
-from benchmarks.packaged import color_models, digit_models, photo_models
+from benchmarks.packaged import color_models, digit_models, model_files, photo_models
 from benchmarks.peers import PEERS
 from benchmarks.published import FFDNET_REAL, PUBLISHED, PUBLISHED_GREY
 
@@ -20,6 +21,11 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = (".", "docs", "aeinfer/models", "benchmarks/models")
 PAGES = tuple(page for folder in FOLDERS for page in sorted((ROOT / folder).glob("*.md")))
 DETAILS = {"float": ".2f", "sharpness": ".2f", "checkerboard": ".2f"}
+SCALING = {
+    "over_median": ("time of each over the median, 1 / 2 threads", ".2f"),
+    "read": ("pixels in the network over those of the image", ".2f"),
+    "peak_mb": (f"peak memory in MB, no bound / max_memory_mb={LIMIT_MB}", "d"),
+}
 BLOCK = re.compile(r"(<!-- table: ([\w-]+)(?: ([\w.-]+))? -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -294,6 +300,24 @@ def temporal(kind: str) -> str:
     return markdown([f"PSNR in dB, {noise}", *clips, *more, "ms, still / panned"], body) + machine("temporal")
 
 
+def scaling(unit: str) -> str:
+    """What one megapixel or image costs at each size over its curve's median, and the peak memory there."""
+    rows = [row for row in results.load("scaling")["rows"] if row["unit"] == unit]
+    counts = sorted({row["count"] for row in rows})
+    lines: dict[tuple[str, str], dict[float, list[str]]] = {}
+    for row in rows:
+        what = row["method"] if unit == "megapixels" else f"{row['method']}, {row['input']}"
+        for key, (label, form) in SCALING.items():
+            if key in row and not (key == "read" and (unit == "images" or row["threads"] > 1)):
+                lines.setdefault((what, label), {}).setdefault(row["count"], []).append(format(row[key], form))
+    body = [
+        [f"{what}: {label}", *(" / ".join(figures.get(count, [])) for count in counts)]
+        for (what, label), figures in sorted(lines.items(), key=lambda item: item[0][0])
+    ]
+    header = ["megapixels of one image" if unit == "megapixels" else "images in one array"]
+    return markdown([*header, *(f"{count:,}" for count in counts)], body) + machine("scaling")
+
+
 TABLES: dict[str, Callable[[str], str]] = {
     "quality": quality,
     "grey": grey,
@@ -309,6 +333,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "denoise": denoise,
     "stream": stream,
     "temporal": temporal,
+    "scaling": scaling,
 }
 
 
@@ -318,19 +343,21 @@ def rewritten(text: str) -> str:
 
 
 def stale_results() -> list[str]:
-    """Say which models' files are not the ones that were measured."""
+    """Say which models' files are not the ones that were measured, and which were not measured that all pages show."""
     files = {
-        **{name: color_models() for name in ("quality", "camera")},
+        "quality": color_models(),
         **{name: photo_models() for name in ("grey", "models")},
         "autoencoders": digit_models(),
     }
+    some = {"camera": color_models()}  # real pairs are not everybody's to measure
+    some |= dict.fromkeys(("scaling", "stream", "temporal"), model_files())  # a few models show what they are about
     return [
         f"results/{name}.json: {complaint}"
-        for name, models in files.items()
+        for name, models in (files | some).items()
         for complaint in results.stale(
             results.load(name)["rows"], {method: fingerprint_of(path.read_bytes()) for method, path in models.items()}
         )
-        if name != "camera" or complaint.endswith(results.OTHER_FILE)  # real pairs are not everybody's to measure
+        if name in files or complaint.endswith(results.OTHER_FILE)
     ]
 
 

@@ -136,7 +136,7 @@ def test_fingerprints_are_those_that_info_shows() -> None:
 
 
 def test_the_packaged_files_are_the_measured_ones() -> None:
-    assert not table.stale_results(), "run python -m benchmarks.bench_quality (also --sets bsd68) and bench_models"
+    assert not table.stale_results(), "run the benchmark of each file named: benchmarks/README.md"
 
 
 def test_published_figures_fall_with_sigma() -> None:

@@ -53,6 +53,23 @@ def test_stale_names_changed_unmeasured_and_half_measured_models() -> None:
     ]
 
 
+def test_a_row_may_name_its_model_apart_from_its_method() -> None:
+    rows = [{"method": "temporal + photo", "model": "photo fp32", "fingerprint": "old"}]
+    assert results.stale(rows, {"photo fp32": "new"}) == [f"photo fp32: {results.OTHER_FILE}"]
+    assert results.stale(rows, {"photo fp32": "old"}) == []
+
+
+def test_another_file_is_noticed_where_few_models_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"method": "photo fp32", "fingerprint": "old"}]
+    monkeypatch.setattr(
+        results, "load", lambda name: {"rows": rows if name in ("scaling", "stream", "temporal") else []}
+    )
+    other = [complaint for complaint in table.stale_results() if complaint.endswith(results.OTHER_FILE)]
+    assert other == [
+        f"results/{name}.json: photo fp32: another file was measured" for name in ("scaling", "stream", "temporal")
+    ]
+
+
 def test_quality_table_orders_methods_marks_subsets_and_what_is_published() -> None:
     rows = [row("photo fp32", 32.0), row("photo fp32", 30.0, 15), row("BM3D", 31.0), row("noisy", 20.0)]
     results.save("quality", rows)

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from aeinfer.session import fingerprint_of
 from benchmarks import bench_temporal, results, table
 from benchmarks.bench_temporal import CUT, FRAMES, HEIGHT, WIDTH, Clip
+from benchmarks.packaged import model_files
 from tests.documented import need
 
 
@@ -53,6 +55,13 @@ def test_ffmpeg_gives_back_as_many_frames(clips: dict[str, Clip]) -> None:
     frames = clips["still"].frames  # atadenoise waits forever for a fourth
     for name in bench_temporal.FILTERS.keys() - {bench_temporal.SLOW}:
         assert np.shape(bench_temporal.by_ffmpeg(name, 1)(frames)) == (FRAMES, HEIGHT, WIDTH, 3)
+
+
+def test_rows_name_the_file_of_their_network() -> None:
+    for method, model in (("photo", "photo fp32"), ("photo-fast + temporal", "photo-fast fp32")):
+        fingerprint = fingerprint_of(model_files()[model].read_bytes())
+        assert bench_temporal.network_of(method) == {"model": model, "fingerprint": fingerprint}
+    assert bench_temporal.network_of("temporal alone") == bench_temporal.network_of("ffmpeg nlmeans") == {}
 
 
 def test_the_table_shows_what_the_rows_say(monkeypatch: pytest.MonkeyPatch) -> None:

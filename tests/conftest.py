@@ -1,5 +1,6 @@
 """Fixtures of all tests: the tiny models that tests/export/make_tiny_models.py writes."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,16 @@ def nothing_measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     """What `aeinfer bench` found on this machine must not decide what the tests see."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AEINFER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs_are_compiled() -> Iterator[None]:
+    """With NUMBA_DISABLE_JIT the loops of this process are Python, those of the programs that it starts are not."""
+    if "NUMBA_DISABLE_JIT" in os.environ:
+        import numba  # noqa: F401 # it reads the variable when it is imported
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("NUMBA_DISABLE_JIT", raising=False)
         yield
 
 

@@ -105,6 +105,9 @@ def check_kernels(ended: Ended) -> Finding:
         case {"equal": False}:
             again = "pip install --upgrade --force-reinstall numba llvmlite"
             return Finding("kernels", "failure", "compiled, they give other bits than numpy", again)
+        case {"compiled": False}:
+            told = "right, but Python runs them, which is far slower: NUMBA_DISABLE_JIT is set"
+            return Finding("kernels", "warning", told, "unset NUMBA_DISABLE_JIT")
         case {"kept_in": None}:
             told = "right, but compiled anew in each process: no folder is writable"
             return Finding("kernels", "warning", told, "export NUMBA_CACHE_DIR=FOLDER")

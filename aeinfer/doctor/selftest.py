@@ -62,14 +62,15 @@ def denoise_sample(file: str, device: str) -> dict[str, Any]:
 
 
 def move_pixels() -> dict[str, Any]:
-    """Move pixels by numpy and by the compiled loops, and return whether bits agree and where machine code is kept."""
+    """Move pixels by numpy and by the loops; return whether bits agree, and where machine code is kept, if it is."""
     by_numpy = _moved()
     loops = kernels.load_loops()
     if loops is None:
-        return {"equal": None, "kept_in": None}
-    kept_in = getattr(getattr(loops.gather, "stats", None), "cache_path", None)
+        return {"equal": None, "compiled": False, "kept_in": None}
+    compiled = hasattr(loops.gather, "stats")  # not with NUMBA_DISABLE_JIT
+    kept_in = loops.gather.stats.cache_path if compiled else None
     equal = all(np.array_equal(*pair) for pair in zip(by_numpy, _moved(), strict=True))
-    return {"equal": equal, "kept_in": kept_in}
+    return {"equal": equal, "compiled": compiled, "kept_in": kept_in}
 
 
 def _moved() -> tuple[NDArray[Any], ...]:

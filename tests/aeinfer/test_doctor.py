@@ -424,10 +424,15 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("ended", "state", "mend"),
     [
-        (Ended({"equal": True, "kept_in": "cache"}), "ok", ""),
-        (Ended({"equal": True, "kept_in": None}), "warning", "export NUMBA_CACHE_DIR=FOLDER"),
-        (Ended({"equal": None, "kept_in": None}), "warning", "pip install numba"),
-        (Ended({"equal": False, "kept_in": "x"}), "failure", "pip install --upgrade --force-reinstall numba llvmlite"),
+        (Ended({"equal": True, "compiled": True, "kept_in": "cache"}), "ok", ""),
+        (Ended({"equal": True, "compiled": True, "kept_in": None}), "warning", "export NUMBA_CACHE_DIR=FOLDER"),
+        (Ended({"equal": True, "compiled": False, "kept_in": None}), "warning", "unset NUMBA_DISABLE_JIT"),
+        (Ended({"equal": None, "compiled": False, "kept_in": None}), "warning", "pip install numba"),
+        (
+            Ended({"equal": False, "compiled": True, "kept_in": "x"}),
+            "failure",
+            "pip install --upgrade --force-reinstall numba llvmlite",
+        ),
         (Ended(fault="Aborted (signal 6)"), "failure", "pip install --upgrade numba llvmlite"),
     ],
 )

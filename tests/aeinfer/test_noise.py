@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from aeinfer.noise import add_gaussian, add_poisson_gaussian, add_salt_and_peppe
 from tests import reference
 
 Noise = Callable[..., np.ndarray]
-N = 200_000
+N = 20_000 if numba.config.DISABLE_JIT else 200_000  # values of a distribution
 
 
 def gaussian(images: np.ndarray, **which: object) -> np.ndarray:
@@ -87,7 +88,7 @@ def test_batch_order_and_neighbours_change_no_bit(noise: Noise) -> None:
 
 @every_noise
 def test_threads_change_no_bit(noise: Noise) -> None:
-    image = grey(5000)
+    image = grey(N // 40)
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda index: noise(image, seed=1, index=index % 4), range(64)))
     for index, result in enumerate(results):
@@ -130,11 +131,12 @@ def test_gaussian_follows_the_normal_distribution() -> None:
 
 @pytest.mark.parametrize("power", [1, 2])  # the values of one Box-Muller pair share a radius
 def test_neighbours_are_not_correlated(power: int) -> None:
-    values = normals(160_000).reshape(400, 400) ** power
-    others = [normals(160_000, seed=1), normals(160_000, index=1)]
+    side = int(0.9 * math.sqrt(N)) // 2 * 2
+    values = normals(side * side).reshape(side, side) ** power
+    others = [normals(side * side, seed=1), normals(side * side, index=1)]
     pairs = [(values[:, :-lag], values[:, lag:]) for lag in (1, 2, 3)]
     pairs += [(values[:, ::2], values[:, 1::2]), (values[:-1], values[1:])]
-    pairs += [(values, other.reshape(400, 400) ** power) for other in others]
+    pairs += [(values, other.reshape(side, side) ** power) for other in others]
     for a, b in pairs:
         assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 4.5 / math.sqrt(a.size)
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 
@@ -19,7 +18,6 @@ from aeinfer.image import write_image
 
 pytest.importorskip("cv2")
 
-compiled_only = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 PACKAGE = Path(aeinfer.__file__).parent
 
 
@@ -94,7 +92,6 @@ sys.exit(code)
 COMMAND = "import sys; from aeinfer.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
-@compiled_only
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells numba of the home by other ways")
 @pytest.mark.parametrize("command", ["denoise", "noise"])
 def test_kernels_without_a_cache(sealed: dict[str, str], picture: Path, tiny_model: Path, command: str) -> None:
@@ -124,7 +121,6 @@ for function in (noise._image_keys, noise._salt_and_pepper):
 """Prints how often each kernel was loaded from the cache, and how often it was not there."""
 
 
-@compiled_only
 @pytest.mark.parametrize("damage", [b"", b"\x80\x05\x95"])
 def test_kept_kernels_that_a_power_failure_damaged_are_compiled_again(tmp_path: Path, damage: bytes) -> None:
     kept = run_python(KERNEL, NUMBA_CACHE_DIR=str(tmp_path))
@@ -145,7 +141,6 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 """
 
 
-@compiled_only
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no files")
 def test_a_disk_without_space_for_kernels(tmp_path: Path) -> None:
     told = run_python(FULL + KERNEL, NUMBA_CACHE_DIR=str(tmp_path))

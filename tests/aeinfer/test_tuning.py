@@ -34,6 +34,13 @@ def family(tmp_path: Path, tiny_model: Path, tiny_grey: Path) -> Path:
     return tmp_path / "net.onnx"
 
 
+@pytest.fixture
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles and batches that are measured in no time."""
+    monkeypatch.setattr(measuring, "default_tile", lambda **_: 64)
+    monkeypatch.setattr(measuring, "default_batch", lambda *_, **__: 4096)
+
+
 def machine(device: str = "auto") -> str:
     return tuning.machine_name(backend(device), thread_count())
 
@@ -180,6 +187,7 @@ def test_auto_takes_int8_where_it_was_measured_to_be_faster(
     assert is_int8(pickle.loads(pickle.dumps(AEInfer.load(family)))) == taken
 
 
+@pytest.mark.usefixtures("little")
 def test_half_precision_is_measured_and_taken_like_int8(family: Path) -> None:
     """Its file is the grey network here, to tell them apart."""
     family.with_name("net.int8.onnx").rename(family.with_name("net.fp16.onnx"))
@@ -241,6 +249,7 @@ def test_loading_reads_the_file_once_and_hashes_once(family: Path, monkeypatch: 
 # The command
 
 
+@pytest.mark.usefixtures("little")
 @pytest.mark.parametrize("quick", [["--quick"], ["--quick", "--size", "70x90"]])
 def test_bench_prints_and_remembers(
     family: Path, cache: Path, capsys: pytest.CaptureFixture[str], quick: Sequence[str]
@@ -256,6 +265,7 @@ def test_bench_prints_and_remembers(
         assert is_int8(ae) == (best.precision == "int8" and best.mpix_per_s > found[0].mpix_per_s * tuning.CLEARLY)
 
 
+@pytest.mark.usefixtures("little")
 def test_bench_of_a_window_as_json_saves_nothing(
     tiny_window: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,6 +277,7 @@ def test_bench_of_a_window_as_json_saves_nothing(
     assert not cache.exists()
 
 
+@pytest.mark.usefixtures("little")
 def test_bench_without_a_cache_folder_says_so_and_succeeds(
     tiny_window: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -289,6 +300,7 @@ def test_the_least_of_what_is_equally_fast_wins() -> None:
     assert measuring.best_settings([*tile, *batch], {"fp32": "a"}) == [Tuned("a", "fp32", 2, 512, 40, 4.9)]
 
 
+@pytest.mark.usefixtures("little")
 def test_bench_measures_a_picture_of_a_file(tiny_model: Path, tmp_path: Path) -> None:
     from aeinfer.image import write_image
 

@@ -115,10 +115,11 @@ def _winner(done: Sequence[Trial]) -> Trial | None:
     return min(equal, key=lambda trial: (trial.threads, trial.tile or 0, trial.batch_pixels), default=None)
 
 
-def _threads(trial: Trial, _info: ModelInfo, _quick: bool) -> list[Trial]:
+def _threads(trial: Trial, _info: ModelInfo, quick: bool) -> list[Trial]:
     most = thread_count()
     counts = {most, *(1 << n for n in range(most.bit_length()))}
-    return [replace(trial, varied="threads", threads=count) for count in sorted(counts)]
+    tile = trial.tile // 2 if trial.tile and quick else trial.tile  # as many threads are best there, in a quarter of it
+    return [replace(trial, varied="threads", threads=count, tile=tile) for count in sorted(counts)]
 
 
 def _tiles(trial: Trial, info: ModelInfo, quick: bool) -> list[Trial]:

@@ -12,7 +12,7 @@ from aeinfer.tiling import plan_tiles
 from benchmarks import table
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-PHOTO_NAMES = ("photo", "photo-best", "photo-fast")
+PHOTO_NAMES = ("photo", "photo-best", "photo-fast", "photo-fast-grey")
 NAMES = ("mnist-conv", "mnist-dense", *PHOTO_NAMES)
 
 

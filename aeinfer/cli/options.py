@@ -10,10 +10,14 @@ __all__ = [
     "add_network",
     "add_precision",
     "add_voice",
+    "frames_model",
     "number",
     "size",
     "whole",
 ]
+
+
+COLORED, GREY = "photo-fast", "photo-fast-grey"  # what denoises frames
 
 
 def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
@@ -86,10 +90,14 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_network(parser: argparse.ArgumentParser, model: str, beyond: str, threads: str) -> None:
-    """Add the model, where and how it runs, and what it may take: `beyond` is what comes on top of the memory."""
+def add_network(parser: argparse.ArgumentParser, model: str | None, beyond: str, threads: str) -> None:
+    """Add the model, where and how it runs, and what it may take: `beyond` is what comes on top of the memory.
+
+    The default `model` None is for commands that ask `frames_model`.
+    """
+    usual = model or f"{COLORED}; {GREY} for one channel, such as luma"
     parser.add_argument(
-        "-m", "--model", default=model, help=f"a packaged model's name or a .onnx file (default: {model})"
+        "-m", "--model", default=model, help=f"a packaged model's name or a .onnx file (default: {usual})"
     )
     add_device(parser)
     add_precision(parser)
@@ -114,6 +122,11 @@ def add_frames(parser: argparse.ArgumentParser, luma: str) -> None:
         action="store_true",
         help="before the network, average over time what stands still: less noise and flicker, more work",
     )
+
+
+def frames_model(args: argparse.Namespace, *, grey: bool) -> str:
+    """Return the model that was asked for, or the usual one for frames of three channels or of one."""
+    return str(args.model or (GREY if grey else COLORED))
 
 
 def add_voice(parser: argparse.ArgumentParser, verbose: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aeinfer.cli.console import ExitCode, Line, complain, say, say_json
 from aeinfer.cli.interrupt import until_stopped
-from aeinfer.cli.options import add_frames, add_network, add_voice, number, size, whole
+from aeinfer.cli.options import add_frames, add_network, add_voice, frames_model, number, size, whole
 from aeinfer.rawvideo import PIXEL_FORMATS
 from aeinfer.stream import Stats
 
@@ -29,7 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     raw.add_argument("--full-range", action="store_true", help="luma goes from 0 to 255, not from 16 to 235")
     add_frames(parser, luma="of yuv420p and nv12, ")
     _add_pace(parser)
-    add_network(parser, "photo-fast", beyond="frames in hand come", threads="threads of the network")
+    add_network(parser, None, beyond="frames in hand come", threads="threads of the network")
     add_voice(parser, verbose="say what the model runs on")
 
 
@@ -71,10 +71,12 @@ def _stream(args: argparse.Namespace) -> int:
 
     source = open_source(args)
     piped = source.layout is not None
+    grey = source.layout is not None and (args.luma or source.layout.pixel_format == "gray")
+    model = frames_model(args, grey=grey)
     load = {"device": args.device, "precision": args.precision, "tile": args.tile, "threads": args.threads}
     overwrite = args.on_exist == "overwrite"
     with (
-        AEInfer.load(args.model, color=source.color, max_memory_mb=args.max_memory, **load) as ae,
+        AEInfer.load(model, color=source.color, max_memory_mb=args.max_memory, **load) as ae,
         open_sink(args.output, source, args.pix_fmt, overwrite=overwrite) as write,
         Line(wanted=not (args.quiet or args.no_progress)) as line,
     ):

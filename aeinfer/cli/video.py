@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aeinfer.atomic import clear_parts
 from aeinfer.cli.console import ExitCode, Progress, complain, say, say_json
 from aeinfer.cli.interrupt import until_stopped
-from aeinfer.cli.options import add_frames, add_network, add_voice, whole
+from aeinfer.cli.options import add_frames, add_network, add_voice, frames_model, whole
 from aeinfer.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     _add_encoding(parser)
     add_network(
         parser,
-        "photo-fast",
+        None,
         beyond="frames in hand and the encoder's come",
         threads="of the network, the decoder and the encoder, each",
     )
@@ -87,7 +87,7 @@ def _run(args: argparse.Namespace) -> int:
     with (
         VideoWriter.open(args.target, reader, wish) as writer,
         # decoder and encoder want the cores that the network's threads would wait on
-        AEInfer.load(args.model, max_memory_mb=args.max_memory, spinning=False, **load) as ae,
+        AEInfer.load(frames_model(args, grey=args.luma), max_memory_mb=args.max_memory, spinning=False, **load) as ae,
     ):
         if args.verbose:
             complain(f"model {ae.info.name} {ae.info.precision} on {ae.provider}")

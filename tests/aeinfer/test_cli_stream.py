@@ -110,6 +110,22 @@ def test_raw_frames_are_those_of_the_library(
     assert (tmp_path / "out").read_bytes() == frames.tobytes()
 
 
+@pytest.mark.parametrize(
+    ("options", "model"),
+    [(["nv12"], "photo-fast"), (["nv12", "--luma"], "photo-fast-grey"), (["gray"], "photo-fast-grey")],
+)
+def test_one_channel_has_a_model_of_its_own(
+    options: list[str],
+    model: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "in").write_bytes(noise(Layout(32, 16, options[0]).size).tobytes())
+    assert stream(monkeypatch, tmp_path / "in", "--size", "32x16", "-v", "--pix-fmt", *options) == 0
+    assert f"model {model} fp32 on" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("pixel_format", ["rgb24", "nv12"])
 def test_averaged_over_time_where_asked(
     pixel_format: str, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch

@@ -44,7 +44,7 @@ def to_longer(recipe: Recipe) -> Recipe:
 
 def to_int8(recipe: Recipe) -> Recipe:
     """The short run with rounding that follows a long one without."""
-    return replace(recipe, int8=True, epochs=6, optimizer="adamw", learning_rate=1e-4, clip=0.1, bfloat16=False)
+    return replace(recipe, int8=True, epochs=6, optimizer="adamw", learning_rate=2e-4, clip=0.1, bfloat16=False)
 
 
 PHOTO = Recipe(

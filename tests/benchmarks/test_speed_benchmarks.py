@@ -136,13 +136,14 @@ def test_the_plain_way_gives_the_same(model: str, shape: tuple[int, ...]) -> Non
 
 
 def test_denoise_rows_and_goals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(bench_denoise.SHAPES, bench_denoise.SMALL, (32, 48, 3))
+    monkeypatch.setitem(bench_denoise.SHAPES, bench_denoise.SMALL, (32, 48))
     monkeypatch.setattr(bench_denoise, "ROUNDS", (1, 1))
     monkeypatch.setattr(bench_denoise, "SPIN_SECONDS", 0)
-    row = bench_denoise.measure("photo-fast", "int8", bench_denoise.SMALL, 1, with_plain=True)
-    facts = ("method", "fingerprint", "input", "threads", "rounds", "ms", "moving_ms", "over_bare", "over_plain")
-    assert row.keys() == set(facts)
-    assert (row["method"], row["input"], row["threads"]) == ("photo-fast int8", "768x512", 1)
+    for model in ("photo-fast", "photo-fast-grey"):
+        row = bench_denoise.measure(model, "int8", bench_denoise.SMALL, 1, with_plain=True)
+        facts = ("method", "fingerprint", "input", "threads", "rounds", "ms", "moving_ms", "over_bare", "over_plain")
+        assert row.keys() == set(facts)
+        assert (row["method"], row["input"], row["threads"]) == (f"{model} int8", "768x512", 1)
 
     over_bare = {1: 1.04, 2: 1.06}
     given = lambda _model, _precision, _name, threads, **_: {"over_bare": over_bare[threads]}  # noqa: E731
@@ -150,7 +151,7 @@ def test_denoise_rows_and_goals(monkeypatch: pytest.MonkeyPatch) -> None:
     goals = list(bench_denoise.goals())
     assert {(row["figure"], row["holds"]) for row in goals} == {(1.06, False)}
     assert {row["what"].split(", ")[1].rpartition(" ")[0] for row in goals} == {
-        *("mnist-conv", "mnist-dense", "photo", "photo-best", "photo-fast")
+        *("mnist-conv", "mnist-dense", "photo", "photo-best", "photo-fast", "photo-fast-grey")
     }
 
 

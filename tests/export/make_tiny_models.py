@@ -19,13 +19,14 @@ HALO = 32  # more than the receptive radius of two scales
 class TinyColor(PhotoAutoencoder):
     """Two scales of a few channels; unlike a new photo model it does change its input."""
 
-    def __init__(self) -> None:
-        super().__init__(widths=(4, 8), encoder=(1,), decoder=(1,))
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__(widths=(4, 8), encoder=(1,), decoder=(1,), channels=channels)
         nn.init.normal_(self.tail.weight, std=0.2)
 
 
 class TinyGrey(TinyColor):
-    channels = 1
+    def __init__(self) -> None:
+        super().__init__(channels=1)
 
 
 class TinyWindow(nn.Module):

@@ -21,7 +21,6 @@ from gi.repository import GObject, Gst, GstBase, GstVideo  # noqa: E402
 import aeinfer  # noqa: E402
 from aeinfer.gstreamer import Frame  # noqa: E402
 from aeinfer.planes import FORMATS  # noqa: E402
-from aeinfer.temporal import TemporalFilter  # noqa: E402
 
 __all__ = ["AEInferDenoise"]
 
@@ -111,14 +110,17 @@ class AEInferDenoise(GstBase.BaseTransform):  # type: ignore[misc] # gi has no t
 
     def do_set_caps(self, incaps: Gst.Caps, _outcaps: Gst.Caps) -> bool:
         self._info = GstVideo.VideoInfo.new_from_caps(incaps)
+        from aeinfer.temporal import TemporalFilter  # after do_start, which says so where numpy cannot be imported
+
         self._steady = TemporalFilter() if self.temporal else None
         return True
 
     def do_transform_ip(self, buffer: Gst.Buffer) -> Gst.FlowReturn:
         try:
             with Frame(buffer, self._info, writable=True) as frame:
-                noisy = frame.pixels if self._steady is None else self._steady(frame.pixels)
-                self._ae(noisy, out=frame.pixels, strength=self.strength)
+                if self._steady is not None:
+                    self._steady(frame.pixels, out=frame.pixels)
+                self._ae(frame.pixels, out=frame.pixels, strength=self.strength)
         except (aeinfer.AEInferError, MemoryError) as error:
             self._complain(Gst.StreamError.quark(), Gst.StreamError.FAILED, str(error) or "not enough memory")
             return Gst.FlowReturn.ERROR

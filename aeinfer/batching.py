@@ -14,7 +14,7 @@ from aeinfer import kernels
 from aeinfer.errors import ModelError
 from aeinfer.tiling import TilePlan, blend_weights
 
-__all__ = ["Job", "Part", "Scratch", "batch_shape", "fill_batches", "gather", "place"]
+__all__ = ["Job", "Part", "Scratch", "batch_pixels", "batch_shape", "fill_batches", "gather", "place"]
 
 Image = NDArray[Any]
 Tensor = NDArray[np.float32]
@@ -79,7 +79,7 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        self._free: deque[Tensor] = deque(maxlen=1)
+        self._free: deque[Tensor] = deque(maxlen=2)
 
     @contextmanager
     def borrow(self, shape: tuple[int, ...]) -> Iterator[Tensor]:
@@ -94,6 +94,12 @@ class Scratch:
         yield flat[:size].reshape(shape)
         if flat.size <= KEPT_VALUES:
             self._free.append(flat)
+
+
+def batch_pixels(parts: list[Part]) -> int:
+    """Return how many pixels the parts' batch has."""
+    plan = parts[0].job.plan
+    return int(parts[-1].rows.stop) * plan.height * plan.width
 
 
 def batch_shape(parts: list[Part], channels: int) -> tuple[int, ...]:

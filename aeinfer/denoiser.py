@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from aeinfer import kernels, tuning
 from aeinfer.arrays import as_hwc, check_finite, output_for, overlap
-from aeinfer.batching import Job, Part, Scratch, batch_shape, fill_batches, gather, place
+from aeinfer.batching import Job, Part, Scratch, batch_pixels, batch_shape, fill_batches, gather, place
 from aeinfer.errors import InputError, ModelError
 from aeinfer.forking import call_in_children
 from aeinfer.limits import Limits, Wish
 from aeinfer.model_info import ModelInfo
 from aeinfer.models import half_file, packaged_models, plain_stem
+from aeinfer.pair import Pair
 from aeinfer.session import Session, backend, fingerprint_of, read_model, thread_count
 from aeinfer.splitting import halved, in_bands
 from aeinfer.stream import Stats, process
@@ -69,16 +70,10 @@ class AEInfer:
         self._halves: dict[str, Session] = {}
         call_in_children(self, AEInfer._unlock)
         tuned: tuning.Tuned | None = settings["tuned"]
-        threads = settings["threads"] or (min(tuned.threads, thread_count()) if tuned else None)
-        self._session: Session | None = Session(
-            content,
-            name,
-            settings["device"],
-            threads,
-            settings["session_options"],
-            settings["fingerprint"],
-            settings["spinning"],
-        )
+        threads = settings["threads"] or (min(tuned.threads, thread_count()) if tuned else thread_count())
+        facts = {"fingerprint": settings["fingerprint"], "spinning": settings["spinning"]}
+        options = settings["session_options"]
+        self._session: Session | None = Session(content, name, settings["device"], threads, options, **facts)
         if self._session.input_shape[0] == 1:  # exported without a free batch, as many models of others are
             settings["batch"] = 1
         self.info: ModelInfo = self._session.info()
@@ -88,6 +83,8 @@ class AEInfer:
             settings["batch"] = settings["batch"] or 1  # it takes memory for the largest batch of the largest tiles
         self.stats = Stats()
         self._scratch = Scratch()
+        alone = self.on_gpu or options is not None or settings["spinning"]  # all threads would spin beside the pair's
+        self._pair = Pair(lambda each: Session(content, name, "cpu", each, **facts), 1 if alone else threads)
         wish = Wish(
             settings["tile"] or (tuned.tile if tuned else None),
             settings["batch"],
@@ -382,6 +379,7 @@ class AEInfer:
     def close(self) -> None:
         """Free the session; a later call raises InputError. Closing twice is harmless."""
         self._session = None
+        self._pair.close()
         self._halves.clear()
 
     def __enter__(self) -> Self:
@@ -426,12 +424,17 @@ class AEInfer:
     def _run(self, images: list[Image], outs: list[Image], strength: float, count: int = 1) -> None:
         session = self._open_session()
         jobs = (job for image, out in zip(images, outs, strict=True) for job in self._jobs(image, out, count))
-        for parts in fill_batches(jobs, self._limits.capacity):
-            self._run_batch(session, parts, strength)
+        work = functools.partial(self._run_batch, strength=strength)
+        self._pair.run(fill_batches(jobs, self._limits.capacity), work, session, self._fit_beside)
+
+    def _fit_beside(self, *batches: list[Part]) -> bool:
+        """Tell whether batches may be run side by side: sums of blended windows are added up one after the other."""
+        blended = any(parts[0].job.plan.blended for parts in batches)
+        return not blended and sum(map(batch_pixels, batches)) <= self._limits.most_pixels
 
     def _run_batch(self, session: Session, parts: list[Part], strength: float) -> None:
         """Run one batch; where there is too little memory for it, in halves: of the batch, then of its one tile."""
-        pixels = parts[-1].rows.stop * parts[0].job.plan.height * parts[0].job.plan.width
+        pixels = batch_pixels(parts)
         cut = functools.partial(halved, parts, halo=self.info.halo, stride=self.info.stride)
         smaller = cut() if pixels > self._limits.most_pixels else []
         if not smaller:

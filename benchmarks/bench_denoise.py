@@ -48,20 +48,20 @@ def denoise(ae: AEInfer, images: Image) -> Image:
 
 
 def bare_runs(ae: AEInfer, images: Image) -> Callable[[], None]:
-    """Return what runs the network alone on what it is given for these images, in the same session."""
-    runs: list[tuple[Session, Image]] = []
+    """Return what runs the network alone on what it is given for these images, one batch after the other."""
+    batches: list[Image] = []
     original = Session.run
 
     def keep(session: Session, batch: Image) -> Image:
-        runs.append((session, batch.copy()))
+        batches.append(batch.copy())
         return original(session, batch)
 
     with mock.patch.object(Session, "run", keep):
         denoise(ae, images)
 
     def run() -> None:
-        for session, batch in runs:
-            session.run(batch)
+        for batch in batches:
+            ae._session.run(batch)
 
     return run
 

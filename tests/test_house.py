@@ -25,6 +25,7 @@ ROOMS = {
     "batching": {"kernels", "tiling"},
     "limits": {"forking", "memory", "model_info", "tiling"},
     "splitting": {"batching", "tiling"},
+    "pair": {"forking", "session"},
     "denoiser": {
         "arrays",
         "batching",
@@ -33,6 +34,7 @@ ROOMS = {
         "limits",
         "model_info",
         "models",
+        "pair",
         "session",
         "splitting",
         "stream",

@@ -306,8 +306,8 @@ def test_tensorrt_runs_tile_by_tile_but_windows_in_batches(
 ) -> None:
     start = Session.__init__
 
-    def on_tensorrt(session: Session, *arguments: Any) -> None:
-        start(session, *arguments)
+    def on_tensorrt(session: Session, *arguments: Any, **facts: Any) -> None:
+        start(session, *arguments, **facts)
         session.provider = PROVIDERS["tensorrt"]
 
     monkeypatch.setattr(Session, "__init__", on_tensorrt)

@@ -1,0 +1,81 @@
+"""Two batches side by side, each on half of the threads; what else a batch means is another room's.
+
+Threads that share one batch wait for each other after each operator, and while its pixels are moved all but one wait.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import islice
+from typing import TypeVar
+
+from aeinfer.forking import call_in_children
+from aeinfer.session import Session
+
+__all__ = ["Pair"]
+
+Batch = TypeVar("Batch")
+
+
+class Pair:
+    """The sessions for two batches side by side, which are started once two are there.
+
+    Parameters
+    ----------
+    start : callable
+        Returns a session of so many threads.
+    threads : int
+        That there are for both. An odd number makes no pair: two of three threads are slower than all three.
+    """
+
+    def __init__(self, start: Callable[[int], Session], threads: int) -> None:
+        self._start, self._threads = start, threads
+        self._sessions: list[Session] = []
+        self._taken = threading.Lock()
+        call_in_children(self, Pair._unlock)
+
+    def run(
+        self,
+        batches: Iterator[Batch],
+        work: Callable[[Session, Batch], None],
+        whole: Session,
+        fit: Callable[[Batch, Batch], bool],
+    ) -> None:
+        """Do `work` on all batches, two at a time where they fit; another on `whole`, the session of all threads.
+
+        A thread that comes while another has the pair does its batches on `whole`. Of a pair that fails both have ended
+        when the error is raised.
+        """
+        if self._threads % 2 or not self._taken.acquire(blocking=False):
+            for batch in batches:
+                work(whole, batch)
+            return
+        try:
+            with ThreadPoolExecutor(1, "aeinfer-pair") as second:  # its thread is started by the first pair
+                while both := list(islice(batches, 2)):
+                    if len(both) == 2 and fit(*both):
+                        mine, other = self._both_sessions()
+                        beside = second.submit(work, other, both[1])
+                        try:
+                            work(mine, both[0])
+                        finally:
+                            wait([beside])
+                        beside.result()
+                    else:
+                        for batch in both:
+                            work(whole, batch)
+        finally:
+            self._taken.release()
+
+    def close(self) -> None:
+        """Free the sessions."""
+        self._sessions = []
+
+    def _both_sessions(self) -> tuple[Session, Session]:
+        count = 1 if self._threads == 2 else 2  # of one thread, which is the caller's own, two callers may share one
+        sessions = self._sessions = self._sessions or [self._start(self._threads // 2) for _ in range(count)]
+        return sessions[0], sessions[-1]
+
+    def _unlock(self) -> None:
+        """Make anew, in a forked process, the lock that another thread may have held."""
+        self._taken = threading.Lock()

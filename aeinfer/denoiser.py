@@ -430,7 +430,9 @@ class AEInfer:
     def _fit_beside(self, *batches: list[Part]) -> bool:
         """Tell whether batches may be run side by side: sums of blended windows are added up one after the other."""
         blended = any(parts[0].job.plan.blended for parts in batches)
-        return not blended and sum(map(batch_pixels, batches)) <= self._limits.most_pixels
+        # the session that runs others keeps memory for one of its own
+        pixels = sum(map(batch_pixels, batches)) + max(map(batch_pixels, batches))
+        return not blended and pixels <= self._limits.most_pixels
 
     def _run_batch(self, session: Session, parts: list[Part], strength: float) -> None:
         """Run one batch; where there is too little memory for it, in halves: of the batch, then of its one tile."""

@@ -74,7 +74,7 @@ def pipes(count: int) -> dict[str, list[list[str]]]:
     size = ["--size", f"{WIDTH}x{HEIGHT}", "--pix-fmt"]
     ffmpeg = ["ffmpeg", "-v", "error"]
     url = f"tcp://127.0.0.1:{free_port()}"
-    to_url = [*ffmpeg, *raw(), "-i", "-", "-c:v", "mpeg4", "-q:v", "2", "-f", "mpegts", f"{url}?listen=1"]
+    to_url = [*ffmpeg, *raw(), "-i", "-", *ENCODER, "-f", "mpegts", f"{url}?listen=1"]
     from_url = ["sh", "-c", 'sleep 2; exec "$@"', "sh"]  # there must be somebody who listens
     from_url += [*AEINFER, "stream", url, "-q", "--policy", "all", "--frames", str(count), "-o", "-"]
     to_y4m = [*ffmpeg, *raw(), "-i", "-", "-f", "yuv4mpegpipe", "-pix_fmt", "yuv420p", "-"]

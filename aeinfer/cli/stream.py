@@ -75,6 +75,8 @@ def _stream(args: argparse.Namespace) -> int:
     model = frames_model(args, grey=grey)
     load = {"device": args.device, "precision": args.precision, "tile": args.tile, "threads": args.threads}
     overwrite = args.on_exist == "overwrite"
+    policy = args.policy or ("latest" if source.live else "all")
+    read = itertools.islice(source.frames, args.frames if policy == "all" else None)  # no further than what is wanted
     with (
         AEInfer.load(model, color=source.color, max_memory_mb=args.max_memory, **load) as ae,
         open_sink(args.output, source, args.pix_fmt, overwrite=overwrite) as write,
@@ -83,8 +85,8 @@ def _stream(args: argparse.Namespace) -> int:
         if args.verbose:
             complain(f"model {ae.info.name} {ae.info.precision} on {ae.provider}")
         frames = ae.stream(
-            source.frames,
-            args.policy or ("latest" if source.live else "all"),
+            read,
+            policy,
             strength=args.strength,
             max_latency_ms=args.max_latency,
             batch=args.batch,

@@ -66,9 +66,9 @@ def check_threads() -> Finding:
 
 
 def check_memory(megabytes: int) -> Finding:
-    """Compare the memory there is with what the default model takes for a large picture."""
+    """Compare the memory there is with what the default model takes for a large picture, one tile at a time."""
     left = memory_left(ROOT)
-    needed = f"a large picture takes up to {megabytes} MB with the model 'photo'"
+    needed = f"a large picture takes {megabytes} MB with the model 'photo', up to twice as much where there is plenty"
     if left == sys.maxsize:
         return Finding("memory", "ok", f"this system does not say how much is free; {needed}")
     free = left // 1_000_000

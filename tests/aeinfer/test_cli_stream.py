@@ -185,6 +185,8 @@ def test_counts_as_json(
     out, err = capsys.readouterr()
     assert '"in": 5, "out": 5, "dropped": 0, "fps": ' in out
     assert err == ""
+    assert stream(monkeypatch, tmp_path / "in", *options, "--frames", "3") == 0
+    assert '"in": 3, "out": 3, "dropped": 0, "fps": ' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

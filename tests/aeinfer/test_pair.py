@@ -153,11 +153,11 @@ def test_blended_windows_are_added_up_one_after_the_other(tiny_window: Path, bes
     assert "aeinfer-pair" not in beside
 
 
-def test_what_no_memory_is_for_twice_is_done_alone(tiny_model: Path, beside: set[str]) -> None:
+def test_what_there_is_no_memory_for_is_done_alone(tiny_model: Path, beside: set[str]) -> None:
     image = noise((150, 170, 3))
     with AEInfer.load(tiny_model, threads=2, tile=64) as ae:
         plan = ae._limits.plan(150, 170)
-        ae._limits.most_pixels = 2 * plan.height * plan.width - 1
+        ae._limits.most_pixels = 3 * plan.height * plan.width - 1
         ae(image)
     assert "aeinfer-pair" not in beside
 

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     _average_frames()
     kept_in = _kept_in()
     if kept_in is None:
-        complain("the compiled kernels are not kept: no cache folder is writable; NUMBA_CACHE_DIR names another")
+        complain(f"no compiled kernels are kept: {_why_not()}")
     if args.json:
         say_json({"models": models, "kernels": kept_in, "seconds": round(time.perf_counter() - began, 3)})
         return ExitCode.DONE
@@ -86,3 +86,14 @@ def _kept_in() -> str | None:
 
     loops = kernels.load_loops()
     return getattr(getattr(loops and loops.gather, "stats", None), "cache_path", None)
+
+
+def _why_not() -> str:
+    from aeinfer import kernels
+
+    loops = kernels.load_loops()
+    if loops is None:
+        return "there is no numba to compile them"
+    if not hasattr(loops.gather, "stats"):
+        return "NUMBA_DISABLE_JIT is set, Python runs them"
+    return "no cache folder is writable; NUMBA_CACHE_DIR names another"

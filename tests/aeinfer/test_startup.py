@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -148,14 +149,24 @@ def test_a_disk_without_space_for_kernels(tmp_path: Path) -> None:
     assert told[1:] == run_python(KERNEL, NUMBA_CACHE_DIR=str(tmp_path / "another"))
 
 
-def test_warmup_without_a_cache_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("aeinfer.cli.warmup._kept_in", lambda: None)
+@pytest.mark.parametrize(
+    ("loops", "why"),
+    [
+        (SimpleNamespace(gather=SimpleNamespace(stats=None)), "no cache folder is writable; NUMBA_CACHE_DIR names"),
+        (SimpleNamespace(gather=len), "NUMBA_DISABLE_JIT is set, Python runs them"),
+        (None, "there is no numba to compile them"),
+    ],
+)
+def test_warmup_without_a_cache_says_why(
+    loops: object, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("aeinfer.kernels.load_loops", lambda: loops)
     monkeypatch.setattr("aeinfer.models.packaged_models", dict)
+    monkeypatch.setattr("aeinfer.cli.warmup._average_frames", lambda: None)  # by loops of their own
     assert cli.main(["warmup"]) == 0
-    assert capsys.readouterr() == (
-        "",
-        "aeinfer: the compiled kernels are not kept: no cache folder is writable; NUMBA_CACHE_DIR names another\n",
-    )
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"aeinfer: no compiled kernels are kept: {why}")
 
 
 # The end of the process, which frees nothing

@@ -38,13 +38,20 @@ def largest_pair(proto: onnx.ModelProto) -> int:
 
 
 def _round_after_moves(proto: onnx.ModelProto) -> None:
-    """Put the input's QuantizeLinear and DequantizeLinear behind each operator that moves values."""
+    """Put the input's QuantizeLinear and DequantizeLinear behind each operator that moves values, if 8 bits go on.
+
+    Before a sum in floating point they would cost more than they save.
+    """
     made_by = {node.output[0]: node for node in proto.graph.node}
+    read_by = {name: node for node in proto.graph.node for name in node.input}
     nodes: list[onnx.NodeProto] = []
     for node in proto.graph.node:
         nodes.append(node)
         source = made_by.get(node.input[0]) if node.op_type in MOVES else None
         if source is None or source.op_type != "DequantizeLinear":
+            continue
+        reader = read_by[node.output[0]]
+        if read_by[reader.output[0]].op_type != "QuantizeLinear":
             continue
         name, steps = node.output[0], list(source.input[1:])
         node.output[0] = f"{name}_moved"

@@ -13,7 +13,7 @@ cache=${AEINFER_AARCH64:-${XDG_CACHE_HOME:-$HOME/.cache}/aeinfer-aarch64}
 debian=(python3 libstdc++6)
 wheels=(numpy numba llvmlite onnxruntime opencv-python-headless tifffile pytest hypothesis pillow)
 processors=(cortex-a72 cortex-a76)
-tests=(tests/aeinfer/test_{kernels,tiling,session,denoiser,model_info,codes}.py)
+tests=(tests/aeinfer/test_{kernels,tiling,session,denoiser,pair,model_info,codes}.py)
 # the limit of memory that these set is none under emulation
 unlimited=(tests/aeinfer/test_session.py::test_memory_that_onnxruntime_does_not_get)
 

@@ -86,10 +86,19 @@ def build_model(recipe: Mapping[str, Any]) -> nn.Module:
 def rounded(model: PhotoAutoencoder) -> PhotoAutoencoder:
     """Let convolutions round their weights and all steps what they give, but for what stays in floating point.
 
-    That is the first convolution's weights, and the last sum and convolution: half of the loss on white noise was
-    theirs. A last convolution of 1x1 is rounded too: in `photo_fast` these two would take what all the rest saves.
+    That is the first convolution's weights, and where the last convolution is 3x3 what is added up at half resolution:
+    what is skipped to there, what the last block is added to, its second convolution, the sum, and the last
+    convolution. Nearly all of the loss on white noise is theirs. Where the last convolution is 1x1, as in `photo_fast`,
+    they would take what all the rest saves.
     """
-    exact = () if model.tail.kernel_size == (1, 1) else (model.decoder[0][-1].add, model.tail)
+    exact: tuple[nn.Module, ...] = ()
+    if model.tail.kernel_size != (1, 1):
+        skipped = [model.head, *(block.add for block in model.encoder[0])][-1]
+        added = [model.join[0], *(block.add for block in model.decoder[0])]
+        exact = (skipped, *added[-2:], model.decoder[0][-1].second, model.tail)
+        for step in (model.down[0], model.decoder[0][-1].first):  # they take what is not rounded
+            step.before = RoundedActivation()
+            step.register_forward_pre_hook(lambda step, inputs: step.before(*inputs))
     for step in model.modules():
         if isinstance(step, Conv | Add) and step not in exact:
             step.rounding = RoundedActivation()

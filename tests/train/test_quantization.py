@@ -57,20 +57,38 @@ def test_a_relus_range_begins_at_zero() -> None:
     assert rounding.zero_point == 0
 
 
-def test_all_but_what_meets_the_image_is_rounded(network: PhotoAutoencoder, images: torch.Tensor) -> None:
-    calibrate(rounded(network), [images])
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "skipped", "feeder"),
+    [(0, 1, "head", "join.0"), (1, 2, "encoder.0.0.add", "decoder.0.0.add")],
+)
+def test_all_but_what_is_added_up_at_half_resolution_is_rounded(
+    encoder: int, decoder: int, skipped: str, feeder: str, images: torch.Tensor
+) -> None:
+    network = rounded(PhotoAutoencoder((4, 8), encoder=(encoder,), middle=1, decoder=(decoder,)))
+    calibrate(network, [images])
+    given: dict[str, torch.Tensor] = {}
     seen: dict[str, torch.Tensor] = {}
     steps = {name: step for name, step in network.named_modules() if isinstance(step, Conv | Add)}
     for name, step in steps.items():
-        step.register_forward_hook(lambda _step, _inputs, output, name=name: seen.update({name: output.detach()}))
+        step.register_forward_hook(lambda _step, inputs, _output, name=name: given.update({name: inputs[0]}))
+        step.register_forward_hook(lambda _step, _inputs, output, name=name: seen.update({name: output}))
     network(images)
-    exact_values, exact_weights = {"decoder.0.0.add", "tail"}, {"head", "tail"}
+    last = f"decoder.0.{decoder - 1}"
+    exact_values = {skipped, feeder, f"{last}.second", f"{last}.add", "tail"}
     for name, step in steps.items():
         assert hasattr(step, "rounding") == (name not in exact_values)
         if name not in exact_values:
-            levels = seen[name] / step.rounding.log_scale.exp().detach()
-            assert torch.allclose(levels, levels.round(), atol=1e-3), name
-        assert isinstance(step, Add) or nn.utils.parametrize.is_parametrized(step) == (name not in exact_weights)
+            assert on_steps(seen[name], step.rounding), name
+        exact_weight = isinstance(step, Add) or name in {"head", f"{last}.second", "tail"}
+        assert nn.utils.parametrize.is_parametrized(step) != exact_weight
+    for name, source in (("down.0", skipped), (f"{last}.first", feeder)):
+        assert on_steps(given[name], steps[name].before)
+        assert not on_steps(seen[source], steps[name].before)
+
+
+def on_steps(values: torch.Tensor, rounding: RoundedActivation) -> bool:
+    levels = values.detach() / rounding.log_scale.exp().detach()
+    return torch.allclose(levels, levels.round(), atol=1e-3)
 
 
 def test_a_last_convolution_of_one_pixel_is_rounded_too() -> None:

@@ -10,6 +10,7 @@ from aeinfer.image import read_image
 from aeinfer.models import packaged_models
 from aeinfer.tiling import plan_tiles
 from benchmarks import table
+from scripts.check_wheel import MODELS_LIMIT
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PHOTO_NAMES = ("photo", "photo-best", "photo-fast", "photo-fast-grey")
@@ -32,6 +33,11 @@ def test_every_model_is_there_with_its_card() -> None:
         card = path.with_suffix(".md").read_text()
         for promised in ("**Data**", "Licence", "**Command**", "What it is bad at", "<!-- table: "):
             assert promised in card
+
+
+def test_the_files_are_light_together() -> None:
+    paths = packaged_models()["photo"].parent.glob("*.onnx")
+    assert sum(path.stat().st_size for path in paths) < MODELS_LIMIT
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

@@ -8,7 +8,7 @@ from aeinfer.models import packaged_models
 from export import verify
 
 CHECKPOINTS = Path(__file__).parents[2] / "train" / "checkpoints"
-WITHOUT_CHECKPOINT = {"photo-best"}  # 10 MB, the same weights as in the packaged file once more
+WITHOUT_CHECKPOINT = {"photo-best"}  # 6 MB, the same weights as in the packaged file once more
 
 
 @pytest.mark.parametrize("name", sorted(set(packaged_models()) - WITHOUT_CHECKPOINT))

@@ -3,6 +3,7 @@
 The picture is a JPEG made of a shipped example, enlarged. The peak is that of the whole process, files included.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m benchmarks.bench_memory", description=__doc__).parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "large.jpg")

@@ -4,6 +4,7 @@ Rows go into results/scaling.json, the curves into docs/scaling.png. Memory is w
 libraries included, to the images that the caller holds (Linux).
 """
 
+import argparse
 import json
 import math
 import subprocess
@@ -192,6 +193,7 @@ def complaints(rows: Iterable[results.Row]) -> Iterator[str]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m benchmarks.bench_scaling", description=__doc__).parse_args()
     kernels.load_loops()
     began = time.perf_counter()
     rows = [row for curve in CURVES for threads in THREADS for row in seconds_of(curve, threads)]

@@ -4,6 +4,7 @@ Kernels compiled before are there, as after a first run, and bytecode, as after 
 benchmarks.bench_import` measures also what numba costs, and the CPU time of a streamed frame.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -126,5 +127,10 @@ def cost(what: str, seconds: float) -> results.Row:
     return {"what": what, "figure": round(seconds * 1e3, 2), "unit": "ms"}
 
 
-if __name__ == "__main__":
+def main() -> None:
+    argparse.ArgumentParser(prog="python -m benchmarks.bench_import", description=__doc__).parse_args()
     results.save("import", [*goals(), *costs()])
+
+
+if __name__ == "__main__":
+    main()

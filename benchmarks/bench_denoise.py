@@ -105,11 +105,12 @@ def measure(model: str, precision: str, name: str, threads: int, *, with_plain: 
         if with_plain:
             run = plain(path, threads)
             calls["plain"] = lambda: run(images)
+        pause = SPIN_SECONDS if with_plain else 0.0  # our session's threads are asleep when a run has ended
         begin = time.perf_counter()
         calls["bare"]()
-        round_seconds = len(calls) * (time.perf_counter() - begin + SPIN_SECONDS)
+        round_seconds = len(calls) * (time.perf_counter() - begin + pause)
         rounds = int(np.clip(SECONDS / round_seconds, *ROUNDS))
-        seconds = interleaved_seconds(calls, rounds, pause=SPIN_SECONDS)
+        seconds = interleaved_seconds(calls, rounds, pause=pause)
     row = {"method": f"{model} {precision}", "fingerprint": fingerprint_of(path.read_bytes()), "input": name}
     row |= {"threads": threads, "rounds": rounds, "ms": round(float(np.median(seconds["denoise"])) * 1000, 1)}
     row["moving_ms"] = round(float(np.median(seconds["moving"])) * 1000, 1)

@@ -193,11 +193,14 @@ def complaints(rows: Iterable[results.Row]) -> Iterator[str]:
 
 
 def main() -> None:
-    argparse.ArgumentParser(prog="python -m benchmarks.bench_scaling", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_scaling", description=__doc__)
+    parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
+    args = parser.parse_args()
+    curves = [curve for curve in CURVES if any(text in curve.method for text in args.methods)]
     kernels.load_loops()
     began = time.perf_counter()
-    rows = [row for curve in CURVES for threads in THREADS for row in seconds_of(curve, threads)]
-    for curve in CURVES:
+    rows = [row for curve in curves for threads in THREADS for row in seconds_of(curve, threads)]
+    for curve in curves:
         for limit in (None, LIMIT_MB):
             rows += [
                 {
@@ -208,7 +211,10 @@ def main() -> None:
                 }
                 for count in curve.counts
             ]
-    results.save("scaling", rows)
+    for row in rows:
+        results.show(row)
+    by = ("method", "input", "count", "threads", "limit_mb")
+    results.merge("scaling", rows, by, {curve.method for curve in CURVES}, of_this_machine=True)
     for complaint in complaints(rows):
         print(f"not straight: {complaint}")
     print(f"{time.perf_counter() - began:.0f} s")

@@ -58,7 +58,7 @@ def merge(
     """
     old = load(name) if (FOLDER / f"{name}.json").exists() else {"machine": machine(), "rows": []}
     kept = [] if of_this_machine and old["machine"]["cpu"] != machine()["cpu"] else old["rows"]
-    merged = {tuple(row[key] for key in by): row for row in [*kept, *rows] if row["method"] in methods}
+    merged = {tuple(row.get(key) for key in by): row for row in [*kept, *rows] if row["method"] in methods}
     write(name, list(merged.values()))
 
 

@@ -21,6 +21,7 @@ Pair = tuple[Tensor, Tensor]
 HELD_OUT_DIGITS = 5000  # of the 60,000: early stopping looks at these, never at the test digits
 HELD_OUT_PHOTOS = 20  # every 20th photograph, in sorted order
 TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
+MESHED = 0.08  # that share of the crops is seen through a mesh
 MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
 MOST_ENLARGED = 2.0  # likewise, of crops with a camera's noise: what is demosaiced is as soft as that
@@ -78,6 +79,9 @@ class Photos:
     that takes it for texture, and leaves it. Where all are, images have one channel. The lower and the right edge of
     some are repeated, as the runtime does up to the stride: noise repeated is stripes, which a network that never saw
     them takes for picture.
+
+    Some are seen through a mesh: what cloth, nets, blinds and screens look like, photographs for training rarely hold,
+    and a network that did not see it takes it for noise and wipes it out.
 
     Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away.
     Most of a photograph is smooth: most crops are the most textured one of several drawn.
@@ -147,6 +151,8 @@ class Photos:
         crop = self.photos[index][top : top + side, left : left + side]
         if side != self.crop:
             crop = cv2.resize(crop, (self.crop, self.crop), interpolation=cv2.INTER_AREA)
+        if rng.random() < MESHED:
+            crop = through_mesh(crop, rng)
         crop = np.rot90(crop, rng.integers(4))
         return crop[:, ::-1] if rng.random() < 0.5 else crop
 
@@ -161,6 +167,20 @@ class Photos:
     def _texture_at(self, place: tuple[int, int, int, int]) -> float:
         top, left, bottom, right = (length // TEXTURE_BLOCK for length in (*place[1:3], *np.add(place[1:3], place[3])))
         return float(self.textures[place[0]][top : bottom + 1, left : right + 1].mean())
+
+
+def through_mesh(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(H, W, 3) made darker and brighter by one grating or the product of two, from sines to nearly square waves.
+
+    Periods are of 2 to 8 pixels, directions any, contrasts of 0.05 to 0.9.
+    """
+    y, x = np.mgrid[: photo.shape[0], : photo.shape[1]].astype(np.float32)
+    mesh = np.ones_like(x)
+    for _ in range(rng.integers(1, 3)):
+        angle, period, phase = rng.uniform(0, np.pi), rng.uniform(2, 8), rng.uniform(0, 2 * np.pi)
+        wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * (2 * np.pi / period) + phase)
+        mesh *= np.clip(wave * rng.uniform(1, 4), -1, 1)
+    return np.clip(photo * (1 + rng.uniform(0.05, 0.9) * mesh[..., None]), 0, 255).astype(np.uint8)
 
 
 def _texture(photo: NDArray[np.uint8]) -> Tensor:

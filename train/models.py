@@ -165,9 +165,16 @@ class Conv(nn.Conv2d):
     """A convolution, with or without relu behind it: one step of the int8 network, which rounds what it gives."""
 
     def __init__(
-        self, channels_in: int, channels_out: int, side: int = 3, *, relu: bool = False, stride: int = 1
+        self,
+        channels_in: int,
+        channels_out: int,
+        side: int = 3,
+        *,
+        relu: bool = False,
+        stride: int = 1,
+        groups: int = 1,
     ) -> None:
-        super().__init__(channels_in, channels_out, side, stride, padding=(side - stride) // 2)
+        super().__init__(channels_in, channels_out, side, stride, padding=(side - stride) // 2, groups=groups)
         self.relu = relu
 
     def forward(self, x: Tensor) -> Tensor:
@@ -195,11 +202,30 @@ class Residual(nn.Module):
         return self.add(x, self.second(self.first(x)))
 
 
+class Separable(nn.Module):
+    """x + conv(relu(conv(depthwise(x)))), 3x3 depthwise and two 1x1: a block of ConvNeXt without its norm and widening.
+
+    After Liu et al. 2022. Starts as the identity.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.spread = Conv(channels, channels, groups=channels)
+        self.first = Conv(channels, channels, 1, relu=True)
+        self.second = Conv(channels, channels, 1)
+        self.add = Add()
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.add(x, self.second(self.first(self.spread(x))))
+
+
 class PhotoAutoencoder(nn.Module):
     """A fully convolutional autoencoder with skip connections that predicts the noise and subtracts it.
 
     The first convolution halves the resolution and the last is followed by a 2x2 pixel-shuffle. Plain convolutions
-    only: they are what a CPU does fastest.
+    only, in blocks that are dense or separable: they are what a CPU does fastest.
 
     Parameters
     ----------
@@ -210,7 +236,7 @@ class PhotoAutoencoder(nn.Module):
     middle : int
         Residual blocks at the smallest scale.
     depth : int
-        Convolutions of a block, 1 or 2.
+        Convolutions of a residual block, 1 or 2; 0 makes blocks separable.
     head, tail : int
         Sides of the first and last convolution's filters.
     channels : int
@@ -233,7 +259,7 @@ class PhotoAutoencoder(nn.Module):
         super().__init__()
 
         def blocks(width: int, count: int) -> nn.Sequential:
-            return nn.Sequential(*(Residual(width, depth) for _ in range(count)))
+            return nn.Sequential(*(Residual(width, depth) if depth else Separable(width) for _ in range(count)))
 
         self.channels, self.stride = channels, 2 ** len(widths)
         self.head = Conv(channels, widths[0], head, stride=2)
@@ -261,13 +287,18 @@ class PhotoAutoencoder(nn.Module):
         return denoised if self.training else denoised.clamp(0, 1)
 
 
+def photo_next() -> PhotoAutoencoder:
+    """`photo` to be: as fast, but with twice the channels at half resolution, since its blocks are separable."""
+    return PhotoAutoencoder((64, 96, 128), encoder=(0, 1), middle=3, decoder=(2, 2), depth=0, head=4, tail=1)
+
+
 def photo_fast() -> PhotoAutoencoder:
-    """A quarter of the work of `photo`, most of it in a single convolution at half resolution."""
-    return PhotoAutoencoder((32, 32, 48, 64), encoder=(0, 0, 0), middle=2, decoder=(1, 0, 0), depth=1, head=4, tail=1)
+    """A third of the work of `photo`, half of it in a single convolution at half resolution."""
+    return PhotoAutoencoder((32, 32, 48, 64), encoder=(0, 1, 0), middle=2, decoder=(1, 1, 0), depth=1, head=4, tail=1)
 
 
 def photo_fast_grey() -> PhotoAutoencoder:
-    """`photo_fast` for one channel, at a third of the work: half the channels where most of it is done."""
+    """For one channel, a quarter of the work of `photo_fast`: half the channels where most of it is done."""
     return PhotoAutoencoder(
         (16, 32, 32, 48), encoder=(0, 0, 0), middle=2, decoder=(1, 0, 0), depth=1, head=4, tail=1, channels=1
     )
@@ -283,6 +314,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "conv": ConvAutoencoder,
     "unet": UNet,
     "photo": PhotoAutoencoder,
+    "photo-next": photo_next,
     "photo-fast": photo_fast,
     "photo-fast-grey": photo_fast_grey,
     "photo-best": photo_best,

@@ -70,6 +70,7 @@ RECIPES = {
     ("conv", "default"): CONV,
     ("unet", "default"): replace(CONV, model="unet"),
     ("photo", "default"): PHOTO,
+    ("photo-next", "default"): replace(PHOTO, model="photo-next", epochs=80),
     ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=120),
     ("photo-fast-grey", "default"): replace(PHOTO, model="photo-fast-grey", epochs=120, grey=1.0),
     ("photo-best", "default"): replace(PHOTO, model="photo-best", epochs=52),

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
-from train.data import MOST_PADDED, Digits, Photos
+from train.data import MOST_PADDED, Digits, Photos, through_mesh
 
 
 def test_digits_follow_from_the_step(digits: Path) -> None:
@@ -88,7 +88,7 @@ def test_photo_crops_follow_from_the_step(photos: Path) -> None:
 def test_photo_noise_covers_the_range(photos: Path) -> None:
     data = Photos(photos, 32, 32, 55, seed=1, clean=0.02)
     sigmas = np.concatenate([(noisy - clean).std((1, 2, 3)) * 255 for noisy, clean in map(data.batch, range(12))])
-    assert 40 < sigmas.max() < 58
+    assert 40 < sigmas.max() < 60
     assert 0.3 < np.mean(sigmas < 20) < 0.5
     assert 0 < np.mean(sigmas == 0) < 0.06  # left clean
 
@@ -132,6 +132,25 @@ def test_most_crops_are_of_the_textured_side(tmp_path: Path) -> None:
     _noisy, clean = Photos(tmp_path, 64, 32, 0, seed=0).batch(0)
     textured = np.mean(clean.std((1, 2, 3)) > 0.02)
     assert 0.8 < textured < 1
+
+
+def test_a_mesh_repeats_itself_and_keeps_the_mean() -> None:
+    grey = np.full((96, 96, 3), 100, np.uint8)
+    for seed in range(20):
+        meshed = through_mesh(grey, np.random.default_rng(seed)).astype(float)[..., 0]
+        spectrum = np.abs(np.fft.rfft2(meshed - meshed.mean()))
+        frequency = np.hypot(np.fft.fftfreq(96)[:, None], np.fft.rfftfreq(96)[None])
+        assert spectrum[frequency < 1 / 96].max() < spectrum.max() / 4
+        assert np.sort(spectrum.ravel())[-60:].sum() > spectrum.sum() / 8, "a few frequencies hold most of it"
+        assert abs(meshed.mean() - 100) < 3
+        assert 2 < meshed.std() < 95
+
+
+def test_some_crops_are_seen_through_a_mesh(tmp_path: Path) -> None:
+    for n in range(2):
+        cv2.imwrite(str(tmp_path / f"{n}.png"), np.full((128, 128, 3), 120, np.uint8))
+    _, clean = Photos(tmp_path, 200, 32, 25, seed=0).batch(0)
+    assert 6 <= (clean.std((1, 2, 3)) > 0.01).sum() <= 30
 
 
 def test_crops_of_a_camera_are_soft(photos: Path) -> None:

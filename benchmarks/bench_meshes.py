@@ -1,0 +1,54 @@
+"""Regular patterns, which denoisers take for noise: `python -m benchmarks.bench_meshes --data DIR [--methods TEXT...]`.
+
+Crops of photographs without noise, each seen through meshes as training makes them (other ones), with the mild noise of
+a camera. What counts is how far a result is from the noisy picture's own PSNR: a mesh that is wiped out costs 10 dB.
+"""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer import AEInfer
+from benchmarks.packaged import color_models
+from train.camera import add_camera_noise
+from train.data import through_mesh
+
+SIDE, MESHES, SEED = 256, 4, 7
+Image = NDArray[np.uint8]
+
+
+def pairs(paths: list[Path]) -> list[tuple[Image, Image]]:
+    """(noisy, clean), of the middle of each photograph through each mesh."""
+    made = []
+    for index, path in enumerate(paths):
+        photo = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+        top, left = (max(0, (length - SIDE) // 2) for length in photo.shape[:2])
+        middle = photo[top : top + SIDE, left : left + SIDE]
+        for mesh in range(MESHES):
+            rng = np.random.default_rng([SEED, index, mesh])
+            clean = through_mesh(middle, rng)
+            noisy = add_camera_noise(clean, rng)
+            made.append((np.clip(np.rint(noisy * 255), 0, 255).astype(np.uint8), clean))
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_meshes", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="a folder of photographs without noise")
+    parser.add_argument("--every", type=int, default=1, help="every Nth of them")
+    parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
+    args = parser.parse_args()
+    made = pairs(sorted(args.data.iterdir())[:: args.every])
+    print(f"{len(made)} pictures; PSNR over the noisy one's, dB: mean, worst, and the share more than 0.2 below")
+    for method, path in color_models().items():
+        if any(text in method for text in args.methods):
+            with AEInfer.load(path, precision=method.rpartition(" ")[2]) as ae:
+                gains = np.array([cv2.PSNR(ae(noisy), clean) - cv2.PSNR(noisy, clean) for noisy, clean in made])
+            print(f"{method:16} {gains.mean():6.2f} {gains.min():7.2f} {np.mean(gains < -0.2):6.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

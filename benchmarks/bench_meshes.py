@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aeinfer import AEInfer
+from aeinfer import AEInfer, kernels
+from benchmarks.noisy import read_set
 from benchmarks.packaged import color_models
 from train.camera import add_camera_noise
 from train.data import through_mesh
@@ -20,28 +21,30 @@ SIDE, MESHES, SEED = 256, 4, 7
 Image = NDArray[np.uint8]
 
 
-def pairs(paths: list[Path]) -> list[tuple[Image, Image]]:
+def pairs(photos: list[Image]) -> list[tuple[Image, Image]]:
     """(noisy, clean), of the middle of each photograph through each mesh."""
     made = []
-    for index, path in enumerate(paths):
-        photo = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    for index, photo in enumerate(photos):
         top, left = (max(0, (length - SIDE) // 2) for length in photo.shape[:2])
         middle = photo[top : top + SIDE, left : left + SIDE]
         for mesh in range(MESHES):
             rng = np.random.default_rng([SEED, index, mesh])
             clean = through_mesh(middle, rng)
             noisy = add_camera_noise(clean, rng)
-            made.append((np.clip(np.rint(noisy * 255), 0, 255).astype(np.uint8), clean))
+            made.append((kernels.from_float(noisy, np.uint8), clean))
     return made
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_meshes", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="a folder of photographs without noise")
+    parser.add_argument("--data", type=Path, required=True, help="a folder of photographs without noise, PNG")
     parser.add_argument("--every", type=int, default=1, help="every Nth of them")
     parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
     args = parser.parse_args()
-    made = pairs(sorted(args.data.iterdir())[:: args.every])
+    photos = [kernels.from_float(photo, np.uint8) for _, photo in read_set(args.data, args.every)]
+    if not photos:
+        parser.error(f"expected a folder of PNG photographs, found none in {args.data}")
+    made = pairs(photos)
     print(f"{len(made)} pictures; PSNR over the noisy one's, dB: mean, worst, and the share more than 0.2 below")
     for method, path in color_models().items():
         if any(text in method for text in args.methods):

@@ -148,8 +148,8 @@ def make_optimizers(recipe: Recipe, model: nn.Module) -> list[torch.optim.Optimi
         made = [torch.optim.Adadelta(model.parameters(), lr=recipe.learning_rate)]
     else:
         convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
-        hidden = [layer.weight for layer in convolutions[1:-1] if layer.groups == 1]  # depthwise filters are no matrix
-        hidden = hidden if recipe.optimizer == "muon" else []
+        inner = convolutions[1:-1] if recipe.optimizer == "muon" else []
+        hidden = [layer.weight for layer in inner if layer.groups == 1]  # depthwise filters are no matrix
         ranges = [layer.log_scale for layer in model.modules() if isinstance(layer, RoundedActivation)]
         rest = set(model.parameters()) - set(hidden) - set(ranges)
         ordered = [parameter for parameter in model.parameters() if parameter in rest]

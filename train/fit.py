@@ -19,6 +19,7 @@ from train.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
 from train.curve import Curve
 from train.data import Data, Digits, Pair, Photos
 from train.device import check_device
+from train.equalize import equalize
 from train.models import BOTTLENECKS, MODELS, WAYS_UP, macs, parameter_count
 from train.muon import Muon
 from train.quantization import RoundedActivation, build_model, calibrate, rounded
@@ -106,7 +107,7 @@ def fit(
 def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
     """Return the network at step 0: fresh, or with the weights of a checkpoint and its dead channels set anew.
 
-    If it rounds its ranges are measured instead.
+    If it rounds, its channels are equalized and its ranges measured instead.
     """
     if start is None:
         return build_model(asdict(recipe))
@@ -117,7 +118,9 @@ def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
         raise InputError(f"expected a checkpoint of {recipe.model} to start from, but {start} is another's") from error
     noisy = (torch.from_numpy(data.batch(step)[0]) for step in range(CALIBRATION_BATCHES))
     if recipe.int8:
-        calibrate(rounded(model), noisy)
+        batches = list(noisy)
+        equalize(model, batches)
+        calibrate(rounded(model), batches)
     elif count := revive(model, noisy):
         print(f"{count} dead channels set anew")
     return model

@@ -44,7 +44,7 @@ def to_longer(recipe: Recipe) -> Recipe:
 
 def to_int8(recipe: Recipe) -> Recipe:
     """The short run with rounding that follows a long one without."""
-    return replace(recipe, int8=True, epochs=20, optimizer="adamw", learning_rate=4e-4, clip=0.1, bfloat16=False)
+    return replace(recipe, int8=True, epochs=20, optimizer="adamw", learning_rate=4e-4, clip=0.1)
 
 
 PHOTO = Recipe(
@@ -70,7 +70,7 @@ RECIPES = {
     ("conv", "default"): CONV,
     ("unet", "default"): replace(CONV, model="unet"),
     ("photo", "default"): PHOTO,
-    ("photo-next", "default"): replace(PHOTO, model="photo-next", epochs=80),
+    ("photo-next", "default"): replace(PHOTO, model="photo-next", epochs=80, clean=0.04),
     ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=120),
     ("photo-fast-grey", "default"): replace(PHOTO, model="photo-fast-grey", epochs=120, grey=1.0),
     ("photo-best", "default"): replace(PHOTO, model="photo-best", epochs=52),

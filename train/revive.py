@@ -5,20 +5,24 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from train.models import Residual
+from train.models import Residual, Separable
 
 
 @torch.no_grad()
 def revive(model: nn.Module, batches: Iterable[Tensor]) -> int:
-    """Set anew the channels between the two convolutions of residual blocks that are zero on all `batches`.
+    """Set anew the channels between the last two convolutions of blocks that are zero on all `batches`.
 
     The filter that makes such a channel is drawn as He et al. 2015 have it, the weights that read it become zero: the
     network gives what it gave before, and learns from there. Returns their number.
     """
-    blocks = [block for block in model.modules() if isinstance(block, Residual) and isinstance(block.second, nn.Conv2d)]
+    blocks = [
+        block
+        for block in model.modules()
+        if isinstance(block, Residual | Separable) and isinstance(block.second, nn.Conv2d)
+    ]
     highest = {block: torch.zeros(block.first.out_channels) for block in blocks}
 
-    def record(block: Residual, output: Tensor) -> None:
+    def record(block: nn.Module, output: Tensor) -> None:
         highest[block] = torch.maximum(highest[block], output.amax((0, 2, 3)))
 
     hooks = [

@@ -7,7 +7,15 @@ import torch
 from torch import nn
 
 from train.models import Add, Conv, PhotoAutoencoder
-from train.quantization import ACTIVATION_MAX, WEIGHT_MAX, RoundedActivation, RoundedWeight, calibrate, rounded
+from train.quantization import (
+    ACTIVATION_MAX,
+    WEIGHT_MAX,
+    RoundedActivation,
+    RoundedWeight,
+    Rounding,
+    calibrate,
+    rounded,
+)
 
 
 @pytest.fixture
@@ -95,6 +103,37 @@ def test_a_last_convolution_of_one_pixel_is_rounded_too() -> None:
     network = rounded(PhotoAutoencoder((4, 8), encoder=(0,), middle=1, decoder=(1,), depth=1, tail=1))
     assert all(hasattr(step, "rounding") for step in network.modules() if isinstance(step, Conv | Add))
     assert nn.utils.parametrize.is_parametrized(network.tail)
+
+
+def test_behind_separable_blocks_the_last_sum_and_convolution_are_not() -> None:
+    network = rounded(PhotoAutoencoder((4, 8), encoder=(0,), middle=1, decoder=(2,), depth=0, tail=1))
+    exact = {
+        name for name, step in network.named_modules() if isinstance(step, Conv | Add) and not hasattr(step, "rounding")
+    }
+    assert exact == {"decoder.0.1.add", "tail"}
+    assert not nn.utils.parametrize.is_parametrized(network.tail)
+    assert nn.utils.parametrize.is_parametrized(network.middle[0].spread)
+
+
+def test_the_gradient_of_rounding_is_that_of_the_plain_expression() -> None:
+    """The twin leaves to autograd what `Rounding` has written out."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 5, 7, generator=generator).requires_grad_()
+    weights = torch.randn(x.shape, generator=generator)
+    scale, zero_point = torch.tensor(0.01, requires_grad=True), torch.tensor(100, dtype=torch.int32)
+
+    def plain() -> torch.Tensor:
+        steps = (x / scale + zero_point).clamp(0, ACTIVATION_MAX)
+        return (steps + (steps.round() - steps).detach() - zero_point) * scale
+
+    results = []
+    for result in (plain(), Rounding.apply(x, scale, zero_point)):
+        x.grad = scale.grad = None
+        (result * weights).sum().backward()
+        results.append((result.detach(), x.grad, scale.grad))
+    assert 0 < (results[0][1] == 0).sum() < x.numel(), "some are clamped"
+    for mine, naive in zip(results[1], results[0], strict=True):
+        torch.testing.assert_close(mine, naive, rtol=1e-4, atol=1e-5)
 
 
 def test_the_scale_learns_from_rounding_and_clipping() -> None:

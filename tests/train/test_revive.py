@@ -38,6 +38,16 @@ def test_dead_channels_live_again_and_nothing_else_changes() -> None:
     assert (gradient[:, [2, 5]].abs().amax((0, 2, 3)) > 0).all(), "it learns from there"
 
 
+def test_separable_blocks_too() -> None:
+    model = PhotoAutoencoder((8, 12), encoder=(0,), middle=1, decoder=(1,), depth=0)
+    with torch.no_grad():
+        for block in (model.middle[0], model.decoder[0][0]):
+            block.first.bias.fill_(1e3)
+        model.middle[0].first.bias[3] = -1e3
+    assert revive(model, [torch.rand(2, 3, 32, 32)]) == 1
+    assert (model.middle[0].first(model.middle[0].spread(torch.randn(4, 12, 8, 8)))[:, 3] > 0).any()
+
+
 def test_a_network_that_lives_is_left_alone() -> None:
     model = network()
     weights = {name: weight.clone() for name, weight in model.state_dict().items()}

@@ -1,0 +1,42 @@
+"""Equalized channels: the network gives what it gave, with ranges that differ less."""
+
+import pytest
+import torch
+from torch import nn
+
+from train.equalize import equalize
+from train.models import PhotoAutoencoder
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_ranges_come_nearer_and_nothing_else_changes(depth: int) -> None:
+    torch.manual_seed(0)
+    network = PhotoAutoencoder((6, 8), encoder=(1,), middle=1, decoder=(1,), depth=depth).eval()
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    with torch.no_grad():
+        last = network.decoder[0][0].second if depth != 1 else network.decoder[0][0].first
+        for writer in (network.head, network.up[0], last):
+            writer.weight *= torch.logspace(0, -2, 6)[:, None, None, None]
+            writer.bias *= torch.logspace(0, -2, 6)
+        network.join[0].register_forward_hook(
+            lambda _step, _inputs, output: joined.append(output.abs().amax((0, 2, 3)))
+        )
+        images = [torch.rand(2, 3, 32, 32) for _ in range(2)]
+        joined: list[torch.Tensor] = []
+        expected = network(images[0])
+        equalize(network, images)
+        torch.testing.assert_close(network(images[0]), expected)
+    before, after = joined[0], joined[-1]
+    assert (after.max() / after.min()).log() < 0.7 * (before.max() / before.min()).log()
+
+
+def test_a_channel_that_is_never_used_stays_finite() -> None:
+    network = PhotoAutoencoder((6, 8), encoder=(0,), middle=1, decoder=(1,)).eval()
+    with torch.no_grad():
+        for step in (network.head, network.up[0], network.decoder[0][0].second):
+            step.weight[2] = 0
+            step.bias[2] = 0
+    equalize(network, [torch.rand(1, 3, 32, 32)])
+    assert all(parameter.isfinite().all() for parameter in network.parameters())
+    assert network.tail.weight.abs().max() < 100

@@ -35,6 +35,7 @@ class Data(Protocol):
 
     steps_per_epoch: int
     validation: list[Pair]
+    without_noise: dict[str, list[Tensor]]  # held-out pictures by kind, (1, C, H, W), that should come out as they are
 
     def batch(self, step: int) -> Pair: ...
 
@@ -51,6 +52,7 @@ class Digits:
         if not self.steps_per_epoch:
             raise InputError(f"{folder} holds {len(images)} digits: too few for a batch of {batch} and a held-out part")
         kept = clean[:held_out]
+        self.without_noise: dict[str, list[Tensor]] = {}  # what goes through a code never comes out as it was
         self.validation = [
             (self._noisy(part, VALIDATION_SEED, np.arange(len(part)) + start), part)
             for start in range(0, held_out, 500)
@@ -111,7 +113,16 @@ class Photos:
         self.size, self.crop, self.sigma, self.seed = batch, crop, sigma, seed
         self.camera, self.clean, self.grey = camera, clean, grey
         self.channels = 1 if grey == 1 else 3
-        middles = [_middle(_read_rgb(path), 256) for path in kept]
+        held_out = [_read_rgb(path) for path in kept]
+        middles = [_middle(photo, 256) for photo in held_out]
+        detailed = [
+            _middle(cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 256) for photo in held_out
+        ]
+        meshed = [through_mesh(photo, np.random.default_rng(i)) for i, photo in enumerate(detailed)]
+        self.without_noise = {
+            kind: [self._held_out(kernels.to_float(photo)) for photo in photos]
+            for kind, photos in (("clean", detailed), ("mesh", meshed))
+        }
         cleans = [self._held_out(kernels.to_float(middle)) for middle in middles]
         self.validation = [
             (_quantize_some(noise.add_gaussian(clean, sigma, seed=VALIDATION_SEED, index=i), np.array([True])), clean)

@@ -102,6 +102,16 @@ def test_photo_validation_is_clipped_noise_of_three_strengths(photos: Path) -> N
     assert strengths == sorted(strengths)
 
 
+def test_pictures_without_noise_are_held_out_ones_and_the_same_through_a_mesh(photos: Path) -> None:
+    data = Photos(photos, 2, 32, 55, seed=1)
+    clean, meshed = (data.without_noise[kind] for kind in ("clean", "mesh"))
+    assert len(clean) == len(meshed) == 1
+    assert clean[0].shape == meshed[0].shape
+    assert not np.array_equal(clean[0], meshed[0])
+    np.testing.assert_array_equal(meshed[0], Photos(photos, 2, 32, 55, seed=2).without_noise["mesh"][0])
+    assert {part.shape[1] for part in Photos(photos, 2, 32, 55, seed=1, grey=1.0).without_noise["mesh"]} == {1}
+
+
 def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 2 photographs"):
         Photos(tmp_path, 2, 32, 55, seed=0)

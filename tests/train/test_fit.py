@@ -12,7 +12,7 @@ import torch
 from aeinfer.errors import InputError
 from train.checkpoint import read_checkpoint, trained_model
 from train.data import Digits, Photos
-from train.fit import fit, image_psnr, main, schedule
+from train.fit import fit, image_psnr, main, schedule, worst_psnr
 from train.recipes import RECIPES, Recipe
 
 DENSE = Recipe("dense", sigma=127.5, batch=32, epochs=3, ema=0.9)
@@ -94,6 +94,13 @@ def test_the_curve_has_a_line_an_epoch_also_of_a_broken_run(data: Digits, tmp_pa
     lines = list(csv.DictReader(curves[0].splitlines()))
     assert [int(line["step"]) for line in lines] == [epoch, 2 * epoch, 3 * epoch]
     assert float(lines[-1]["loss/validation"]) < float(lines[0]["loss/validation"])
+
+
+def test_what_comes_out_worst_of_pictures_without_noise() -> None:
+    pictures = [np.full((1, 1, 8, 8), value, np.float32) for value in (0.2, 0.5)]
+    wrong = torch.nn.Threshold(0.3, 0.1)  # 0.2 comes out as 0.1
+    assert worst_psnr(wrong, pictures, "cpu") == pytest.approx(20, abs=0.01)
+    assert worst_psnr(torch.nn.Identity(), pictures, "cpu") == 100
 
 
 def test_early_stopping_ends_a_run_that_gets_no_better(data: Digits, tmp_path: Path) -> None:

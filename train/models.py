@@ -295,7 +295,7 @@ def photo() -> PhotoAutoencoder:
 def photo_next() -> PhotoAutoencoder:
     """`photo` to be: in nearly its time twice the channels at half resolution, since its blocks are separable.
 
-    The fourth scale lets it see how strong the noise is elsewhere, by which to tell fine texture from it.
+    The fourth scale lets it see how strong the noise is elsewhere.
     """
     return PhotoAutoencoder((64, 96, 128, 128), encoder=(0, 1, 1), middle=2, decoder=(2, 2, 2), depth=0, head=4, tail=1)
 

@@ -15,7 +15,7 @@ from aeinfer import AEInfer, kernels
 from benchmarks.noisy import read_set
 from benchmarks.packaged import color_models
 from train.camera import add_camera_noise
-from train.data import through_mesh
+from train.data import middle, through_mesh
 
 SIDE, MESHES, SEED = 256, 4, 7
 Image = NDArray[np.uint8]
@@ -25,11 +25,9 @@ def pairs(photos: list[Image]) -> list[tuple[Image, Image]]:
     """(noisy, clean), of the middle of each photograph through each mesh."""
     made = []
     for index, photo in enumerate(photos):
-        top, left = (max(0, (length - SIDE) // 2) for length in photo.shape[:2])
-        middle = photo[top : top + SIDE, left : left + SIDE]
         for mesh in range(MESHES):
             rng = np.random.default_rng([SEED, index, mesh])
-            clean = through_mesh(middle, rng)
+            clean = through_mesh(middle(photo, SIDE), rng)
             noisy = add_camera_noise(clean, rng)
             made.append((kernels.from_float(noisy, np.uint8), clean))
     return made

@@ -114,23 +114,23 @@ class Photos:
         self.camera, self.clean, self.grey = camera, clean, grey
         self.channels = 1 if grey == 1 else 3
         held_out = [_read_rgb(path) for path in kept]
-        middles = [_middle(photo, 256) for photo in held_out]
+        middles = [middle(photo, 256) for photo in held_out]
         detailed = [
-            _middle(cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 256) for photo in held_out
+            middle(cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 256) for photo in held_out
         ]
         meshed = [through_mesh(photo, np.random.default_rng(i)) for i, photo in enumerate(detailed)]
         self.without_noise = {
             kind: [self._held_out(kernels.to_float(photo)) for photo in photos]
             for kind, photos in (("clean", detailed), ("mesh", meshed))
         }
-        cleans = [self._held_out(kernels.to_float(middle)) for middle in middles]
+        cleans = [self._held_out(kernels.to_float(photo)) for photo in middles]
         self.validation = [
             (_quantize_some(noise.add_gaussian(clean, sigma, seed=VALIDATION_SEED, index=i), np.array([True])), clean)
             for i, clean in enumerate(cleans)
             for sigma in (15.0, 25.0, 50.0)
         ]
         if camera:
-            seen = (add_camera_noise(middle, np.random.default_rng(i)) for i, middle in enumerate(middles))
+            seen = (add_camera_noise(photo, np.random.default_rng(i)) for i, photo in enumerate(middles))
             self.validation += list(zip(map(self._held_out, seen), cleans, strict=True))
 
     def batch(self, step: int) -> Pair:
@@ -240,7 +240,8 @@ def _read_rgb(path: Path) -> NDArray[np.uint8]:
     return image
 
 
-def _middle(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def middle(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return the middle of (H, W, 3), `side` pixels each way where there are so many, and multiples of 16."""
     height, width = (min(side, length) // 16 * 16 for length in image.shape[:2])
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     return image[top : top + height, left : left + width]

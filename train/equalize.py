@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
+from train.activations import highest
 from train.models import Add, Conv, PhotoAutoencoder
 
 NARROWEST = 1e-2  # of the widest channel's range: a dead channel is not blown up
@@ -19,18 +20,10 @@ def equalize(model: PhotoAutoencoder, batches: Iterable[Tensor]) -> None:
     "Data-Free Quantization Through Weight Equalization and Bias Correction", with ranges measured here.
     """
     scales = list(_scales(model))
-    highest = {step: torch.zeros(()) for summed, _, _ in scales for step in summed}
-
-    def record(step: Conv | Add, output: Tensor) -> None:
-        highest[step] = torch.maximum(highest[step], output.abs().amax((0, 2, 3)))
-
-    hooks = [step.register_forward_hook(lambda step, _inputs, output: record(step, output)) for step in highest]
-    for batch in batches:
-        model(batch)
-    for hook in hooks:
-        hook.remove()
+    steps = [step for summed, _, _ in scales for step in summed]
+    peaks = dict(zip(steps, highest(model, steps, batches), strict=True))
     for summed, writers, readers in scales:
-        ranges = torch.stack([highest[step] for step in summed]).amax(0)
+        ranges = torch.stack([peaks[step] for step in summed]).amax(0)
         factors = ranges.clamp_min(NARROWEST * ranges.max()).rsqrt()
         factors /= factors.log().mean().exp()
         for writer in writers:

@@ -119,11 +119,10 @@ def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
         model.load_state_dict(read_checkpoint(start)["weights"])
     except RuntimeError as error:
         raise InputError(f"expected a checkpoint of {recipe.model} to start from, but {start} is another's") from error
-    noisy = (torch.from_numpy(data.batch(step)[0]) for step in range(CALIBRATION_BATCHES))
+    noisy = [torch.from_numpy(data.batch(step)[0]) for step in range(CALIBRATION_BATCHES)]
     if recipe.int8:
-        batches = list(noisy)
-        equalize(model, batches)
-        calibrate(rounded(model), batches)
+        equalize(model, noisy)
+        calibrate(rounded(model), noisy)
     elif count := revive(model, noisy):
         print(f"{count} dead channels set anew")
     return model

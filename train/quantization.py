@@ -57,7 +57,7 @@ class Rounding(torch.autograd.Function):
 class RoundedActivation(nn.Module):
     """Activations on 256 steps, one scale and zero point for all; measures its range in `calibrate`, then learns it.
 
-    The zero point stays.
+    Of the range the scale alone is learnt.
     """
 
     zero_point: Tensor

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from train.activations import highest
 from train.models import Residual, Separable
 
 
@@ -20,24 +21,12 @@ def revive(model: nn.Module, batches: Iterable[Tensor]) -> int:
         for block in model.modules()
         if isinstance(block, Residual | Separable) and isinstance(block.second, nn.Conv2d)
     ]
-    highest = {block: torch.zeros(block.first.out_channels) for block in blocks}
-
-    def record(block: nn.Module, output: Tensor) -> None:
-        highest[block] = torch.maximum(highest[block], output.amax((0, 2, 3)))
-
-    hooks = [
-        block.first.register_forward_hook(lambda _layer, _inputs, output, block=block: record(block, output))
-        for block in blocks
-    ]
-    for batch in batches:
-        model(batch)
-    for hook in hooks:
-        hook.remove()
-    for block, peak in highest.items():
+    peaks = highest(model, [block.first for block in blocks], batches)  # behind its relu
+    for block, peak in zip(blocks, peaks, strict=True):
         dead = peak <= 0
         fresh = torch.empty_like(block.first.weight)
         nn.init.kaiming_normal_(fresh, nonlinearity="relu")
         block.first.weight[dead] = fresh[dead]
         block.first.bias[dead] = 0
         block.second.weight[:, dead] = 0
-    return sum(int((peak <= 0).sum()) for peak in highest.values())
+    return sum(int((peak <= 0).sum()) for peak in peaks)

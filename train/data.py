@@ -21,8 +21,9 @@ Pair = tuple[Tensor, Tensor]
 HELD_OUT_DIGITS = 5000  # of the 60,000: early stopping looks at these, never at the test digits
 HELD_OUT_PHOTOS = 20  # every 20th photograph, in sorted order
 TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
-MESHED = 0.08  # that share of the crops is seen through a mesh
+MESHED, GRAINED = 0.08, 0.12  # that share of the crops is seen through a mesh, that share gets a grain
 MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
+SHRINKING = {cv2.INTER_AREA: 0.45, cv2.INTER_LINEAR: 0.4, cv2.INTER_NEAREST: 0.15}  # how, and how often
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
 MOST_ENLARGED = 2.0  # likewise, of crops with a camera's noise: what is demosaiced is as soft as that
 EIGHT_BIT = 0.75  # that share of the crops with white noise is clipped and rounded, as what files hold is
@@ -83,9 +84,11 @@ class Photos:
     them takes for picture.
 
     Some are seen through a mesh: what cloth, nets, blinds and screens look like, photographs for training rarely hold,
-    and a network that did not see it takes it for noise and wipes it out.
+    and a network that did not see it takes it for noise and wipes it out. Some have a grain that is the same in all
+    colours, which the noise of grey photographs and of cameras alone must not be taken for: what sand and lawns are.
 
-    Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away.
+    Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away;
+    half of it is done without averaging, which leaves detail as fine as pixels can hold.
     Most of a photograph is smooth: most crops are the most textured one of several drawn.
     """
 
@@ -119,9 +122,10 @@ class Photos:
             middle(cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 256) for photo in held_out
         ]
         meshed = [through_mesh(photo, np.random.default_rng(i)) for i, photo in enumerate(detailed)]
+        sharp = [middle(photo[2::4, 2::4], 256) for photo in held_out]
         self.without_noise = {
             kind: [self._held_out(kernels.to_float(photo)) for photo in photos]
-            for kind, photos in (("clean", detailed), ("mesh", meshed))
+            for kind, photos in (("clean", detailed), ("mesh", meshed), ("sharp", sharp))
         }
         cleans = [self._held_out(kernels.to_float(photo)) for photo in middles]
         self.validation = [
@@ -161,9 +165,13 @@ class Photos:
         index, top, left, side = max(drawn, key=self._texture_at)
         crop = self.photos[index][top : top + side, left : left + side]
         if side != self.crop:
-            crop = cv2.resize(crop, (self.crop, self.crop), interpolation=cv2.INTER_AREA)
-        if rng.random() < MESHED:
+            how = int(rng.choice(list(SHRINKING), p=list(SHRINKING.values())))
+            crop = cv2.resize(crop, (self.crop, self.crop), interpolation=how)
+        drawn_for = rng.random()
+        if drawn_for < MESHED:
             crop = through_mesh(crop, rng)
+        elif drawn_for < MESHED + GRAINED:
+            crop = with_grain(crop, rng)
         crop = np.rot90(crop, rng.integers(4))
         return crop[:, ::-1] if rng.random() < 0.5 else crop
 
@@ -192,6 +200,20 @@ def through_mesh(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[
         wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * (2 * np.pi / period) + phase)
         mesh *= np.clip(wave * rng.uniform(1, 4), -1, 1)
     return np.clip(photo * (1 + rng.uniform(0.05, 0.9) * mesh[..., None]), 0, 255).astype(np.uint8)
+
+
+def with_grain(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(H, W, 3) made darker and brighter by noise that is the same in all colours, stronger here and weaker there.
+
+    Neighbours are alike up to a blur of 0.8 pixels, deviations up to half the brightness, tails light to heavy.
+    """
+    grain = rng.standard_normal(photo.shape[:2], dtype=np.float32)
+    grain = cv2.GaussianBlur(grain, (0, 0), rng.uniform(0.1, 0.8))
+    grain = np.sign(grain) * np.abs(grain) ** rng.uniform(0.5, 2)
+    places = rng.uniform(-0.3, 1, (4, 4)).astype(np.float32)
+    strength = np.clip(cv2.resize(places, grain.shape[::-1], interpolation=cv2.INTER_CUBIC), 0, 1)
+    grain *= strength * (rng.uniform(0.05, 0.5) / grain.std())
+    return np.clip(photo * (1 + grain[..., None]), 0, 255).astype(np.uint8)
 
 
 def _texture(photo: NDArray[np.uint8]) -> Tensor:

@@ -24,6 +24,8 @@ TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured o
 MESHED, GRAINED = 0.08, 0.12  # that share of the crops is seen through a mesh, that share gets a grain
 MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
 SHRINKING = {cv2.INTER_AREA: 0.45, cv2.INTER_LINEAR: 0.4, cv2.INTER_NEAREST: 0.15}  # how, and how often
+SHARPENED, MOST_SHARPENED = 0.3, 2.5  # that share of the crops by an unsharp mask of up to so much
+SOFT_COLOURED = 0.3  # that share of the crops has colour differences that are softer than the luma
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
 MOST_ENLARGED = 2.0  # likewise, of crops with a camera's noise: what is demosaiced is as soft as that
 EIGHT_BIT = 0.75  # that share of the crops with white noise is clipped and rounded, as what files hold is
@@ -88,7 +90,9 @@ class Photos:
     colours, which the noise of grey photographs and of cameras alone must not be taken for: what sand and lawns are.
 
     Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away;
-    half of it is done without averaging, which leaves detail as fine as pixels can hold.
+    half of it is done without averaging, which leaves detail as fine as pixels can hold. Some are sharpened, as
+    cameras and programs that shrink pictures do it; of some the colour differences are blurred, as files hold them:
+    else a texture in luma alone is taken for what a camera's noise reduction leaves.
     Most of a photograph is smooth: most crops are the most textured one of several drawn.
     """
 
@@ -122,10 +126,11 @@ class Photos:
             middle(cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 256) for photo in held_out
         ]
         meshed = [through_mesh(photo, np.random.default_rng(i)) for i, photo in enumerate(detailed)]
-        sharp = [middle(photo[2::4, 2::4], 256) for photo in held_out]
+        fine = [middle(photo[2::4, 2::4], 256) for photo in held_out]
+        sharp = [with_soft_colour(sharpened(photo, 2.0, 1.0), 1.0) for photo in detailed]
         self.without_noise = {
             kind: [self._held_out(kernels.to_float(photo)) for photo in photos]
-            for kind, photos in (("clean", detailed), ("mesh", meshed), ("sharp", sharp))
+            for kind, photos in (("clean", detailed), ("mesh", meshed), ("fine", fine), ("sharp", sharp))
         }
         cleans = [self._held_out(kernels.to_float(photo)) for photo in middles]
         self.validation = [
@@ -172,6 +177,10 @@ class Photos:
             crop = through_mesh(crop, rng)
         elif drawn_for < MESHED + GRAINED:
             crop = with_grain(crop, rng)
+        if rng.random() < SHARPENED:
+            crop = sharpened(crop, rng.uniform(0, MOST_SHARPENED), rng.uniform(0.5, 1.5))
+        if rng.random() < SOFT_COLOURED:
+            crop = with_soft_colour(crop, rng.uniform(0.5, 2.5))
         crop = np.rot90(crop, rng.integers(4))
         return crop[:, ::-1] if rng.random() < 0.5 else crop
 
@@ -222,6 +231,20 @@ def _texture(photo: NDArray[np.uint8]) -> Tensor:
     height, width = (-(-length // TEXTURE_BLOCK) for length in photo.shape[:2])
     energy = np.abs(cv2.Laplacian(half, cv2.CV_32F))
     return cv2.resize(energy, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def sharpened(photo: NDArray[np.uint8], amount: float, width: float) -> NDArray[np.uint8]:
+    """By an unsharp mask: what a Gaussian of that width in pixels takes away is added so many times."""
+    levels = photo.astype(np.float32)
+    blurred = cv2.GaussianBlur(levels, (0, 0), width)
+    return np.clip(np.rint(levels + np.float32(amount) * (levels - blurred)), 0, 255).astype(np.uint8)
+
+
+def with_soft_colour(photo: NDArray[np.uint8], width: float) -> NDArray[np.uint8]:
+    """With colour differences blurred by a Gaussian of that width in pixels."""
+    planes = cv2.cvtColor(np.ascontiguousarray(photo), cv2.COLOR_RGB2YCrCb)
+    planes[..., 1:] = cv2.GaussianBlur(planes[..., 1:], (0, 0), width)
+    return cv2.cvtColor(planes, cv2.COLOR_YCrCb2RGB)
 
 
 def _enlarged(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -107,9 +107,9 @@ def rounded(model: PhotoAutoencoder) -> PhotoAutoencoder:
     """Let convolutions round their weights and all steps what they give, but for what stays in floating point.
 
     That is the first convolution's weights, and of what is added up at half resolution, where nearly all of the loss on
-    white noise is, as much as leaves int8 faster. In `photo_next`, whose blocks are separable, the last sum and
-    convolution; in `photo` and `photo_best` also what is skipped to there, what the last block is added to, and its
-    second convolution; in `photo_fast` nothing.
+    white noise is, as much as leaves int8 faster. In `photo`, whose blocks are separable, the last sum and convolution;
+    in `photo_best` also what is skipped to there, what the last block is added to, and its second convolution; in
+    `photo_fast` nothing.
     """
     last, exact = model.decoder[0][-1], ()
     if isinstance(last, Separable):

@@ -53,8 +53,9 @@ PHOTO = Recipe(
     sigma=55.0,
     batch=8,
     crop=128,
-    epochs=200,
+    epochs=80,
     camera=0.3,
+    clean=0.04,
     grey=0.25,
     optimizer="muon",
     ema=0.999,
@@ -70,7 +71,6 @@ RECIPES = {
     ("conv", "default"): CONV,
     ("unet", "default"): replace(CONV, model="unet"),
     ("photo", "default"): PHOTO,
-    ("photo-next", "default"): replace(PHOTO, model="photo-next", epochs=80, clean=0.04),
     ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=120),
     ("photo-fast-grey", "default"): replace(PHOTO, model="photo-fast-grey", epochs=120, grey=1.0),
     ("photo-best", "default"): replace(PHOTO, model="photo-best", epochs=52),
@@ -81,5 +81,6 @@ RECIPES |= {
     if model.startswith("photo")
     for name, changed in (("longer", to_longer), ("int8", to_int8))
 }
+RECIPES["photo", "int8"] = replace(RECIPES["photo", "int8"], epochs=4)
 # its steps take four times as long as photo's, and a short run does best at a lower rate
 RECIPES["photo-best", "int8"] = replace(RECIPES["photo-best", "int8"], epochs=3, learning_rate=1e-4)

@@ -225,14 +225,6 @@ def with_grain(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np
     return np.clip(photo * (1 + grain[..., None]), 0, 255).astype(np.uint8)
 
 
-def _texture(photo: NDArray[np.uint8]) -> Tensor:
-    """Mean absolute Laplacian of the green channel per block; at half the size, where a sensor's own grain is gone."""
-    half = cv2.resize(photo[..., 1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    height, width = (-(-length // TEXTURE_BLOCK) for length in photo.shape[:2])
-    energy = np.abs(cv2.Laplacian(half, cv2.CV_32F))
-    return cv2.resize(energy, (width, height), interpolation=cv2.INTER_AREA)
-
-
 def sharpened(photo: NDArray[np.uint8], amount: float, width: float) -> NDArray[np.uint8]:
     """By an unsharp mask: what a Gaussian of that width in pixels takes away is added so many times."""
     levels = photo.astype(np.float32)
@@ -245,6 +237,14 @@ def with_soft_colour(photo: NDArray[np.uint8], width: float) -> NDArray[np.uint8
     planes = cv2.cvtColor(np.ascontiguousarray(photo), cv2.COLOR_RGB2YCrCb)
     planes[..., 1:] = cv2.GaussianBlur(planes[..., 1:], (0, 0), width)
     return cv2.cvtColor(planes, cv2.COLOR_YCrCb2RGB)
+
+
+def _texture(photo: NDArray[np.uint8]) -> Tensor:
+    """Mean absolute Laplacian of the green channel per block; at half the size, where a sensor's own grain is gone."""
+    half = cv2.resize(photo[..., 1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    height, width = (-(-length // TEXTURE_BLOCK) for length in photo.shape[:2])
+    energy = np.abs(cv2.Laplacian(half, cv2.CV_32F))
+    return cv2.resize(energy, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _enlarged(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

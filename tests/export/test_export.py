@@ -229,10 +229,8 @@ def test_values_stay_in_8_bits_between_convolutions(trained_int8: Path, tmp_path
     onnxruntime.InferenceSession(trained_int8, options)
     kinds = Counter(node.op_type for node in onnx.load(tmp_path / "plan.onnx").graph.node)
     assert [kinds[kind] for kind in ("Conv", "Add", "Sub")] == [2, 1, 1]
-    assert [kinds[kind] for kind in ("QuantizeLinear", "DequantizeLinear")] == [
-        1,
-        2,
-    ]  # once in, and out of what is skipped and of the last block
+    # once in, and out of what is skipped and of the last block
+    assert [kinds[kind] for kind in ("QuantizeLinear", "DequantizeLinear")] == [1, 2]
     assert kinds["QLinearConv"] > 15
 
 

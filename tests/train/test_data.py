@@ -121,8 +121,9 @@ def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
         Photos(tmp_path, 2, 32, 55, seed=0)
 
 
-def test_some_crops_have_a_cameras_noise(photos: Path) -> None:
+def test_some_crops_have_a_cameras_noise(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A camera's noise is correlated between neighbours and comes in whole 8-bit levels."""
+    monkeypatch.setattr("train.data.PADDED", 0.0)  # noise that is repeated is correlated too
     correlations = {}
     for share in (0.0, 0.5, 1.0):
         data = Photos(photos, 32, 64, 55, seed=0, camera=share)
@@ -130,7 +131,7 @@ def test_some_crops_have_a_cameras_noise(photos: Path) -> None:
         assert np.array_equal(noisy, data.batch(3)[0])
         noise = [crop for crop in (noisy - clean)[:, 1] if crop.any()]
         correlations[share] = np.array([np.corrcoef(n[:, 1:].ravel(), n[:, :-1].ravel())[0, 1] for n in noise])
-    assert abs(correlations[0.0]).max() < 0.35, "of repeated edges"
+    assert abs(correlations[0.0]).max() < 0.25
     assert np.median(correlations[1.0]) > 0.25
     assert 0 < np.mean(correlations[0.5] > 0.25) < 1
     assert np.allclose(noisy * 255, np.round(noisy * 255), atol=1e-3)
@@ -193,20 +194,27 @@ def test_soft_colour_leaves_the_luma() -> None:
     assert after[..., 1:].std() < before[..., 1:].std() / 4
 
 
-def test_some_crops_are_seen_through_a_mesh_or_have_a_grain(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", ["GRAINED", "MESHED"])
+def test_some_crops_are_seen_through_a_mesh_and_some_have_a_grain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    monkeypatch.setattr(f"train.data.{other}", 0.0)
     for n in range(2):
         cv2.imwrite(str(tmp_path / f"{n}.png"), np.full((128, 128, 3), 120, np.uint8))
     _, clean = Photos(tmp_path, 200, 32, 25, seed=0).batch(0)
-    assert 20 <= (clean.std((1, 2, 3)) > 0.01).sum() <= 60
+    assert 6 <= (clean.std((1, 2, 3)) > 0.01).sum() <= 30
 
 
-def test_crops_of_a_camera_are_soft(photos: Path) -> None:
+def test_crops_of_a_camera_are_soft(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for share in ("GRAINED", "SHARPENED"):
+        monkeypatch.setattr(f"train.data.{share}", 0.0)
+
     def detail(camera: float) -> float:
         data = Photos(photos, 32, 64, 0, seed=0, camera=camera)
         clean = np.concatenate([data.batch(step)[1] for step in range(4)])
         return float(np.abs(np.diff(clean, axis=-1)).mean() / clean.std((2, 3)).mean())
 
-    assert detail(1.0) < 0.95 * detail(0.0)
+    assert detail(1.0) < 0.85 * detail(0.0)
 
 
 @pytest.mark.parametrize("camera", [0.0, 1.0])

@@ -21,6 +21,7 @@ from train.curve import Curve
 from train.data import Data, Digits, Pair, Photos
 from train.device import check_device
 from train.equalize import equalize
+from train.grow import can_grow, grow
 from train.models import BOTTLENECKS, MODELS, WAYS_UP, macs, parameter_count
 from train.muon import Muon
 from train.quantization import RoundedActivation, build_model, calibrate, rounded
@@ -59,14 +60,19 @@ def fit(
     stop_after : int
         Save and return after that many steps of this call; 0 runs to the end.
     start : Path or None
-        A checkpoint whose weights the run begins with; the recipes longer and int8 are for that, int8 needs one.
+        A checkpoint whose weights the run begins with; the recipes longer and int8 are for that. What a run of int8
+        learns to give is what that network gives: it needs one, also to resume.
     """
     check_device(device)
-    if recipe.int8 and start is None and not resume:
-        raise InputError("the recipe int8 goes on from a trained network: give its checkpoint with --start")
+    if recipe.int8 and start is None:
+        raise InputError(
+            "the recipe int8 learns to give what a trained network gives: name its checkpoint with --start"
+        )
     torch.manual_seed(recipe.seed)
     torch.set_flush_denormal(True)  # gradients of a saturated sigmoid are denormal, and three times as slow
     model = begin(recipe, data, start).to(device, memory_format=torch.channels_last)  # a quarter faster on a CPU
+    # what rounding changes is all there is to learn: against clean pictures the steps would learn their noise first
+    teacher = load_start(recipe, start).to(device, memory_format=torch.channels_last) if recipe.int8 and start else None
     optimizers = make_optimizers(recipe, model)
     averaged = copy.deepcopy(model)  # what is validated and exported; the model itself where nothing is averaged
     state = {"step": 0, "best": math.inf, "stale": 0}
@@ -81,7 +87,13 @@ def fit(
     progress = tqdm(total=total, initial=first, desc=recipe.model, unit="step", dynamic_ncols=True)
     while state["step"] < total and not (recipe.patience and state["stale"] >= recipe.patience):
         share = schedule(recipe, state["step"], total)
-        loss = update(recipe, model, optimizers, data.batch(state["step"]), share, device)
+        noisy, target = (
+            torch.from_numpy(part).to(device, memory_format=torch.channels_last) for part in data.batch(state["step"])
+        )
+        if teacher is not None:
+            with torch.no_grad():
+                target = teacher(noisy)
+        loss = update(recipe, model, optimizers, noisy, target, share)
         average(averaged, model, recipe.ema, state["step"])
         state["step"] += 1
         progress.update()
@@ -114,11 +126,7 @@ def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
     """
     if start is None:
         return build_model(asdict(recipe))
-    model = build_model(asdict(replace(recipe, int8=False)))
-    try:
-        model.load_state_dict(read_checkpoint(start)["weights"])
-    except RuntimeError as error:
-        raise InputError(f"expected a checkpoint of {recipe.model} to start from, but {start} is another's") from error
+    model = load_start(recipe, start)
     noisy = [torch.from_numpy(data.batch(step)[0]) for step in range(CALIBRATION_BATCHES)]
     if recipe.int8:
         equalize(model, noisy)
@@ -128,16 +136,33 @@ def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
     return model
 
 
+def load_start(recipe: Recipe, start: Path) -> nn.Module:
+    """Return the network, without rounding, with the weights of a checkpoint: grown, if that is of a smaller one."""
+    model, weights = build_model(asdict(replace(recipe, int8=False))), read_checkpoint(start)["weights"]
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        if recipe.int8 or not can_grow(model, weights):
+            message = f"expected a checkpoint of {recipe.model} to start from, but {start} is another's"
+            raise InputError(message) from error
+        print(f"{grow(model, weights):,} parameters more than in {start}")
+    return model
+
+
 def update(
-    recipe: Recipe, model: nn.Module, optimizers: list[torch.optim.Optimizer], pair: Pair, share: float, device: str
+    recipe: Recipe,
+    model: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
+    noisy: Tensor,
+    target: Tensor,
+    share: float,
 ) -> Tensor:
     """Take one step on a batch with that share of the learning rates, and return the loss before it."""
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         group["lr"] = group["initial_lr"] * share
-    noisy, clean = (torch.from_numpy(part).to(device, memory_format=torch.channels_last) for part in pair)
-    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.bfloat16):
+    with torch.autocast(noisy.device.type, torch.bfloat16, enabled=recipe.bfloat16):
         output = model.train()(noisy)
-    loss = LOSSES[recipe.loss](output.float(), clean)
+    loss = LOSSES[recipe.loss](output.float(), target)
     model.zero_grad()
     loss.backward()
     if recipe.clip:
@@ -271,10 +296,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--sigma", type=float, help="noise in 8-bit levels: 127.5 is 0.5; 0 trains a plain autoencoder")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--patience", type=int, help="stop after so many epochs without a lower held-out loss")
+    parser.add_argument("--rate", type=float, default=1.0, help="of the recipe's learning rates so much [1]")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--out", type=Path, help="folder of checkpoints and log [runs/MODEL]")
     parser.add_argument("--resume", action="store_true", help="go on from last.pt, exactly")
-    parser.add_argument("--start", type=Path, help="a checkpoint to begin with; the recipe int8 needs one")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        help="a checkpoint to begin with, also a smaller network's; int8 needs one, also to resume",
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
         "--bfloat16", action=argparse.BooleanOptionalAction, help="slower on a processor without such instructions"
@@ -291,6 +321,7 @@ def main(argv: list[str] | None = None) -> int:
         options={name: value for name, value in options.items() if value is not None},
         **{name: value for name, value in given.items() if value is not None},
     )
+    recipe = replace(recipe, learning_rate=args.rate * recipe.learning_rate, muon_rate=args.rate * recipe.muon_rate)
     folder = args.out or Path("runs") / (f"{args.model}-int8" if recipe.int8 else args.model)
     if (folder / "last.pt").exists() and not args.resume:
         parser.error(f"{folder} holds a run already: go on with --resume, or give another --out")

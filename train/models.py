@@ -190,16 +190,15 @@ class Add(nn.Module):
 
 
 class Residual(nn.Module):
-    """x + conv(relu(conv(x))), or x + relu(conv(x)) where `depth` is 1; all 3x3."""
+    """x + relu(conv(x)), 3x3."""
 
-    def __init__(self, channels: int, depth: int = 2) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = Conv(channels, channels, relu=True)
-        self.second = Conv(channels, channels) if depth == 2 else nn.Identity()
         self.add = Add()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.add(x, self.second(self.first(x)))
+        return self.add(x, self.first(x))
 
 
 class Separable(nn.Module):
@@ -235,10 +234,8 @@ class PhotoAutoencoder(nn.Module):
         Residual blocks on the way down and up, largest scale first; the smallest scale is not among them.
     middle : int
         Residual blocks at the smallest scale.
-    depth : int
-        Convolutions of a residual block, 1 or 2; 0 makes blocks separable.
-    head, tail : int
-        Sides of the first and last convolution's filters.
+    separable : bool
+        Whether the blocks are separable, which at few channels is no gain.
     channels : int
         Of the images: 3, or 1 for grey ones.
     """
@@ -251,25 +248,23 @@ class PhotoAutoencoder(nn.Module):
         encoder: tuple[int, ...],
         middle: int,
         decoder: tuple[int, ...],
-        depth: int = 2,
-        head: int = 6,  # sees what 3x3 on 2x2 blocks sees
-        tail: int = 3,
+        separable: bool = False,
         channels: int = 3,
     ) -> None:
         super().__init__()
 
         def blocks(width: int, count: int) -> nn.Sequential:
-            return nn.Sequential(*(Residual(width, depth) if depth else Separable(width) for _ in range(count)))
+            return nn.Sequential(*(Separable(width) if separable else Residual(width) for _ in range(count)))
 
-        self.channels, self.stride = channels, 2 ** len(widths)
-        self.head = Conv(channels, widths[0], head, stride=2)
+        self.channels, self.stride, self.separable = channels, 2 ** len(widths), separable
+        self.head = Conv(channels, widths[0], 4, stride=2)
         self.down = nn.ModuleList(Conv(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(Conv(b, a, 1) for a, b in pairwise(widths))
         self.encoder = nn.ModuleList(blocks(*scale) for scale in zip(widths[:-1], encoder, strict=True))
         self.middle = blocks(widths[-1], middle)
         self.join = nn.ModuleList(Add() for _ in self.up)
         self.decoder = nn.ModuleList(blocks(*scale) for scale in zip(widths[:-1], decoder, strict=True))
-        self.tail = Conv(widths[0], 4 * channels, tail)
+        self.tail = Conv(widths[0], 4 * channels, 1)
         nn.init.zeros_(self.tail.weight)  # starts as the identity
         nn.init.zeros_(self.tail.bias)
 
@@ -289,24 +284,22 @@ class PhotoAutoencoder(nn.Module):
 
 def photo() -> PhotoAutoencoder:
     """The default. Its blocks are separable, so that in the time of dense ones there is room for twice the channels."""
-    return PhotoAutoencoder((64, 96, 128, 128), encoder=(0, 1, 1), middle=2, decoder=(2, 2, 2), depth=0, head=4, tail=1)
+    return PhotoAutoencoder((64, 96, 128, 128), encoder=(0, 1, 1), middle=2, decoder=(2, 2, 2), separable=True)
 
 
 def photo_fast() -> PhotoAutoencoder:
     """A third of the work of `photo`, half of it in a single convolution at half resolution."""
-    return PhotoAutoencoder((32, 32, 48, 64), encoder=(0, 1, 0), middle=2, decoder=(1, 1, 0), depth=1, head=4, tail=1)
+    return PhotoAutoencoder((32, 32, 48, 64), encoder=(0, 1, 0), middle=2, decoder=(1, 1, 0))
 
 
 def photo_fast_grey() -> PhotoAutoencoder:
     """For one channel, a quarter of the work of `photo_fast`: half the channels where most of it is done."""
-    return PhotoAutoencoder(
-        (16, 32, 32, 48), encoder=(0, 0, 0), middle=2, decoder=(1, 0, 0), depth=1, head=4, tail=1, channels=1
-    )
+    return PhotoAutoencoder((16, 32, 32, 48), encoder=(0, 0, 0), middle=2, decoder=(1, 0, 0), channels=1)
 
 
 def photo_best() -> PhotoAutoencoder:
-    """Four and a half times the work of `photo`, half of it in three blocks at half resolution."""
-    return PhotoAutoencoder((48, 96, 128, 160), encoder=(0, 1, 0), middle=1, decoder=(3, 1, 1))
+    """Three times the work of `photo`: its scales with half as many channels again, and more blocks."""
+    return PhotoAutoencoder((96, 128, 160, 192), encoder=(1, 2, 1), middle=2, decoder=(4, 3, 2), separable=True)
 
 
 MODELS: dict[str, Callable[[], nn.Module]] = {

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from aeinfer.errors import InputError
-from train.models import MODELS, Add, Conv, PhotoAutoencoder, Separable
+from train.models import MODELS, Add, Conv, PhotoAutoencoder
 
 WEIGHT_MAX = 63
 ACTIVATION_MAX = 255
@@ -106,19 +106,16 @@ def build_model(recipe: Mapping[str, Any]) -> nn.Module:
 def rounded(model: PhotoAutoencoder) -> PhotoAutoencoder:
     """Let convolutions round their weights and all steps what they give, but for what stays in floating point.
 
-    That is the first convolution's weights, and of what is added up at half resolution, where nearly all of the loss on
-    white noise is, as much as leaves int8 faster. In `photo`, whose blocks are separable, the last sum and convolution;
-    in `photo_best` also what is skipped to there, what the last block is added to, and its second convolution; in
-    `photo_fast` nothing.
+    That is the first convolution's weights, and where blocks are separable, all that is added up at half resolution,
+    what reads it depthwise, and the last convolution: what is rounded there is nearly all of the loss on white noise.
+    What else reads it rounds before.
     """
-    last, exact = model.decoder[0][-1], ()
-    if isinstance(last, Separable):
-        exact = (last.add, model.tail)
-    elif model.tail.kernel_size != (1, 1):
-        skipped = [model.head, *(block.add for block in model.encoder[0])][-1]
-        added = [model.join[0], *(block.add for block in model.decoder[0])]
-        exact = (skipped, *added[-2:], last.second, model.tail)
-        for step in (model.down[0], last.first):  # they take what is not rounded
+    exact: list[nn.Module] = []
+    blocks = [*model.encoder[0], *model.decoder[0]]
+    if model.separable:
+        exact = [model.head, model.join[0], model.tail]
+        exact += [step for block in blocks for step in (block.spread, block.add)]
+        for step in (model.down[0], *(block.first for block in blocks)):
             step.before = RoundedActivation()
             step.register_forward_pre_hook(lambda step, inputs: step.before(*inputs))
     for step in model.modules():

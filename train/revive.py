@@ -6,21 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from train.activations import highest
-from train.models import Residual, Separable
+from train.models import Separable
 
 
 @torch.no_grad()
 def revive(model: nn.Module, batches: Iterable[Tensor]) -> int:
-    """Set anew the channels between the last two convolutions of blocks that are zero on all `batches`.
+    """Set anew the channels between the last two convolutions of separable blocks that are zero on all `batches`.
 
     The filter that makes such a channel is drawn as He et al. 2015 have it, the weights that read it become zero: the
     network gives what it gave before, and learns from there. Returns their number.
     """
-    blocks = [
-        block
-        for block in model.modules()
-        if isinstance(block, Residual | Separable) and isinstance(block.second, nn.Conv2d)
-    ]
+    blocks = [block for block in model.modules() if isinstance(block, Separable)]
     peaks = highest(model, [block.first for block in blocks], batches)  # behind its relu
     for block, peak in zip(blocks, peaks, strict=True):
         dead = peak <= 0

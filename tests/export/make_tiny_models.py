@@ -20,7 +20,7 @@ class TinyColor(PhotoAutoencoder):
     """Two scales of a few channels; unlike a new photo model it does change its input."""
 
     def __init__(self, channels: int = 3) -> None:
-        super().__init__(widths=(4, 8), encoder=(1,), middle=2, decoder=(1,), channels=channels)
+        super().__init__(widths=(4, 8), encoder=(2,), middle=4, decoder=(2,), channels=channels)
         nn.init.normal_(self.tail.weight, std=0.2)
 
 

@@ -1,7 +1,7 @@
 """The loop: it learns, stops when told, and goes on exactly where it was."""
 
 import csv
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from aeinfer.errors import InputError
-from train.checkpoint import read_checkpoint, trained_model
+from train.checkpoint import read_checkpoint, save_checkpoint, trained_model
 from train.data import Digits, Photos
-from train.fit import fit, image_psnr, main, schedule, worst_psnr
+from train.fit import fit, image_psnr, load_start, main, schedule, worst_psnr
+from train.quantization import build_model
 from train.recipes import RECIPES, Recipe
 
 DENSE = Recipe("dense", sigma=127.5, batch=32, epochs=3, ema=0.9)
@@ -57,7 +58,7 @@ def test_a_resumed_photo_run_is_exact_too(photos: Path, tmp_path: Path, name: st
         start = fit(replace(recipe, int8=False), data, tmp_path / "start", stop_after=1).with_name("last.pt")
     fit(recipe, data, tmp_path / "unbroken", stop_after=4, start=start)
     fit(recipe, data, tmp_path / "broken", stop_after=2, start=start)
-    fit(recipe, data, tmp_path / "broken", resume=True, stop_after=2)
+    fit(recipe, data, tmp_path / "broken", resume=True, stop_after=2, start=start)
     assert same(tmp_path / "unbroken" / "last.pt", tmp_path / "broken" / "last.pt")
 
 
@@ -66,8 +67,37 @@ def test_a_start_of_another_network_is_refused(data: Digits, photos: Path, tmp_p
     crops = Photos(photos, 2, 32, 55, seed=0)
     with pytest.raises(InputError, match="checkpoint of photo-fast"):
         fit(RECIPES["photo-fast", "int8"], crops, tmp_path / "photo", start=dense)
-    with pytest.raises(InputError, match="--start"):
-        fit(RECIPES["photo-fast", "int8"], crops, tmp_path / "photo")
+    for resume in (False, True):
+        with pytest.raises(InputError, match="--start"):
+            fit(RECIPES["photo-fast", "int8"], crops, tmp_path / "photo", resume)
+
+
+def test_a_larger_network_starts_as_the_smaller_one_but_for_int8(photos: Path, tmp_path: Path) -> None:
+    crops = Photos(photos, 2, 32, 55, seed=0)
+    small = fit(RECIPES["photo", "longer"], crops, tmp_path, stop_after=2).with_name("last.pt")
+    images = torch.from_numpy(crops.batch(0)[0])
+    with torch.no_grad():
+        expected = trained_model(small)[0].train()(images)
+        torch.testing.assert_close(load_start(RECIPES["photo-best", "longer"], small)(images), expected)
+    assert not torch.equal(expected, images)
+    with pytest.raises(InputError, match="checkpoint of photo-best"):
+        load_start(RECIPES["photo-best", "int8"], small)
+
+
+def test_a_network_that_rounds_learns_to_give_what_it_gave_before(photos: Path, tmp_path: Path) -> None:
+    """It darkens all pictures: learning from clean ones would undo that."""
+    crops = Photos(photos, 2, 32, 55, seed=0)
+    start = tmp_path / "start.pt"
+    model = build_model(asdict(RECIPES["photo", "longer"]))
+    torch.nn.init.constant_(model.tail.bias, 0.2)  # all pictures come out darker by that
+    save_checkpoint(start, RECIPES["photo", "longer"], {"step": 0}, model)
+    recipe = replace(RECIPES["photo", "int8"], learning_rate=0.01)
+    best = fit(recipe, crops, tmp_path / "int8", stop_after=40, start=start)
+    rounds, _ = trained_model(best.with_name("last.pt"))
+    noisy, clean = (torch.from_numpy(part) for part in crops.batch(100))
+    with torch.no_grad():
+        given, asked = rounds.train()(noisy), model(noisy)
+    assert (given - asked).abs().mean() < 0.25 * (given - clean).abs().mean()
 
 
 def test_it_learns_and_keeps_the_best(data: Digits, tmp_path: Path) -> None:
@@ -147,9 +177,22 @@ def test_the_cosine_falls_to_zero() -> None:
 
 
 def test_the_command_trains_and_resumes(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["dense", "--data", str(digits), "--no-verify", "--epochs", "1", "--out", str(tmp_path)]
+    arguments = [
+        "dense",
+        "--data",
+        str(digits),
+        "--no-verify",
+        "--epochs",
+        "1",
+        "--rate",
+        "0.5",
+        "--out",
+        str(tmp_path),
+    ]
     assert main(arguments) == 0
-    assert "parameters" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "parameters" in said
+    assert "learning_rate=0.0005, muon_rate=0.004" in said
     with pytest.raises(SystemExit):
         main(arguments)
     assert "holds a run already" in capsys.readouterr().err

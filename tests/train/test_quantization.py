@@ -65,14 +65,9 @@ def test_a_relus_range_begins_at_zero() -> None:
     assert rounding.zero_point == 0
 
 
-@pytest.mark.parametrize(
-    ("encoder", "decoder", "skipped", "feeder"),
-    [(0, 1, "head", "join.0"), (1, 2, "encoder.0.0.add", "decoder.0.0.add")],
-)
-def test_all_but_what_is_added_up_at_half_resolution_is_rounded(
-    encoder: int, decoder: int, skipped: str, feeder: str, images: torch.Tensor
-) -> None:
-    network = rounded(PhotoAutoencoder((4, 8), encoder=(encoder,), middle=1, decoder=(decoder,)))
+@pytest.mark.parametrize("encoder", [0, 1])
+def test_of_separable_blocks_what_is_added_up_at_half_resolution_is_exact(encoder: int, images: torch.Tensor) -> None:
+    network = rounded(PhotoAutoencoder((4, 8), encoder=(encoder,), middle=1, decoder=(2,), separable=True))
     calibrate(network, [images])
     given: dict[str, torch.Tensor] = {}
     seen: dict[str, torch.Tensor] = {}
@@ -81,15 +76,15 @@ def test_all_but_what_is_added_up_at_half_resolution_is_rounded(
         step.register_forward_hook(lambda _step, inputs, _output, name=name: given.update({name: inputs[0]}))
         step.register_forward_hook(lambda _step, _inputs, output, name=name: seen.update({name: output}))
     network(images)
-    last = f"decoder.0.{decoder - 1}"
-    exact_values = {skipped, feeder, f"{last}.second", f"{last}.add", "tail"}
+    blocks = [f"encoder.0.{i}" for i in range(encoder)] + ["decoder.0.0", "decoder.0.1"]
+    exact = {"head", "join.0", "tail", *(f"{block}.{step}" for block in blocks for step in ("spread", "add"))}
+    assert {name for name, step in steps.items() if not hasattr(step, "rounding")} == exact
     for name, step in steps.items():
-        assert hasattr(step, "rounding") == (name not in exact_values)
-        if name not in exact_values:
+        if name not in exact:
             assert on_steps(seen[name], step.rounding), name
-        exact_weight = isinstance(step, Add) or name in {"head", f"{last}.second", "tail"}
-        assert nn.utils.parametrize.is_parametrized(step) != exact_weight
-    for name, source in (("down.0", skipped), (f"{last}.first", feeder)):
+        assert nn.utils.parametrize.is_parametrized(step) != (isinstance(step, Add) or name in exact), name
+    skipped = "encoder.0.0.add" if encoder else "head"
+    for name, source in (("down.0", skipped), *((f"{block}.first", f"{block}.spread") for block in blocks)):
         assert on_steps(given[name], steps[name].before)
         assert not on_steps(seen[source], steps[name].before)
 
@@ -99,20 +94,12 @@ def on_steps(values: torch.Tensor, rounding: RoundedActivation) -> bool:
     return torch.allclose(levels, levels.round(), atol=1e-3)
 
 
-def test_a_last_convolution_of_one_pixel_is_rounded_too() -> None:
-    network = rounded(PhotoAutoencoder((4, 8), encoder=(0,), middle=1, decoder=(1,), depth=1, tail=1))
-    assert all(hasattr(step, "rounding") for step in network.modules() if isinstance(step, Conv | Add))
-    assert nn.utils.parametrize.is_parametrized(network.tail)
-
-
-def test_behind_separable_blocks_the_last_sum_and_convolution_are_not() -> None:
-    network = rounded(PhotoAutoencoder((4, 8), encoder=(0,), middle=1, decoder=(2,), depth=0, tail=1))
-    exact = {
-        name for name, step in network.named_modules() if isinstance(step, Conv | Add) and not hasattr(step, "rounding")
-    }
-    assert exact == {"decoder.0.1.add", "tail"}
-    assert not nn.utils.parametrize.is_parametrized(network.tail)
-    assert nn.utils.parametrize.is_parametrized(network.middle[0].spread)
+def test_of_dense_blocks_all_is_rounded_but_the_first_convolutions_weights() -> None:
+    network = rounded(PhotoAutoencoder((4, 8), encoder=(0,), middle=1, decoder=(1,)))
+    steps = {name: step for name, step in network.named_modules() if isinstance(step, Conv | Add)}
+    assert all(hasattr(step, "rounding") for step in steps.values())
+    exact = {name for name, step in steps.items() if not nn.utils.parametrize.is_parametrized(step)}
+    assert exact == {"head", *(name for name, step in steps.items() if isinstance(step, Add))}
 
 
 def test_the_gradient_of_rounding_is_that_of_the_plain_expression() -> None:

@@ -13,14 +13,14 @@ from export.to_onnx import to_onnx, with_facts, write_model
 from train.models import PhotoAutoencoder
 
 FOLDER = Path(__file__).parents[1] / "data"
-HALO = 32  # more than the receptive radius of two scales
+HALO = 24  # more than the receptive radius of two scales
 
 
 class TinyColor(PhotoAutoencoder):
     """Two scales of a few channels; unlike a new photo model it does change its input."""
 
     def __init__(self, channels: int = 3) -> None:
-        super().__init__(widths=(4, 8), encoder=(2,), middle=4, decoder=(2,), channels=channels)
+        super().__init__(widths=(4, 8), encoder=(1,), middle=3, decoder=(2,), channels=channels)
         nn.init.normal_(self.tail.weight, std=0.2)
 
 

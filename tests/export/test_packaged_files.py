@@ -8,10 +8,9 @@ from aeinfer.models import packaged_models
 from export import verify
 
 CHECKPOINTS = Path(__file__).parents[2] / "train" / "checkpoints"
-WITHOUT_CHECKPOINT = {"photo-best"}  # 6 MB, the same weights as in the packaged file once more
 
 
-@pytest.mark.parametrize("name", sorted(set(packaged_models()) - WITHOUT_CHECKPOINT))
+@pytest.mark.parametrize("name", sorted(packaged_models()))
 def test_the_packaged_file_is_its_checkpoint(name: str) -> None:
     assert verify.main([str(packaged_models()[name]), "--checkpoint", str(CHECKPOINTS / f"{name}.pt")]) == 0
 

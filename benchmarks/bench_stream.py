@@ -221,6 +221,12 @@ def main() -> None:
     args = parser.parse_args()
     if missing := [name for name in ("ffmpeg", "gst-launch-1.0") if shutil.which(name) is None]:
         parser.exit(2, f"bench_stream: {' and '.join(missing)} must be installed: frames go through them\n")
+    if subprocess.run(["gst-inspect-1.0", "aeinferdenoise"], env=environment(), capture_output=True).returncode:
+        parser.exit(
+            2,
+            "bench_stream: GStreamer does not find aeinferdenoise: see docs/gstreamer.md; where it should, remove "
+            "~/.cache/gstreamer-1.0, which remembers what could not be loaded\n",
+        )
     kernels.load_loops()
     measured = []
     for row in rows(args.frames):

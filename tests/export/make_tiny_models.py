@@ -13,7 +13,7 @@ from export.to_onnx import to_onnx, with_facts, write_model
 from train.models import PhotoAutoencoder
 
 FOLDER = Path(__file__).parents[1] / "data"
-HALO = 24  # more than the receptive radius of two scales
+HALO = 32  # more than the receptive radius of two scales
 
 
 class TinyColor(PhotoAutoencoder):

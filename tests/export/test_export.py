@@ -265,7 +265,7 @@ def test_verify_refuses_what_is_missing(dense: Path, capsys: pytest.CaptureFixtu
 
 
 def test_the_measured_halo_is_the_networks(tiny_model: Path) -> None:
-    """Random weights look as far as the receptive field: 24 pixels suffice, and less than half of it does not."""
+    """Random weights look as far as the receptive field: 32 pixels suffice, and less than half of it does not."""
     session = Session(tiny_model.read_bytes(), "tiny", "cpu")
     image = noise.add_gaussian(np.full((1, 3, 160, 160), 0.5, np.float32), 50.0)
     halo, error = measure_halo(session, [image], stride=4, limit=64)

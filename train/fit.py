@@ -87,12 +87,7 @@ def fit(
     progress = tqdm(total=total, initial=first, desc=recipe.model, unit="step", dynamic_ncols=True)
     while state["step"] < total and not (recipe.patience and state["stale"] >= recipe.patience):
         share = schedule(recipe, state["step"], total)
-        noisy, target = (
-            torch.from_numpy(part).to(device, memory_format=torch.channels_last) for part in data.batch(state["step"])
-        )
-        if teacher is not None:
-            with torch.no_grad():
-                target = teacher(noisy)
+        noisy, target = draw(data, state["step"], device, teacher)
         loss = update(recipe, model, optimizers, noisy, target, share)
         average(averaged, model, recipe.ema, state["step"])
         state["step"] += 1
@@ -147,6 +142,13 @@ def load_start(recipe: Recipe, start: Path) -> nn.Module:
             raise InputError(message) from error
         print(f"{grow(model, weights):,} parameters more than in {start}")
     return model
+
+
+@torch.no_grad()
+def draw(data: Data, step: int, device: str, teacher: nn.Module | None) -> tuple[Tensor, Tensor]:
+    """Return the noisy batch of a step, and what to make of it: the clean one, or what the teacher makes of it."""
+    noisy, clean = (torch.from_numpy(part).to(device, memory_format=torch.channels_last) for part in data.batch(step))
+    return noisy, clean if teacher is None else teacher(noisy)
 
 
 def update(

@@ -298,7 +298,7 @@ def photo_fast_grey() -> PhotoAutoencoder:
 
 
 def photo_best() -> PhotoAutoencoder:
-    """Three times the work of `photo`: its scales with half as many channels again, and more blocks."""
+    """Three times the work of `photo`: a quarter to a half more channels at its scales, and more blocks."""
     return PhotoAutoencoder((96, 128, 160, 192), encoder=(1, 2, 1), middle=2, decoder=(4, 3, 2), separable=True)
 
 

@@ -16,7 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from aeinfer.errors import InputError
-from train.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint
+from train.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, trained_model
 from train.curve import Curve
 from train.data import Data, Digits, Pair, Photos
 from train.device import check_device
@@ -43,6 +43,7 @@ def fit(
     device: str = "cpu",
     stop_after: int = 0,
     start: Path | None = None,
+    teacher: Path | None = None,
 ) -> Path:
     """Train, and return the path of the best checkpoint.
 
@@ -60,19 +61,22 @@ def fit(
     stop_after : int
         Save and return after that many steps of this call; 0 runs to the end.
     start : Path or None
-        A checkpoint whose weights the run begins with; the recipes longer and int8 are for that. What a run of int8
-        learns to give is what that network gives: it needs one, also to resume.
+        A checkpoint whose weights the run begins with; the recipes longer and int8 are for that.
+    teacher : Path or None
+        A checkpoint of any network, this one or a larger: what that gives is what is learnt, not the clean picture
+        (distillation). It is read also to resume. None is the start's where the recipe is int8.
     """
     check_device(device)
-    if recipe.int8 and start is None:
-        raise InputError(
-            "the recipe int8 learns to give what a trained network gives: name its checkpoint with --start"
-        )
+    if recipe.int8:
+        teacher = teacher or start  # what rounding changes is all there is to learn
+        if teacher is None:
+            raise InputError(
+                "the recipe int8 learns to give what a trained network gives: name its checkpoint with --start"
+            )
     torch.manual_seed(recipe.seed)
     torch.set_flush_denormal(True)  # gradients of a saturated sigmoid are denormal, and three times as slow
     model = begin(recipe, data, start).to(device, memory_format=torch.channels_last)  # a quarter faster on a CPU
-    # what rounding changes is all there is to learn: against clean pictures the steps would learn their noise first
-    teacher = load_start(recipe, start).to(device, memory_format=torch.channels_last) if recipe.int8 and start else None
+    taught = trained_model(teacher)[0].to(device, memory_format=torch.channels_last) if teacher else None
     optimizers = make_optimizers(recipe, model)
     averaged = copy.deepcopy(model)  # what is validated and exported; the model itself where nothing is averaged
     state = {"step": 0, "best": math.inf, "stale": 0}
@@ -87,7 +91,7 @@ def fit(
     progress = tqdm(total=total, initial=first, desc=recipe.model, unit="step", dynamic_ncols=True)
     while state["step"] < total and not (recipe.patience and state["stale"] >= recipe.patience):
         share = schedule(recipe, state["step"], total)
-        noisy, target = draw(data, state["step"], device, teacher)
+        noisy, target = draw(recipe, data, state["step"], device, taught)
         loss = update(recipe, model, optimizers, noisy, target, share)
         average(averaged, model, recipe.ema, state["step"])
         state["step"] += 1
@@ -145,10 +149,13 @@ def load_start(recipe: Recipe, start: Path) -> nn.Module:
 
 
 @torch.no_grad()
-def draw(data: Data, step: int, device: str, teacher: nn.Module | None) -> tuple[Tensor, Tensor]:
+def draw(recipe: Recipe, data: Data, step: int, device: str, teacher: nn.Module | None) -> tuple[Tensor, Tensor]:
     """Return the noisy batch of a step, and what to make of it: the clean one, or what the teacher makes of it."""
     noisy, clean = (torch.from_numpy(part).to(device, memory_format=torch.channels_last) for part in data.batch(step))
-    return noisy, clean if teacher is None else teacher(noisy)
+    if teacher is None:
+        return noisy, clean
+    with torch.autocast(noisy.device.type, torch.bfloat16, enabled=recipe.bfloat16):
+        return noisy, teacher(noisy).float()
 
 
 def update(
@@ -307,6 +314,7 @@ def main(argv: list[str] | None = None) -> int:
         type=Path,
         help="a checkpoint to begin with, also a smaller network's; int8 needs one, also to resume",
     )
+    parser.add_argument("--teacher", type=Path, help="a checkpoint whose output is learnt instead of clean pictures")
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
         "--bfloat16", action=argparse.BooleanOptionalAction, help="slower on a processor without such instructions"
@@ -330,7 +338,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         describe(recipe)
         data = open_data(recipe, args.data or Path("data", "photos" if recipe.crop else "mnist"), not args.no_verify)
-        best = fit(recipe, data, folder, args.resume, args.device, start=args.start)
+        best = fit(recipe, data, folder, args.resume, args.device, start=args.start, teacher=args.teacher)
     except (InputError, FileNotFoundError) as error:
         parser.exit(2, f"train.fit: {error}\n")
     print(f"best checkpoint: {best}")

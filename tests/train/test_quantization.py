@@ -66,7 +66,7 @@ def test_a_relus_range_begins_at_zero() -> None:
 
 
 @pytest.mark.parametrize("encoder", [0, 1])
-def test_of_separable_blocks_what_is_added_up_at_half_resolution_is_exact(encoder: int, images: torch.Tensor) -> None:
+def test_of_separable_blocks_all_that_is_done_at_half_resolution_is_exact(encoder: int, images: torch.Tensor) -> None:
     network = rounded(PhotoAutoencoder((4, 8), encoder=(encoder,), middle=1, decoder=(2,), separable=True))
     calibrate(network, [images])
     given: dict[str, torch.Tensor] = {}
@@ -77,16 +77,16 @@ def test_of_separable_blocks_what_is_added_up_at_half_resolution_is_exact(encode
         step.register_forward_hook(lambda _step, _inputs, output, name=name: seen.update({name: output}))
     network(images)
     blocks = [f"encoder.0.{i}" for i in range(encoder)] + ["decoder.0.0", "decoder.0.1"]
-    exact = {"head", "join.0", "tail", *(f"{block}.{step}" for block in blocks for step in ("spread", "add"))}
+    parts = ("spread", "first", "second", "add")
+    exact = {"head", "up.0", "join.0", "tail", *(f"{block}.{part}" for block in blocks for part in parts)}
     assert {name for name, step in steps.items() if not hasattr(step, "rounding")} == exact
     for name, step in steps.items():
         if name not in exact:
             assert on_steps(seen[name], step.rounding), name
         assert nn.utils.parametrize.is_parametrized(step) != (isinstance(step, Add) or name in exact), name
     skipped = "encoder.0.0.add" if encoder else "head"
-    for name, source in (("down.0", skipped), *((f"{block}.first", f"{block}.spread") for block in blocks)):
-        assert on_steps(given[name], steps[name].before)
-        assert not on_steps(seen[source], steps[name].before)
+    assert on_steps(given["down.0"], network.down[0].before)
+    assert not on_steps(seen[skipped], network.down[0].before)
 
 
 def on_steps(values: torch.Tensor, rounding: RoundedActivation) -> bool:
@@ -94,12 +94,12 @@ def on_steps(values: torch.Tensor, rounding: RoundedActivation) -> bool:
     return torch.allclose(levels, levels.round(), atol=1e-3)
 
 
-def test_of_dense_blocks_all_is_rounded_but_the_first_convolutions_weights() -> None:
+def test_of_dense_blocks_all_is_rounded_but_the_first_convolutions_weights_and_the_last_one() -> None:
     network = rounded(PhotoAutoencoder((4, 8), encoder=(0,), middle=1, decoder=(1,)))
     steps = {name: step for name, step in network.named_modules() if isinstance(step, Conv | Add)}
-    assert all(hasattr(step, "rounding") for step in steps.values())
+    assert [name for name, step in steps.items() if not hasattr(step, "rounding")] == ["tail"]
     exact = {name for name, step in steps.items() if not nn.utils.parametrize.is_parametrized(step)}
-    assert exact == {"head", *(name for name, step in steps.items() if isinstance(step, Add))}
+    assert exact == {"head", "tail", *(name for name, step in steps.items() if isinstance(step, Add))}
 
 
 def test_the_gradient_of_rounding_is_that_of_the_plain_expression() -> None:

@@ -44,7 +44,7 @@ def to_longer(recipe: Recipe) -> Recipe:
 
 def to_int8(recipe: Recipe) -> Recipe:
     """The short run with rounding that follows a long one without."""
-    return replace(recipe, int8=True, epochs=20, optimizer="adamw", learning_rate=4e-4, clip=0.1)
+    return replace(recipe, int8=True, epochs=10, optimizer="adamw", learning_rate=4e-4, clip=0.1)
 
 
 PHOTO = Recipe(
@@ -81,4 +81,3 @@ RECIPES |= {
     if model.startswith("photo")
     for name, changed in (("longer", to_longer), ("int8", to_int8))
 }
-RECIPES["photo-best", "int8"] = replace(RECIPES["photo-best", "int8"], epochs=3, learning_rate=2e-4)  # for its size

@@ -106,22 +106,22 @@ def build_model(recipe: Mapping[str, Any]) -> nn.Module:
 def rounded(model: PhotoAutoencoder) -> PhotoAutoencoder:
     """Let convolutions round their weights and all steps what they give, but for what stays in floating point.
 
-    That is the first convolution's weights and the last convolution. Where blocks are separable it is all that is done
-    at half resolution: rounded it is nearly all of the loss, and no faster, for convolutions of 8 bits want another
-    order of the values in memory than sums and depthwise convolutions in floating point, and changing it takes as long.
+    That is all that is done at half resolution but a dense block's convolution. Rounded it is most of the loss, and
+    hardly faster: convolutions of 8 bits want another order of the values in memory than sums and depthwise
+    convolutions in floating point, and changing it takes as long.
     """
-    exact: list[nn.Module] = [model.tail]
-    if model.separable:
-        blocks = [*model.encoder[0], *model.decoder[0]]
-        steps = [step for block in blocks for step in (block.spread, block.first, block.second, block.add)]
-        exact += [model.head, *steps, model.up[0], model.join[0]]
-        before = model.down[0].before = RoundedActivation()
-        model.down[0].register_forward_pre_hook(lambda _step, inputs: before(*inputs))
+    blocks = [*model.encoder[0], *model.decoder[0]]
+    dense = [] if model.separable else [block.first for block in blocks]
+    steps = [step for block in blocks for step in block.children() if step not in dense]
+    exact = [model.head, *steps, model.up[0], model.join[0], model.tail]
+    for step in (model.down[0], *dense):  # they read what is exact
+        step.before = RoundedActivation()
+        step.register_forward_pre_hook(lambda step, inputs: step.before(*inputs))
     for step in model.modules():
         if isinstance(step, Conv | Add) and step not in exact:
             step.rounding = RoundedActivation()
             step.register_forward_hook(lambda step, _inputs, output: step.rounding(output))
-        if isinstance(step, Conv) and step not in (model.head, *exact):
+        if isinstance(step, Conv) and step not in exact:
             parametrize.register_parametrization(step, "weight", RoundedWeight())
     return model
 

@@ -94,12 +94,15 @@ def on_steps(values: torch.Tensor, rounding: RoundedActivation) -> bool:
     return torch.allclose(levels, levels.round(), atol=1e-3)
 
 
-def test_of_dense_blocks_all_is_rounded_but_the_first_convolutions_weights_and_the_last_one() -> None:
-    network = rounded(PhotoAutoencoder((4, 8), encoder=(0,), middle=1, decoder=(1,)))
+def test_of_dense_blocks_the_sums_at_half_resolution_are_exact_and_the_convolutions_are_not() -> None:
+    network = rounded(PhotoAutoencoder((4, 8), encoder=(1,), middle=1, decoder=(1,)))
     steps = {name: step for name, step in network.named_modules() if isinstance(step, Conv | Add)}
-    assert [name for name, step in steps.items() if not hasattr(step, "rounding")] == ["tail"]
-    exact = {name for name, step in steps.items() if not nn.utils.parametrize.is_parametrized(step)}
-    assert exact == {"head", "tail", *(name for name, step in steps.items() if isinstance(step, Add))}
+    exact = {"head", "up.0", "join.0", "tail", "encoder.0.0.add", "decoder.0.0.add"}
+    assert {name for name, step in steps.items() if not hasattr(step, "rounding")} == exact
+    floating = {name for name, step in steps.items() if not nn.utils.parametrize.is_parametrized(step)}
+    assert floating == exact | {"middle.0.add"}
+    before = {name for name, step in steps.items() if hasattr(step, "before")}
+    assert before == {"down.0", "encoder.0.0.first", "decoder.0.0.first"}
 
 
 def test_the_gradient_of_rounding_is_that_of_the_plain_expression() -> None:

@@ -10,13 +10,12 @@ from onnx import numpy_helper
 
 from train.quantization import ACTIVATION_MAX
 
-MOVES = ("Resize", "DepthToSpace")  # operators that move values and make no new ones: their steps are their input's
 PAIR_LIMIT = 2**15 - 1  # what AVX2 adds pairs of u8 x s8 products in
 
 
 def finish_int8(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Store weights as int8 and biases as int32, and let operators that only move values stay in 8 bits."""
-    _round_after_moves(proto)
+    """Store weights as int8 and biases as int32, and let resizing stay in 8 bits."""
+    _round_after_resizing(proto)
     with tempfile.TemporaryDirectory() as folder:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # folds constants, no more
@@ -37,21 +36,17 @@ def largest_pair(proto: onnx.ModelProto) -> int:
     return max(2 * ACTIVATION_MAX * int(np.abs(array.astype(np.int64)).max()) for array in filters)
 
 
-def _round_after_moves(proto: onnx.ModelProto) -> None:
-    """Put the input's QuantizeLinear and DequantizeLinear behind each operator that moves values, if 8 bits go on.
+def _round_after_resizing(proto: onnx.ModelProto) -> None:
+    """Put the input's QuantizeLinear and DequantizeLinear behind each Resize, too.
 
-    Before a sum in floating point they would cost more than they save.
+    Nearest-neighbour resizing moves values and makes no new ones: their steps are their input's.
     """
     made_by = {node.output[0]: node for node in proto.graph.node}
-    read_by = {name: node for node in proto.graph.node for name in node.input}
     nodes: list[onnx.NodeProto] = []
     for node in proto.graph.node:
         nodes.append(node)
-        source = made_by.get(node.input[0]) if node.op_type in MOVES else None
+        source = made_by.get(node.input[0]) if node.op_type == "Resize" else None
         if source is None or source.op_type != "DequantizeLinear":
-            continue
-        reader = read_by[node.output[0]]
-        if read_by[reader.output[0]].op_type != "QuantizeLinear":
             continue
         name, steps = node.output[0], list(source.input[1:])
         node.output[0] = f"{name}_moved"

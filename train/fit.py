@@ -67,16 +67,16 @@ def fit(
         (distillation). It is read also to resume. None is the start's where the recipe is int8.
     """
     check_device(device)
+    if recipe.int8 and start is None:
+        raise InputError(
+            "the recipe int8 learns to give what a trained network gives: name its checkpoint with --start"
+        )
     if recipe.int8:
         teacher = teacher or start  # what rounding changes is all there is to learn
-        if teacher is None:
-            raise InputError(
-                "the recipe int8 learns to give what a trained network gives: name its checkpoint with --start"
-            )
     torch.manual_seed(recipe.seed)
     torch.set_flush_denormal(True)  # gradients of a saturated sigmoid are denormal, and three times as slow
     model = begin(recipe, data, start).to(device, memory_format=torch.channels_last)  # a quarter faster on a CPU
-    taught = trained_model(teacher)[0].to(device, memory_format=torch.channels_last) if teacher else None
+    teaching = trained_model(teacher)[0].to(device, memory_format=torch.channels_last) if teacher else None
     optimizers = make_optimizers(recipe, model)
     averaged = copy.deepcopy(model)  # what is validated and exported; the model itself where nothing is averaged
     state = {"step": 0, "best": math.inf, "stale": 0}
@@ -91,7 +91,7 @@ def fit(
     progress = tqdm(total=total, initial=first, desc=recipe.model, unit="step", dynamic_ncols=True)
     while state["step"] < total and not (recipe.patience and state["stale"] >= recipe.patience):
         share = schedule(recipe, state["step"], total)
-        noisy, target = draw(recipe, data, state["step"], device, taught)
+        noisy, target = draw(recipe, data, state["step"], device, teaching)
         loss = update(recipe, model, optimizers, noisy, target, share)
         average(averaged, model, recipe.ema, state["step"])
         state["step"] += 1
@@ -150,7 +150,7 @@ def load_start(recipe: Recipe, start: Path) -> nn.Module:
 
 @torch.no_grad()
 def draw(recipe: Recipe, data: Data, step: int, device: str, teacher: nn.Module | None) -> tuple[Tensor, Tensor]:
-    """Return the noisy batch of a step, and what to make of it: the clean one, or what the teacher makes of it."""
+    """Return the noisy batch of a step, and what to make of it: the clean one, or the teacher's output, clipped."""
     noisy, clean = (torch.from_numpy(part).to(device, memory_format=torch.channels_last) for part in data.batch(step))
     if teacher is None:
         return noisy, clean

@@ -68,8 +68,9 @@ def test_a_start_of_another_network_is_refused(data: Digits, photos: Path, tmp_p
     with pytest.raises(InputError, match="checkpoint of photo-fast"):
         fit(RECIPES["photo-fast", "int8"], crops, tmp_path / "photo", start=dense)
     for resume in (False, True):
-        with pytest.raises(InputError, match="--start"):
-            fit(RECIPES["photo-fast", "int8"], crops, tmp_path / "photo", resume)
+        for teacher in (None, dense):  # who teaches gives no weights to begin with
+            with pytest.raises(InputError, match="--start"):
+                fit(RECIPES["photo-fast", "int8"], crops, tmp_path / "photo", resume, teacher=teacher)
 
 
 def test_a_larger_network_starts_as_the_smaller_one_but_for_int8(photos: Path, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def _smoothed(difference: Image, photo: NDArray[np.uint8], rng: np.random.Genera
     luma = (difference @ LUMA)[..., None]
     grain, colour, kept = rng.uniform(0.2, 0.8), rng.uniform(1.0, 6.0), rng.uniform(0.3, 1.0)
     flat, slope = rng.uniform(0.3, 1.0), rng.uniform(0.0, 0.4)
-    left = np.minimum(flat * (1 + slope * _contrast(photo) ** np.float32(0.75)), 2)[..., None].astype(np.float32)
+    left = np.minimum(flat * (1 + slope * _contrast(photo) ** 0.75), 2)[..., None]
     blurred = cv2.GaussianBlur(luma, (0, 0), grain)[..., None]
     return left * blurred + np.float32(kept) * np.sqrt(left) * cv2.GaussianBlur(difference - luma, (0, 0), colour)
 

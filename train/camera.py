@@ -110,6 +110,7 @@ def _smoothed(difference: Image, photo: NDArray[np.uint8], rng: np.random.Genera
 
     Both are least where the picture is flat, as that is where a camera smooths, and grow with its local contrast, up to
     twice what the sensor gave, as a camera sharpens there.
+
     Widths and strengths cover the PolyU photographs (Xu et al. 2018): correlation of neighbours in luma 0.56, of pixels
     four apart in the colour differences 0.54, and colour differences of a quarter of the luma's variance; luma's noise
     four times as strong at edges as between them, that of the colour differences twice. One photograph of ten is left

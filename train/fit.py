@@ -67,11 +67,11 @@ def fit(
         (distillation). It is read also to resume. None is the start's where the recipe is int8.
     """
     check_device(device)
-    if recipe.int8 and start is None:
-        raise InputError(
-            "the recipe int8 learns to give what a trained network gives: name its checkpoint with --start"
-        )
     if recipe.int8:
+        if start is None:
+            raise InputError(
+                "the recipe int8 learns to give what a trained network gives: name its checkpoint with --start"
+            )
         teacher = teacher or start  # what rounding changes is all there is to learn
     torch.manual_seed(recipe.seed)
     torch.set_flush_denormal(True)  # gradients of a saturated sigmoid are denormal, and three times as slow

@@ -109,7 +109,7 @@ def _smoothed(difference: Image, photo: NDArray[np.uint8], rng: np.random.Genera
     """What the camera's own noise reduction leaves: a little of the grain blurred, of the colour faint wide blotches.
 
     Both are least where the picture is flat, as that is where a camera smooths, and grow with its local contrast, up to
-    twice what the sensor gave, as a camera sharpens there.
+    what the sensor gave.
 
     Widths and strengths cover the PolyU photographs (Xu et al. 2018): correlation of neighbours in luma 0.56, of pixels
     four apart in the colour differences 0.54, and colour differences of a quarter of the luma's variance; luma's noise
@@ -121,7 +121,7 @@ def _smoothed(difference: Image, photo: NDArray[np.uint8], rng: np.random.Genera
     luma = (difference @ LUMA)[..., None]
     grain, colour, kept = rng.uniform(0.2, 0.8), rng.uniform(1.0, 6.0), rng.uniform(0.3, 1.0)
     flat, slope = rng.uniform(0.3, 1.0), rng.uniform(0.0, 0.4)
-    left = np.minimum(flat * (1 + slope * _contrast(photo) ** 0.75), 2)[..., None]
+    left = np.minimum(flat * (1 + slope * _contrast(photo) ** 0.75), 1)[..., None]
     blurred = cv2.GaussianBlur(luma, (0, 0), grain)[..., None]
     return left * blurred + np.float32(kept) * np.sqrt(left) * cv2.GaussianBlur(difference - luma, (0, 0), colour)
 

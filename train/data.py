@@ -24,8 +24,9 @@ TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured o
 MESHED, GRAINED = 0.08, 0.12  # that share of the crops is seen through a mesh, that share gets a grain
 MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
 SHRINKING = {cv2.INTER_AREA: 0.45, cv2.INTER_LINEAR: 0.4, cv2.INTER_NEAREST: 0.15}  # how, and how often
-SHARPENED, MOST_SHARPENED = 0.3, 2.5  # that share of the crops by an unsharp mask of up to so much
-SOFT_COLOURED = 0.3  # that share of the crops has colour differences that are softer than the luma
+MOST_SHARPENED = 2.5  # by an unsharp mask of up to so much
+SHARP, SHARP_CLEAN = 0.3, 0.8  # that share of the crops is sharpened, and that share of those without noise
+SOFT_COLOUR, SOFT_COLOUR_CLEAN = 0.3, 0.6  # likewise, with colour differences that are softer than the luma
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
 MOST_ENLARGED = 2.0  # likewise, of crops with a camera's noise: what is demosaiced is as soft as that
 EIGHT_BIT = 0.75  # that share of the crops with white noise is clipped and rounded, as what files hold is
@@ -92,7 +93,8 @@ class Photos:
     Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away;
     half of it is done without averaging, which leaves detail as fine as pixels can hold. Some are sharpened, as
     cameras and programs that shrink pictures do it; of some the colour differences are blurred, as files hold them:
-    else a texture in luma alone is taken for what a camera's noise reduction leaves.
+    else a texture in luma alone is taken for what a camera's noise reduction leaves. Crops without noise mostly are
+    both, as that is what comes out worst: fields, pebbles, foam.
     Most of a photograph is smooth: most crops are the most textured one of several drawn.
     """
 
@@ -145,11 +147,16 @@ class Photos:
     def batch(self, step: int) -> Pair:
         rng = np.random.default_rng([self.seed, step])
         by_camera = rng.random(self.size) < self.camera
-        crops = [_enlarged(self._crop(rng), rng) if camera else self._crop(rng) for camera in by_camera]
+        noiseless = ~by_camera & (rng.random(self.size) < self.clean)
+        crops = [
+            self._crop(rng, SHARP_CLEAN, SOFT_COLOUR_CLEAN) if clean else self._crop(rng, SHARP, SOFT_COLOUR)
+            for clean in noiseless
+        ]
+        crops = [_enlarged(crop, rng) if camera else crop for crop, camera in zip(crops, by_camera, strict=True)]
         grey = rng.random(self.size) < self.grey
         crops = [_grey(crop) if alike else crop for crop, alike in zip(crops, grey, strict=True)]
         clean = kernels.to_float(np.stack(crops)).transpose(0, 3, 1, 2).copy()
-        sigma = rng.uniform(0, self.sigma, self.size) * (rng.random(self.size) >= self.clean)
+        sigma = rng.uniform(0, self.sigma, self.size) * ~noiseless
         noisy = noise.add_gaussian(clean, sigma, seed=self.seed + 1 + step, index=np.arange(self.size))
         noisy[grey] = noisy[grey, :1]
         noisy = _quantize_some(noisy, rng.random(self.size) < EIGHT_BIT)
@@ -165,7 +172,8 @@ class Photos:
         """(H, W, 3) -> (1, C, H, W)."""
         return _planes(_grey(image) if self.channels == 1 else image)[:, : self.channels]
 
-    def _crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+    def _crop(self, rng: np.random.Generator, sharp: float, soft_colour: float) -> NDArray[np.uint8]:
+        """A crop that is sharpened, and has soft colour, with these probabilities."""
         drawn = [self._place(rng) for _ in range(CANDIDATES if rng.random() < TEXTURED else 1)]
         index, top, left, side = max(drawn, key=self._texture_at)
         crop = self.photos[index][top : top + side, left : left + side]
@@ -177,9 +185,9 @@ class Photos:
             crop = through_mesh(crop, rng)
         elif drawn_for < MESHED + GRAINED:
             crop = with_grain(crop, rng)
-        if rng.random() < SHARPENED:
+        if rng.random() < sharp:
             crop = sharpened(crop, rng.uniform(0, MOST_SHARPENED), rng.uniform(0.5, 1.5))
-        if rng.random() < SOFT_COLOURED:
+        if rng.random() < soft_colour:
             crop = with_soft_colour(crop, rng.uniform(0.5, 2.5))
         crop = np.rot90(crop, rng.integers(4))
         return crop[:, ::-1] if rng.random() < 0.5 else crop

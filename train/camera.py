@@ -112,9 +112,9 @@ def _smoothed(difference: Image, photo: NDArray[np.uint8], rng: np.random.Genera
     what the sensor gave.
 
     Widths and strengths cover the PolyU photographs (Xu et al. 2018): correlation of neighbours in luma 0.56, of pixels
-    four apart in the colour differences 0.54, and colour differences of a quarter of the luma's variance; luma's noise
-    four times as strong at edges as between them, that of the colour differences twice. One photograph of ten is left
-    as the sensor gave it.
+    four apart in the colour differences 0.54, and colour differences of a quarter of the luma's variance. Luma's noise
+    is four times as strong there at edges as between them, that of the colour differences twice: here it is less, as
+    networks took sharp textures for more. One photograph of ten is left as the sensor gave it.
     """
     if rng.random() < 0.1:
         return difference

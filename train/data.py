@@ -148,10 +148,7 @@ class Photos:
         rng = np.random.default_rng([self.seed, step])
         by_camera = rng.random(self.size) < self.camera
         noiseless = ~by_camera & (rng.random(self.size) < self.clean)
-        crops = [
-            self._crop(rng, SHARP_CLEAN, SOFT_COLOUR_CLEAN) if clean else self._crop(rng, SHARP, SOFT_COLOUR)
-            for clean in noiseless
-        ]
+        crops = [self._crop(rng, without_noise) for without_noise in noiseless]
         crops = [_enlarged(crop, rng) if camera else crop for crop, camera in zip(crops, by_camera, strict=True)]
         grey = rng.random(self.size) < self.grey
         crops = [_grey(crop) if alike else crop for crop, alike in zip(crops, grey, strict=True)]
@@ -172,8 +169,7 @@ class Photos:
         """(H, W, 3) -> (1, C, H, W)."""
         return _planes(_grey(image) if self.channels == 1 else image)[:, : self.channels]
 
-    def _crop(self, rng: np.random.Generator, sharp: float, soft_colour: float) -> NDArray[np.uint8]:
-        """A crop that is sharpened, and has soft colour, with these probabilities."""
+    def _crop(self, rng: np.random.Generator, without_noise: bool) -> NDArray[np.uint8]:
         drawn = [self._place(rng) for _ in range(CANDIDATES if rng.random() < TEXTURED else 1)]
         index, top, left, side = max(drawn, key=self._texture_at)
         crop = self.photos[index][top : top + side, left : left + side]
@@ -185,9 +181,9 @@ class Photos:
             crop = through_mesh(crop, rng)
         elif drawn_for < MESHED + GRAINED:
             crop = with_grain(crop, rng)
-        if rng.random() < sharp:
+        if rng.random() < (SHARP_CLEAN if without_noise else SHARP):
             crop = sharpened(crop, rng.uniform(0, MOST_SHARPENED), rng.uniform(0.5, 1.5))
-        if rng.random() < soft_colour:
+        if rng.random() < (SOFT_COLOUR_CLEAN if without_noise else SOFT_COLOUR):
             crop = with_soft_colour(crop, rng.uniform(0.5, 2.5))
         crop = np.rot90(crop, rng.integers(4))
         return crop[:, ::-1] if rng.random() < 0.5 else crop

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from train.models import PhotoAutoencoder
 
+FAINT = 0.1  # what a new block that is dense starts with of its weights: x + relu(0) has no gradient, ever
+
 
 def can_grow(model: nn.Module, weights: Mapping[str, Tensor]) -> bool:
     """Whether `weights` are those of a network with as many scales, and no more channels or blocks at any of them."""
@@ -15,7 +17,6 @@ def can_grow(model: nn.Module, weights: Mapping[str, Tensor]) -> bool:
     blocks = ("encoder.", "middle.", "decoder.")
     return (
         isinstance(model, PhotoAutoencoder)
-        and model.separable  # its blocks start as the identity
         and all(name in grown and _is_within(old.shape, grown[name].shape) for name, old in weights.items())
         and all(name.startswith(blocks) for name in missing)
     )
@@ -23,13 +24,15 @@ def can_grow(model: nn.Module, weights: Mapping[str, Tensor]) -> bool:
 
 @torch.no_grad()
 def grow(model: nn.Module, weights: Mapping[str, Tensor]) -> int:
-    """Set a fresh `model` of separable blocks to compute what a smaller one with these weights computes.
+    """Set a fresh `model` to compute what a smaller one with these weights computes.
 
-    The channels of the smaller one read none of the new channels, which start as they were drawn; the blocks that it
-    lacks start as the identity, as all do. After Chen et al., "Net2Net" (ICLR 2016). Returns how many parameters are
-    new.
+    The channels of the smaller one read none of the new channels, which start as they were drawn. The blocks that it
+    lacks start as the identity if they are separable, as all such do, and close to it if they are dense. After Chen et
+    al., "Net2Net" (ICLR 2016). Returns how many parameters are new.
     """
     grown = model.state_dict()
+    for name in grown.keys() - weights.keys():
+        grown[name] *= 1 if model.separable else FAINT
     for name, old in weights.items():
         grown[name][: len(old)] = 0
         grown[name][tuple(slice(length) for length in old.shape)] = old

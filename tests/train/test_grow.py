@@ -8,8 +8,10 @@ from train.grow import can_grow, grow
 from train.models import MODELS, PhotoAutoencoder, parameter_count
 
 
-def network(widths: tuple[int, ...], encoder: int = 0, middle: int = 1, decoder: int = 1) -> PhotoAutoencoder:
-    return PhotoAutoencoder(widths, (encoder,), middle, (decoder,), separable=True)
+def network(
+    widths: tuple[int, ...], encoder: int = 0, middle: int = 1, decoder: int = 1, separable: bool = True
+) -> PhotoAutoencoder:
+    return PhotoAutoencoder(widths, (encoder,), middle, (decoder,), separable)
 
 
 @pytest.fixture
@@ -38,6 +40,21 @@ def test_it_gives_what_the_smaller_one_gave(small: PhotoAutoencoder, larger: Pho
         torch.testing.assert_close(larger.train()(images), small.train()(images))
 
 
+def test_dense_blocks_more_change_little_and_learn() -> None:
+    torch.manual_seed(0)
+    small, larger = (network((8, 12), middle=blocks, decoder=blocks, separable=False) for blocks in (1, 2))
+    nn.init.normal_(small.tail.weight, std=0.2)
+    images = torch.rand(2, 3, 32, 32)
+    gives, fresh = small.train()(images), larger.train()(images)
+    grow(larger, small.state_dict())
+    grown = larger(images)
+    assert (grown - gives).abs().mean() < 0.1 * (fresh - gives).abs().mean()
+    grown.square().mean().backward()
+    new = [parameter for name, parameter in larger.named_parameters() if name not in small.state_dict()]
+    assert len(new) == 4
+    assert all(parameter.grad.any() for parameter in new)
+
+
 def test_all_of_it_learns(small: PhotoAutoencoder) -> None:
     """The first step sets what reads the new channels and blocks, the next ones what makes them."""
     larger = network((12, 14), encoder=1, middle=2, decoder=2)
@@ -61,7 +78,7 @@ def test_all_of_it_learns(small: PhotoAutoencoder) -> None:
         network((8, 12), middle=0),
         network((8, 12), decoder=0),
         PhotoAutoencoder((8, 12, 16), (0, 0), 1, (1, 1), separable=True),
-        PhotoAutoencoder((8, 12), (0,), 1, (1,)),
+        network((8, 12), separable=False),
         PhotoAutoencoder((8, 12), (0,), 1, (1,), separable=True, channels=1),
         MODELS["dense"](),
     ],
@@ -71,5 +88,5 @@ def test_what_has_no_room_for_it_does_not_grow(small: PhotoAutoencoder, other: n
 
 
 def test_weights_without_a_spread_are_not_those_of_a_smaller_one(small: PhotoAutoencoder) -> None:
-    dense = PhotoAutoencoder((6, 12), (0,), 1, (1,))
+    dense = network((6, 12), separable=False)
     assert not can_grow(small, dense.state_dict())

@@ -31,8 +31,9 @@ def grow(model: nn.Module, weights: Mapping[str, Tensor]) -> int:
     al., "Net2Net" (ICLR 2016). Returns how many parameters are new.
     """
     grown = model.state_dict()
-    for name in grown.keys() - weights.keys():
-        grown[name] *= 1 if model.separable else FAINT
+    if not model.separable:
+        for name in grown.keys() - weights.keys():
+            grown[name] *= FAINT
     for name, old in weights.items():
         grown[name][: len(old)] = 0
         grown[name][tuple(slice(length) for length in old.shape)] = old

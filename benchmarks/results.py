@@ -15,14 +15,18 @@ OTHER_FILE = "another file was measured"
 
 def machine() -> dict[str, str]:
     """Name the machine by what matters for speed, and the versions of what ran."""
-    cpu = platform.processor() or platform.machine()
+    return {"cpu": _processor(), **{name: version(name) for name in ("aeinfer", "onnxruntime", "numpy")}}
+
+
+def _processor() -> str:
+    """Name the processor and, on x86, its generation: several are called "AMD EPYC" in virtual machines."""
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        models = [
-            line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")
-        ]
-        cpu = f"{models[0]}, {len(models)} cores" if models else cpu
-    return {"cpu": cpu, **{name: version(name) for name in ("aeinfer", "onnxruntime", "numpy")}}
+    pairs = [line.split(":", 1) for line in info.read_text().splitlines() if ":" in line] if info.exists() else []
+    fields = {key.strip(): value.strip() for key, value in pairs}
+    if "model name" not in fields:
+        return platform.processor() or platform.machine()
+    generation = f" (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else ""
+    return f"{fields['model name']}{generation}, {os.cpu_count()} cores"
 
 
 def save(name: str, rows: list[Row]) -> None:

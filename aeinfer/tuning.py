@@ -18,11 +18,13 @@ from typing import Any
 
 from aeinfer.atomic import write_whole
 
-__all__ = ["Tuned", "cache_folder", "machine_name", "recall", "remember", "sooner"]
+__all__ = ["Tuned", "cache_folder", "machine_name", "processor_name", "recall", "remember", "sooner"]
 
 VERSION = 1
 PRECISIONS = ("fp32", "int8", "fp16")
 CLEARLY = 1.03  # a factor below it is the noise of one measurement
+
+CPU_INFO, BOARD = Path("/proc/cpuinfo"), Path("/proc/device-tree/model")
 
 logger = logging.getLogger("aeinfer")
 
@@ -124,18 +126,23 @@ def cache_folder() -> Path:
 
 def machine_name(backend: str, threads: int) -> str:
     """Return what decides on speed: the processor, the cores that may be used, onnxruntime and its provider."""
-    return f"{_processor()}, {threads} cores, {backend}"
+    return f"{processor_name()}, {threads} cores, {backend}"
 
 
-def _processor() -> str:
-    """The processor as the system names it; where it gives only numbers, as on ARM, the board."""
+def processor_name() -> str:
+    """Return the processor as the system names it, on x86 with its generation; where it gives only numbers, the board.
+
+    The generation tells apart what virtual machines call "AMD EPYC" alike. It is ARM that gives only numbers.
+    """
     try:
-        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-        return Path("/proc/device-tree/model").read_text("utf-8", "replace").strip("\0\n ")
+        lines = (line.partition(":") for line in CPU_INFO.read_text("utf-8", "replace").splitlines())
+        fields = {key.strip(): value.strip() for key, _colon, value in lines}
+        if "model name" not in fields:
+            return BOARD.read_text("utf-8", "replace").strip("\0\n ")
     except OSError:
         return platform.processor() or platform.machine()
+    generation = f" (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else ""
+    return fields["model name"] + generation
 
 
 def _file() -> Path:

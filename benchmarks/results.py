@@ -2,11 +2,12 @@
 
 import json
 import os
-import platform
 from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from aeinfer.tuning import processor_name
 
 FOLDER = Path(__file__).parent / "results"
 Row = dict[str, Any]
@@ -15,18 +16,8 @@ OTHER_FILE = "another file was measured"
 
 def machine() -> dict[str, str]:
     """Name the machine by what matters for speed, and the versions of what ran."""
-    return {"cpu": _processor(), **{name: version(name) for name in ("aeinfer", "onnxruntime", "numpy")}}
-
-
-def _processor() -> str:
-    """Name the processor and, on x86, its generation: several are called "AMD EPYC" in virtual machines."""
-    info = Path("/proc/cpuinfo")
-    pairs = [line.split(":", 1) for line in info.read_text().splitlines() if ":" in line] if info.exists() else []
-    fields = {key.strip(): value.strip() for key, value in pairs}
-    if "model name" not in fields:
-        return platform.processor() or platform.machine()
-    generation = f" (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else ""
-    return f"{fields['model name']}{generation}, {os.cpu_count()} cores"
+    cpu = f"{processor_name()}, {os.cpu_count()} cores"
+    return {"cpu": cpu, **{name: version(name) for name in ("aeinfer", "onnxruntime", "numpy")}}
 
 
 def save(name: str, rows: list[Row]) -> None:

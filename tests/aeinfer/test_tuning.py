@@ -215,6 +215,32 @@ def test_another_machine_or_another_file_tells_nothing(family: Path) -> None:
     assert not is_int8(AEInfer.load(family))
 
 
+@pytest.mark.parametrize(
+    ("cpu_info", "name"),
+    [
+        ("cpu family\t: 26\nmodel\t\t: 2\nmodel name\t: AMD EPYC\nflags : a:b\n", "AMD EPYC (family 26, model 2)"),
+        ("model name\t: IBM/S390\n", "IBM/S390"),
+        ("processor\t: 0\nCPU part\t: 0xd08\n", "Raspberry Pi 4 Model B Rev 1.4"),
+    ],
+)
+def test_the_processor_is_named_with_its_generation_or_by_the_board(
+    cpu_info: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "cpuinfo").write_text(cpu_info)
+    (tmp_path / "board").write_bytes(b"Raspberry Pi 4 Model B Rev 1.4\0")
+    monkeypatch.setattr(tuning, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(tuning, "BOARD", tmp_path / "board")
+    assert tuning.processor_name() == name
+    assert tuning.machine_name("onnxruntime 1.22", 2).startswith(f"{name}, 2 cores")
+
+
+def test_without_the_systems_files_python_names_the_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tuning, "CPU_INFO", tmp_path / "none")
+    monkeypatch.setattr(tuning.platform, "processor", lambda: "")
+    monkeypatch.setattr(tuning.platform, "machine", lambda: "arm64")
+    assert tuning.processor_name() == "arm64"
+
+
 def test_what_was_best_is_taken_and_what_is_asked_for_wins(family: Path) -> None:
     info = AEInfer.load(family).info
     usual = default_tile(halo=info.halo, stride=info.stride, bytes_per_pixel=info.bytes_per_pixel)

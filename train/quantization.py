@@ -108,20 +108,22 @@ def rounded(model: PhotoAutoencoder) -> PhotoAutoencoder:
 
     That is all that is done at half resolution but a dense block's convolution. Rounded it is most of the loss, and
     hardly faster: convolutions of 8 bits want another order of the values in memory than sums and depthwise
-    convolutions in floating point, and changing it takes as long.
+    convolutions in floating point, and changing it takes as long. The convolution that leads down rounds what it
+    reads, or, where the blocks are dense and it is a small one, only what it gives, a quarter as many values.
     """
     blocks = [*model.encoder[0], *model.decoder[0]]
     dense = [] if model.separable else [block.first for block in blocks]
     steps = [step for block in blocks for step in block.children() if step not in dense]
     exact = [model.head, *steps, model.up[0], model.join[0], model.tail]
-    for step in (model.down[0], *dense):  # they read what is exact
+    for step in [model.down[0]] if model.separable else dense:  # they read what is exact
         step.before = RoundedActivation()
         step.register_forward_pre_hook(lambda step, inputs: step.before(*inputs))
+    with_exact_weights = exact if model.separable else [*exact, model.down[0]]
     for step in model.modules():
         if isinstance(step, Conv | Add) and step not in exact:
             step.rounding = RoundedActivation()
             step.register_forward_hook(lambda step, _inputs, output: step.rounding(output))
-        if isinstance(step, Conv) and step not in exact:
+        if isinstance(step, Conv) and step not in with_exact_weights:
             parametrize.register_parametrization(step, "weight", RoundedWeight())
     return model
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from train.equalize import equalize
 from train.models import PhotoAutoencoder
+from train.quantization import calibrate, rounded
 
 
 @pytest.mark.parametrize("separable", [False, True])
@@ -29,6 +30,32 @@ def test_ranges_come_nearer_and_nothing_else_changes(separable: bool) -> None:
         torch.testing.assert_close(network(images[0]), expected)
     before, after = joined[0], joined[-1]
     assert (after.max() / after.min()).log() < 0.7 * (before.max() / before.min()).log()
+
+
+@pytest.mark.parametrize("separable", [False, True])
+def test_at_half_resolution_what_is_rounded_comes_to_fill_the_range(separable: bool) -> None:
+    torch.manual_seed(0)
+    network = PhotoAutoencoder((6, 8), encoder=(0,), middle=1, decoder=(1,), separable=separable).eval()
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.2)
+    images = [torch.rand(2, 3, 32, 32)]
+    equalize(network, images)
+    rounded(network)
+    read: list[torch.Tensor] = []
+    for step in network.modules():
+        if hasattr(step, "before"):
+            step.before.register_forward_hook(lambda _step, inputs, _output: read.append(inputs[0]))
+    calibrate(network, images)
+    (values,) = read
+    peaks = values.abs().amax((0, 2, 3))
+    assert peaks.max() < 1.03 * peaks.min()  # the weights below are rounded already, hence the 3 %
+
+
+def test_without_dense_blocks_at_half_resolution_that_stays_as_it_is() -> None:
+    network = PhotoAutoencoder((6, 8), encoder=(0,), middle=1, decoder=(0,)).eval()
+    before = network.head.weight.clone()
+    equalize(network, [torch.rand(1, 3, 32, 32)])
+    assert network.head.weight.equal(before)
 
 
 def test_a_channel_that_is_never_used_stays_finite() -> None:

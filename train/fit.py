@@ -21,6 +21,7 @@ from train.curve import Curve
 from train.data import Data, Digits, Pair, Photos
 from train.device import check_device
 from train.equalize import equalize
+from train.gptq import round_weights
 from train.grow import can_grow, grow
 from train.models import BOTTLENECKS, MODELS, WAYS_UP, macs, parameter_count
 from train.muon import Muon
@@ -121,7 +122,7 @@ def fit(
 def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
     """Return the network at step 0: fresh, or with the weights of a checkpoint and its dead channels set anew.
 
-    If it rounds, its channels are equalized and its ranges measured instead.
+    If it rounds, its channels are equalized, its ranges measured and its weights rounded instead.
     """
     if start is None:
         return build_model(asdict(recipe))
@@ -130,6 +131,7 @@ def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
     if recipe.int8:
         equalize(model, noisy)
         calibrate(rounded(model), noisy)
+        round_weights(model, noisy)
     elif count := revive(model, noisy):
         print(f"{count} dead channels set anew")
     return model

@@ -1,6 +1,6 @@
-"""How large the activations of each channel become: what sets channels anew and what scales them both ask that."""
+"""What a network's steps read and give while it runs, and how large its channels become; nothing is changed here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +16,28 @@ def highest(
     """
     peaks = {step: torch.zeros(()) for step in steps}
 
-    def record(step: nn.Module, output: Tensor) -> None:
+    def record(step: nn.Module, _read: Tensor, output: Tensor) -> None:
         values = output.abs().transpose(0, 1).flatten(1)
         within = values.shape[1] - int(outside * values.shape[1])
         peaks[step] = torch.maximum(peaks[step], values.kthvalue(within, dim=1).values)
 
-    hooks = [step.register_forward_hook(lambda step, _inputs, output: record(step, output)) for step in steps]
+    watch(model, steps, batches, record)
+    return [peaks[step] for step in steps]
+
+
+@torch.no_grad()
+def watch(
+    model: nn.Module,
+    steps: Iterable[nn.Module],
+    batches: Iterable[Tensor],
+    record: Callable[[nn.Module, Tensor, Tensor], None],
+) -> None:
+    """Run the model on the batches, and call `record(step, read, output)` whenever one of its steps has run.
+
+    `read` is the first thing that it was given.
+    """
+    hooks = [step.register_forward_hook(lambda step, inputs, output: record(step, inputs[0], output)) for step in steps]
     for batch in batches:
         model(batch)
     for hook in hooks:
         hook.remove()
-    return [peaks[step] for step in steps]

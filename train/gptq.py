@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from train.activations import watch
 from train.models import Conv
-from train.quantization import WEIGHT_MAX
+from train.quantization import WEIGHT_MAX, weight_steps
 
 DAMPING = 0.01  # of the mean square of what is read, added to all: what is never read may not grow without limit
 SAMPLES = 2_000  # places looked at in a batch
@@ -27,17 +28,13 @@ def round_weights(model: nn.Module, batches: Iterable[Tensor]) -> None:
     convolutions = [layer for layer in convolutions if parametrize.is_parametrized(layer)]
     products = {layer: torch.zeros(()) for layer in convolutions}
 
-    def record(layer: Conv, read: Tensor) -> None:
+    def record(layer: nn.Module, read: Tensor, _output: Tensor) -> None:
         patches = F.unfold(read.float(), layer.kernel_size, padding=layer.padding, stride=layer.stride)
         rows = patches.transpose(1, 2).flatten(0, 1)
         rows = rows[:: -(-len(rows) // SAMPLES)].double()
         products[layer] = products[layer] + rows.T @ rows / len(rows)
 
-    hooks = [layer.register_forward_hook(lambda layer, inputs, _output: record(layer, *inputs)) for layer in products]
-    for batch in batches:
-        model(batch)
-    for hook in hooks:
-        hook.remove()
+    watch(model, convolutions, batches, record)
     for layer, product in products.items():
         weight = layer.parametrizations.weight.original
         weight.copy_(rounded_filters(weight.flatten(1).double(), product).reshape(weight.shape))
@@ -49,14 +46,14 @@ def rounded_filters(filters: Tensor, products: Tensor) -> Tensor:
     Weight by weight, each error is made up for by the weights that are not rounded yet. The largest one of a filter is
     on a step already, and stays: it decides on the steps.
     """
-    scale = filters.abs().amax(1, keepdim=True).clamp_min(1e-8) / WEIGHT_MAX
-    highest = filters.abs() == filters.abs().amax(1, keepdim=True)
+    scale = weight_steps(filters)
+    largest = filters.abs() == filters.abs().amax(1, keepdim=True)
     damped = products + torch.eye(len(products), dtype=products.dtype) * (DAMPING * products.diagonal().mean() + 1e-12)
     inverse = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(damped)), upper=True)
     left, steps = filters.clone(), torch.empty_like(filters)
     for i, row in enumerate(inverse):
-        nearest = (left[:, i] / scale[:, 0]).round().clamp(-WEIGHT_MAX, WEIGHT_MAX)
-        steps[:, i] = torch.where(highest[:, i], filters[:, i].sign() * WEIGHT_MAX, nearest)
-        error = (left[:, i] - steps[:, i] * scale[:, 0]) / row[i]
+        nearest = (left[:, i] / scale).round().clamp(-WEIGHT_MAX, WEIGHT_MAX)
+        steps[:, i] = torch.where(largest[:, i], filters[:, i].sign() * WEIGHT_MAX, nearest)
+        error = (left[:, i] - steps[:, i] * scale) / row[i]
         left -= error[:, None] * row
-    return steps * scale
+    return steps * scale[:, None]

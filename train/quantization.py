@@ -22,11 +22,16 @@ NARROWEST = 1e-2  # range of activations that are always zero: with a step near 
 OUTSIDE = 1e-4  # share of the activations left outside of the range on either side
 
 
+def weight_steps(weight: Tensor) -> Tensor:
+    """Return the step of each output channel's weights, (C,), so that the largest takes WEIGHT_MAX of them."""
+    return weight.detach().flatten(1).abs().amax(1).clamp_min(1e-8) / WEIGHT_MAX
+
+
 class RoundedWeight(nn.Module):
     """Weights on 127 symmetric steps, one scale per output channel."""
 
     def forward(self, weight: Tensor) -> Tensor:
-        scale = weight.detach().abs().amax((1, 2, 3)).clamp_min(1e-8) / WEIGHT_MAX
+        scale = weight_steps(weight)
         zero_point = torch.zeros_like(scale, dtype=torch.int32)
         if torch.onnx.is_in_onnx_export():
             return _quantize_dequantize(weight, scale, zero_point.to(torch.int8), axis=0)

@@ -9,12 +9,17 @@ from train.models import PhotoAutoencoder
 from train.quantization import calibrate, rounded
 
 
-@pytest.mark.parametrize("separable", [False, True])
-def test_ranges_come_nearer_and_nothing_else_changes(separable: bool) -> None:
+def random_network(encoder: int, separable: bool) -> PhotoAutoencoder:
     torch.manual_seed(0)
-    network = PhotoAutoencoder((6, 8), encoder=(1,), middle=1, decoder=(1,), separable=separable).eval()
+    network = PhotoAutoencoder((6, 8), encoder=(encoder,), middle=1, decoder=(1,), separable=separable).eval()
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.2)
+    return network
+
+
+@pytest.mark.parametrize("separable", [False, True])
+def test_ranges_come_nearer_and_nothing_else_changes(separable: bool) -> None:
+    network = random_network(encoder=1, separable=separable)
     with torch.no_grad():
         last = network.decoder[0][0].second if separable else network.decoder[0][0].first
         for writer in (network.head, network.up[0], last):
@@ -34,10 +39,7 @@ def test_ranges_come_nearer_and_nothing_else_changes(separable: bool) -> None:
 
 @pytest.mark.parametrize("separable", [False, True])
 def test_at_half_resolution_what_is_rounded_comes_to_fill_the_range(separable: bool) -> None:
-    torch.manual_seed(0)
-    network = PhotoAutoencoder((6, 8), encoder=(0,), middle=1, decoder=(1,), separable=separable).eval()
-    for parameter in network.parameters():
-        nn.init.normal_(parameter, std=0.2)
+    network = random_network(encoder=0, separable=separable)
     images = [torch.rand(2, 3, 32, 32)]
     equalize(network, images)
     rounded(network)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # coefficients of the paper's quintic
 ITERATIONS = 5
+WIDE = 1.5  # columns a row from which on it is less work to iterate on the square of the rows
 
 
 class Muon(torch.optim.Optimizer):
@@ -35,16 +36,25 @@ class Muon(torch.optim.Optimizer):
 
 def orthogonalized(matrix: Tensor) -> Tensor:
     """Return the matrix with all singular values near one, by Newton-Schulz iteration on the shorter side."""
-    if matrix.shape[0] > matrix.shape[1]:
+    rows, columns = matrix.shape
+    if rows > columns:
         return orthogonalized(matrix.T).T
-    a, b, c = NEWTON_SCHULZ
     x = matrix / (matrix.norm() + 1e-7)
-    gram = x @ x.T
-    # every iterate is a polynomial of the first gram times x: iterating on that small square alone is twice as fast
-    product = torch.eye(len(x), dtype=x.dtype, device=x.device)
+    if columns < WIDE * rows:
+        for _ in range(ITERATIONS):
+            x = _quintic(x @ x.T) @ x
+        return x
+    # every iterate is a polynomial of the first gram times x: iterating on that small square alone is less work
+    gram, product = x @ x.T, torch.eye(rows, dtype=x.dtype, device=x.device)
     for _ in range(ITERATIONS):
-        factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
-        factor.diagonal().add_(a)
-        product = factor @ product
-        gram = factor @ gram @ factor
+        factor = _quintic(gram)
+        gram, product = factor @ gram @ factor, factor @ product
     return product @ x
+
+
+def _quintic(gram: Tensor) -> Tensor:
+    """Return what the quintic multiplies x with, of x @ x.T."""
+    a, b, c = NEWTON_SCHULZ
+    factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+    factor.diagonal().add_(a)
+    return factor

@@ -6,7 +6,7 @@ import torch
 from train.muon import Muon, orthogonalized
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (4, 36), (36, 4), (1, 9)])
+@pytest.mark.parametrize("shape", [(8, 8), (8, 10), (4, 36), (36, 4), (1, 9)])
 def test_all_singular_values_become_about_one(shape: tuple[int, int]) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     u, _s, vh = torch.linalg.svd(matrix, full_matrices=False)

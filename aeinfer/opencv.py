@@ -245,7 +245,7 @@ def caption_strip(caption: str, width: int) -> NDArray[np.uint8]:
     Parameters
     ----------
     caption : str
-        In ASCII, which OpenCV can draw.
+        OpenCV can draw ASCII; a question mark stands for all else.
     width : int
         The picture's; the strip is wider where the text needs it.
 
@@ -264,6 +264,7 @@ def caption_strip(caption: str, width: int) -> NDArray[np.uint8]:
     (20, 200, 3)
     """
     cv2 = load_opencv()
+    caption = caption.encode("ascii", "replace").decode()  # OpenCV crashes on a lone surrogate
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, max(0.4, width / 1200)
     (length, height), below = cv2.getTextSize(caption, font, scale, 1)
     strip = np.full((height + below + 6, max(length + 8, width), 3), 255, np.uint8)

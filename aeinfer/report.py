@@ -15,6 +15,8 @@ from aeinfer.errors import InputError
 __all__ = ["Entry", "Report", "to_json"]
 
 BLOCK = 1 << 16
+START = b'{"source": '
+"""Of every line."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _open(path: Path) -> IO[bytes]:
     except OSError as error:
         raise InputError(f"the report {path} cannot be written: {error.strerror}") from error
     file.seek(0)
-    if file.read(1) not in (b"", b"{"):
+    if not START.startswith(file.read(len(START))):  # a killed job may leave a part of a line
         file.close()
         raise InputError(f"the file {path} is there and is no report to add to; name another")
     return file

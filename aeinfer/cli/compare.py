@@ -50,6 +50,12 @@ def run(args: argparse.Namespace) -> int:
     if all(Path(name).is_file() for name in [*args.inputs, args.clean]):  # these belong together, however called
         stem = next(iter(columns[0]))
         columns = [{stem: next(iter(column.values()))} for column in columns]
+    if (
+        args.picture
+        and Path(args.picture).exists()
+        and any(Path(args.picture).samefile(path) for column in columns for path in column.values())
+    ):
+        raise InputError(f"{args.picture} is one of the images to compare; name another file for the picture")
     stems = list(dict.fromkeys(itertools.chain.from_iterable(columns[:-1])))
     if not stems:
         complain(f"nothing found: {', '.join(args.inputs)} holds no images")

@@ -43,6 +43,8 @@ def pipe(args: argparse.Namespace, stop: Stop, open_worker: Callable[[], Abstrac
         job = _job(args, Path(place), source, target)
         if job.action == "skip":
             entry = skip_job(job)
+            if not args.quiet:
+                complain(f"skipped: {target} is there already; --on-exist overwrite replaces it")
         else:
             quiet_opencv()
             with open_worker() as worker:

@@ -39,7 +39,7 @@ def open_sink(
     Raises
     ------
     InputError
-        Standard output is a terminal, or the file is there already.
+        Standard output is a terminal, or the file is there already, or is where the frames come from.
     """
     if output is None:
         yield _forget
@@ -49,8 +49,11 @@ def open_sink(
         with open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as file:
             yield _Sink(file, "standard output", source, pixel_format).write
     else:
-        if Path(output).is_file() and not overwrite:
-            raise InputError(f"{output} is there already; --on-exist overwrite replaces it")
+        if Path(output).is_file():
+            if source.stat is not None and os.path.samestat(source.stat, Path(output).stat()):
+                raise InputError(f"{output} is the input itself; name another file for the frames")
+            if not overwrite:
+                raise InputError(f"{output} is there already; --on-exist overwrite replaces it")
         with Path(output).open("wb", buffering=0) as file:
             sink = _Sink(file, output, source, pixel_format)
             try:

@@ -1,9 +1,11 @@
 """Where the frames of `aeinfer stream` come from: standard input, a camera, a video file or a URL; denoises nothing."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +54,8 @@ class Source:
         The first line of y4m.
     fps : float
         Frames a second of a capture.
+    stat : os.stat_result or None
+        Which file they come from, where it is one: nothing may be written there.
     """
 
     frames: Iterator[Frame]
@@ -60,6 +64,7 @@ class Source:
     layout: Layout | None = None
     header: bytes = b""
     fps: float = 0.0
+    stat: os.stat_result | None = None
 
 
 def open_source(args: argparse.Namespace) -> Source:
@@ -92,7 +97,8 @@ def _standard_input(args: argparse.Namespace) -> Source:
         raise InputError(f"--luma is for yuv420p and nv12, which have a plane of it, not for {layout.pixel_format}")
     raw = read_frames(file, layout, y4m=bool(header))
     frames = (Frame(_pixels(buffer, layout, luma=args.luma), buffer, line) for line, buffer in raw)
-    return Source(frames, "rgb" if layout.pixel_format == "rgb24" else "bgr", layout=layout, header=header)
+    color = "rgb" if layout.pixel_format == "rgb24" else "bgr"
+    return Source(frames, color, layout=layout, header=header, stat=os.fstat(file.fileno()))
 
 
 def _pixels(buffer: Bytes, layout: Layout, *, luma: bool) -> Bytes:
@@ -114,4 +120,5 @@ def _capture(args: argparse.Namespace) -> Source:
         raise InputError("frames of a capture have colours: they are written as bgr24, rgb24, yuv420p or nv12")
     quiet_opencv()
     capture = Capture(args.source, reconnect=args.reconnect, timeout=args.timeout or 10.0)
-    return Source((Frame(pixels) for pixels in capture.frames()), "bgr", capture.live, fps=capture.fps)
+    file = Path(args.source).stat() if Path(args.source).is_file() else None
+    return Source((Frame(pixels) for pixels in capture.frames()), "bgr", capture.live, fps=capture.fps, stat=file)

@@ -95,6 +95,15 @@ def test_compare_says_what_has_no_partner_or_another_size(capsys: pytest.Capture
     assert cli.main(["compare", "in", "--clean", "clean"]) == 2
 
 
+@pytest.mark.usefixtures("folder")
+def test_compares_picture_replaces_none_of_its_images(capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree("in", "clean")
+    before = Path("clean/a.png").read_bytes()
+    assert cli.main(["compare", "in", "--clean", "clean", "--picture", "clean/../clean/a.png"]) == 2
+    assert "is one of the images" in capsys.readouterr().err
+    assert Path("clean/a.png").read_bytes() == before
+
+
 def test_info_shows_the_facts(tiny_model: Path, tiny_grey: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["info", str(tiny_model), "-d", "cpu", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

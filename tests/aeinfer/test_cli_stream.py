@@ -251,6 +251,20 @@ def test_a_file_that_is_there_is_left_alone(
     assert len((tmp_path / "out").read_bytes()) == 16
 
 
+def test_the_source_is_never_the_sink(
+    clip: Path, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw, video = tmp_path / "raw", tmp_path / "clip.mp4"
+    raw.write_bytes(bytes(16))
+    shutil.copy(clip, video)
+    (tmp_path / "link").symlink_to(raw)
+    options = ["-m", str(tiny_model), "--on-exist", "overwrite", "-o"]
+    assert stream(monkeypatch, raw, "--size", "4x4", "--pix-fmt", "gray", *options, tmp_path / "link") == 2
+    assert main(["stream", str(video), *options, str(video)]) == 2
+    assert capsys.readouterr().err.count("is the input itself") == 2
+    assert (raw.read_bytes(), video.read_bytes()) == (bytes(16), clip.read_bytes())
+
+
 def start(tiny_model: Path, *arguments: str) -> subprocess.Popen[bytes]:
     raw = ["-", "--size", "16x16", "--pix-fmt", "gray", "-m", str(tiny_model), *arguments]
     pipe = subprocess.PIPE

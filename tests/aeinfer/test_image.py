@@ -180,3 +180,4 @@ def test_caption_strip_is_as_wide_as_asked_and_has_ink() -> None:
     assert strip.shape[1:] == (300, 3)
     assert strip.min() < 64
     assert image.caption_strip("a long caption", 10).shape[1] > 10
+    np.testing.assert_array_equal(image.caption_strip("caf\udce9", 99), image.caption_strip("caf?", 99))

@@ -91,6 +91,8 @@ def test_one_image_through_standard_input_and_output(
     assert run(["noise", "-", "-o", "c.png", *NOISE], Path("in/b.png").read_bytes()) == (0, b"")
     assert read_image("c.png").pixels.shape == (24, 32, 3)
     assert capsys.readouterr().err == ""
+    assert run(["noise", "-", "-o", "c.png", "--sigma", "3"], b"another") == (0, b"")
+    assert capsys.readouterr().err.startswith("aeinfer: skipped: c.png is there already")
     assert run(["noise", "-", *NOISE], b"words") == (1, b"")
     assert capsys.readouterr().err.startswith("aeinfer: standard input: not an image but text")
     for wrong in (["-", "in"], ["-", "--json"], ["in", "-o", "-"], ["-", "-o", "out"], ["-", "--name", "{stem}.png"]):

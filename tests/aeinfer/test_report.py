@@ -53,9 +53,10 @@ def test_a_name_that_is_not_utf8_comes_back(tmp_path: Path) -> None:
     assert os.fsencode(json.loads(path.read_text("utf-8"))["source"]) == b"caf\xe9.png"
 
 
-def test_another_file_is_never_taken_for_a_report(tmp_path: Path) -> None:
-    path = tmp_path / "photo.png"
-    path.write_bytes(b"\x89PNG")
+@pytest.mark.parametrize("content", [b"\x89PNG", b'{"name": "settings", "value": 1}', b'{\n"source": 1}\n'])
+def test_another_file_is_never_taken_for_a_report(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "there"
+    path.write_bytes(content)
     with pytest.raises(InputError, match="no report"):
         Report(path)
-    assert path.read_bytes() == b"\x89PNG"
+    assert path.read_bytes() == content

@@ -3,6 +3,7 @@
 Importing this costs numpy and nothing else: onnxruntime, numba and cv2 are imported on first use.
 """
 
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,8 @@ __all__ = [
     "ProviderUnavailableError",
     "__version__",
 ]
+
+logging.getLogger("aeinfer").addHandler(logging.NullHandler())  # silent unless the program has a handler of its own
 
 # onnxruntime writes a device id and looks up a telemetry host when it is imported, unless it finds this set
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

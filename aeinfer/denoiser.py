@@ -20,7 +20,7 @@ from aeinfer.errors import InputError, ModelError
 from aeinfer.forking import call_in_children
 from aeinfer.limits import Limits, Wish
 from aeinfer.model_info import ModelInfo
-from aeinfer.models import half_file, packaged_models, plain_stem
+from aeinfer.models import PRECISIONS, half_file, model_path, plain_stem
 from aeinfer.pair import Pair
 from aeinfer.session import Session, backend, fingerprint_of, read_model, thread_count
 from aeinfer.splitting import halved, in_bands
@@ -34,7 +34,7 @@ __all__ = ["AEInfer"]
 Image = NDArray[Any]
 Tensor = NDArray[np.float32]
 
-PRECISIONS = ("auto", "fp32", "int8", "fp16")
+MOST = {"threads": 1024, "tile": 1 << 20, "batch": 1 << 20}  # no machine has more use for
 
 logger = logging.getLogger("aeinfer")
 
@@ -153,13 +153,13 @@ class AEInfer:
         InputError
             An option has an impossible value.
         """
-        if precision not in PRECISIONS:
-            raise InputError(f"precision is one of {', '.join(PRECISIONS)}, got {precision!r}")
+        if precision not in ("auto", *PRECISIONS):
+            raise InputError(f"precision is one of auto, {', '.join(PRECISIONS)}, got {precision!r}")
         if color not in ("rgb", "bgr"):
             raise InputError(f"color is 'rgb' or 'bgr', got {color!r}")
         for option, value in {"threads": threads, "tile": tile, "batch": batch}.items():
-            if value is not None and value < 1:
-                raise InputError(f"{option} is at least 1, got {value}")
+            if value is not None and not (isinstance(value, int | np.integer) and 1 <= value <= MOST[option]):
+                raise InputError(f"{option} is a whole number from 1 to {MOST[option]}, got {value!r}")
         if max_memory_mb is not None and not 0 < max_memory_mb < math.inf:
             raise InputError(f"max_memory_mb is a number of megabytes above 0, got {max_memory_mb}")
         settings = {
@@ -175,7 +175,7 @@ class AEInfer:
         if isinstance(model, bytes):
             path, content = None, model
         else:
-            path = _with_precision(_model_path(model), precision)
+            path = _with_precision(model_path(model), precision)
             content = read_model(path)
         path, content, remembered = _recalled(path, content, precision, device)
         return cls(content, str(path or "the model given as bytes"), path, settings | remembered)
@@ -345,6 +345,7 @@ class AEInfer:
             batch = np.empty((len(part), self.info.channels, side, side), np.float32)
             for n, view in enumerate(part):
                 check_finite(view)
+                view = view[..., self._order]
                 kernels.gather_tiles(view, np.zeros((1, 2), np.int64), kernels.full_scale(view.dtype), batch[n : n + 1])
             codes.append(encoder.run(batch))
         return np.concatenate(codes)
@@ -368,7 +369,7 @@ class AEInfer:
         if not len(codes):
             raise InputError("expected codes of at least one image, got none")
         images = np.concatenate([decoder.run(np.ascontiguousarray(part)) for part in self._batches(codes)])
-        return images[:, 0] if self.info.channels == 1 else images.transpose(0, 2, 3, 1)
+        return images[:, 0] if self.info.channels == 1 else images.transpose(0, 2, 3, 1)[..., self._order]
 
     def warmup(self, shape: tuple[int, ...] = (64, 64, 3), dtype: str = "uint8") -> None:
         """Run once on zeros of that shape and dtype, so that the first real image pays for no compilation."""
@@ -475,13 +476,17 @@ class AEInfer:
         plan = plan.repeated(count) if count > 1 else plan
         target[..., colors:] = source[..., colors:]
         if colors == 3 and self.info.channels == 3:
-            order = slice(2, None, -1) if self._settings["color"] == "bgr" else slice(0, 3)
-            jobs = [Job(source[..., order], target[..., order], plan)]
+            jobs = [Job(source[..., self._order], target[..., self._order], plan)]
         else:
             jobs = [Job(source[..., c : c + 1], target[..., c : c + 1], plan) for c in range(colors)]
         for job in jobs:
             rows = self._limits.band_rows(plan, source.shape[1])
             yield from in_bands(job, rows, in_place=in_place) if bands else [job]
+
+    @property
+    def _order(self) -> slice:
+        """The channels of an image in the order of the network's, and those in the image's."""
+        return slice(2, None, -1) if self._settings["color"] == "bgr" and self.info.channels == 3 else slice(0, 3)
 
     def _batches(self, items: Sequence[Any] | Image) -> Iterator[Any]:
         """Split images of the window's size, or their codes, into what one run of the network takes."""
@@ -498,8 +503,11 @@ class AEInfer:
                         f"{self._name} has no {half}: expected {sibling or 'a file'} beside it; "
                         "dense and conv models are exported with their halves"
                     )
-                device, threads, options = (self._settings[key] for key in ("device", "threads", "session_options"))
-                self._halves[half] = Session(read_model(sibling), str(sibling), device, threads, options)
+                device, threads, options, spinning = (
+                    self._settings[key] for key in ("device", "threads", "session_options", "spinning")
+                )
+                content = read_model(sibling)
+                self._halves[half] = Session(content, str(sibling), device, threads, options, spinning=spinning)
             return self._halves[half]
 
 
@@ -508,15 +516,6 @@ def _piled(images: Image) -> Image | None:
     if not images.size or images.strides[0] != images.shape[1] * images.strides[1]:
         return None
     return images.reshape(-1, *images.shape[2:])
-
-
-def _model_path(model: str | Path) -> Path:
-    if isinstance(model, Path) or model.endswith(".onnx"):
-        return Path(model)
-    packaged = packaged_models()
-    if model not in packaged:
-        raise ModelError(f"no packaged model {model!r}: there are {', '.join(packaged)}; a file's path ends in .onnx")
-    return packaged[model]
 
 
 def _with_precision(path: Path, precision: str) -> Path:

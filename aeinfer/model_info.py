@@ -4,7 +4,7 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, NoReturn
 
 from aeinfer.errors import ModelError
 
@@ -122,8 +122,12 @@ def info_from_metadata(
             f"{name}: expected a model of images, input (N, 1 or 3, H, W), but its input has the shape {list(shape)}"
         )
     try:
-        facts = {key[len(PREFIX) :]: json.loads(value) for key, value in metadata.items() if key.startswith(PREFIX)}
-    except json.JSONDecodeError as error:
+        facts = {
+            key[len(PREFIX) :]: json.loads(value, parse_constant=_refuse)
+            for key, value in metadata.items()
+            if key.startswith(PREFIX)
+        }
+    except ValueError as error:
         raise ModelError(f"{name}: its aeinfer facts are damaged ({error}); export it again") from error
     schema = facts.pop("schema", SCHEMA)
     _check_whole({"schema": schema}, {"schema": 1}, name)
@@ -140,6 +144,10 @@ def info_from_metadata(
             f"{name}: its facts say {given['channels']} channels, its input has {shape[1]}; export it again"
         )
     return ModelInfo(**{"name": name} | given | {"fingerprint": fingerprint})
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _check_whole(facts: Mapping[str, Any], least: Mapping[str, int], name: str) -> None:

@@ -9,9 +9,9 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from aeinfer.cli.console import ExitCode, complain
 from aeinfer.errors import AEInferError, BackendMissingError, InputError, ModelError, ProviderUnavailableError
@@ -132,19 +132,20 @@ def _voices(verbose: bool) -> Iterator[None]:
     logger.setLevel(logging.INFO if verbose else logging.WARNING)
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _once()
             yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
 
 
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],  # noqa: ARG001 (the signature is Python's)
-    filename: str,  # noqa: ARG001
-    lineno: int,  # noqa: ARG001
-    file: TextIO | None = None,  # noqa: ARG001
-    line: str | None = None,  # noqa: ARG001
-) -> None:
-    complain(str(message))
+def _once() -> Callable[..., None]:
+    """Return what says a warning, but none twice: a model that several threads load has one for each."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, *_where: object, **_else: object) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            complain(str(message))
+
+    return show

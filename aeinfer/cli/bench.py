@@ -36,16 +36,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure one model, print what was found and remember the best."""
     from aeinfer import measuring, tuning
-    from aeinfer.models import packaged_models, plain_stem, precision_files
+    from aeinfer.models import model_path, plain_stem, precision_files
     from aeinfer.session import backend, fingerprint_of, read_model, thread_count
 
-    path = packaged_models().get(args.model) or Path(args.model)
+    path = model_path(args.model)
     plain = path.with_name(plain_stem(path) + path.suffix)
     files = precision_files(plain)
     if not files:
-        raise ModelError(
-            f"no model {args.model!r}: give a packaged model's name (see 'aeinfer models') or a .onnx file"
-        )
+        raise ModelError(f"there is no file {plain}")
     marks = {precision: fingerprint_of(read_model(file)) for precision, file in files.items()}
     machine = tuning.machine_name(backend(args.device), thread_count())
     done = []

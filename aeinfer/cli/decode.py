@@ -39,6 +39,9 @@ def run(args: argparse.Namespace) -> int:
     from aeinfer.denoiser import AEInfer
 
     source = Path(args.codes)
+    if not source.exists():
+        complain(f"nothing found: {source} does not exist")
+        return ExitCode.NOTHING_FOUND
     codes = read_codes(source)
     targets = _targets(args, codes, source)
     with AEInfer.load(args.model or codes.model, device=args.device, precision=codes.precision) as ae:

@@ -1,7 +1,10 @@
 """The options that several commands share, and the values they accept; runs nothing."""
 
 import argparse
+import sys
 from collections.abc import Callable
+
+from aeinfer.models import PRECISIONS
 
 __all__ = [
     "add_device",
@@ -84,7 +87,7 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
     """Add which of a model's files runs."""
     parser.add_argument(
         "--precision",
-        choices=("auto", "fp32", "fp16", "int8"),
+        choices=("auto", *PRECISIONS),
         default="auto",
         help="auto is fp32, or what bench found faster on this machine (default: auto)",
     )
@@ -161,7 +164,7 @@ def number(low: float, high: float | None = None) -> Callable[[str], float]:
             value = float(text)
         except ValueError:
             value = float("nan")
-        if not low <= value <= (float("inf") if high is None else high):
+        if not low <= value <= (sys.float_info.max if high is None else high):
             raise argparse.ArgumentTypeError(f"{text!r} is not a number {_range(low, high)}")
         return value
 

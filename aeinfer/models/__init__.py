@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-__all__ = ["half_file", "packaged_models", "plain_stem", "precision_files"]
+from aeinfer.errors import ModelError
+
+__all__ = ["PRECISIONS", "half_file", "model_path", "packaged_models", "plain_stem", "precision_files"]
 
 PRECISIONS = ("fp32", "fp16", "int8")
 
@@ -20,6 +22,22 @@ def packaged_models() -> dict[str, Path]:
     return {
         path.stem: path for path in sorted(folder.glob("*.onnx"), key=lambda path: path.stem) if "." not in path.stem
     }
+
+
+def model_path(model: str | Path) -> Path:
+    """Return the file of a packaged model's name, or the path of a file as it came, which need not exist.
+
+    Raises
+    ------
+    ModelError
+        No packaged model has that name, and it is no path of an .onnx file.
+    """
+    if isinstance(model, Path) or model.endswith(".onnx"):
+        return Path(model)
+    packaged = packaged_models()
+    if model not in packaged:
+        raise ModelError(f"no packaged model {model!r}: there are {', '.join(packaged)}; a file's path ends in .onnx")
+    return packaged[model]
 
 
 def plain_stem(path: Path) -> str:

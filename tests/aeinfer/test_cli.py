@@ -15,6 +15,7 @@ from aeinfer.cli import console
 from aeinfer.errors import BackendMissingError
 from aeinfer.image import read_image, write_image
 from aeinfer.version import __version__
+from tests import handmade
 
 pytest.importorskip("cv2")
 
@@ -173,10 +174,15 @@ def test_a_named_file_that_is_missing_does_not_stop_the_rest(
         (2, ["noise", "in"]),
         (2, ["noise", "in", "--sigma", "5", "--kind", "salt-and-pepper"]),
         (3, ["denoise", "in", "-d", "cuda:99"]),
+        (2, ["denoise", "in", "--watch", "inf"]),
+        (2, ["denoise", "in", "--threads", "9999999999"]),
         (4, ["denoise", "in", "-m", "text.onnx"]),
+        (4, ["bench", "-m", "."]),
+        (4, ["bench", "-m", "gone.onnx"]),
         (5, ["denoise", "empty"]),
         (5, ["denoise", "gone"]),
         (5, ["denoise", "none/*.png"]),
+        (5, ["decode", "gone.npz"]),
         (5, ["compare", "gone", "--clean", "in"]),
         (5, ["compare", "empty", "--clean", "in/a.png"]),
     ],
@@ -192,6 +198,14 @@ def test_exit_codes(tiny_model: Path, code: int, arguments: list[str], capsys: p
     assert "Traceback" not in output.err
     assert not Path("in-denoised").exists()
     assert not Path("out").exists()
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.filterwarnings("default:plain does not state")
+def test_a_model_without_facts_is_warned_of_once(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("plain.onnx").write_bytes(handmade.model())
+    assert cli.main(["denoise", "in", "-m", "plain.onnx"]) == 0
+    assert capsys.readouterr().err.count("does not state all aeinfer facts") == 1
 
 
 @pytest.mark.usefixtures("folder")
@@ -239,6 +253,20 @@ def test_metadata_kept_stripped_and_required(tiny_model: Path, capsys: pytest.Ca
     assert cli.main([*job, "required", "--format", "bmp", "--metadata", "require"]) == 1
     assert "exif, icc" in capsys.readouterr().err
     assert not Path("required").exists()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_comment_is_named_or_required(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pil = pytest.importorskip("PIL.Image")
+    Path("photos").mkdir()
+    pil.fromarray(picture()).save("photos/a.jpg", comment="hello")
+    job = ["denoise", "photos", "-m", str(tiny_model), "-o"]
+    assert cli.main([*job, "kept"]) == 0
+    assert capsys.readouterr().err.splitlines() == ["aeinfer: not carried over to some results: comment"]
+    assert cli.main([*job, "stripped", "--metadata", "strip"]) == 0
+    assert capsys.readouterr().err == ""
+    assert cli.main([*job, "required", "--metadata", "require"]) == 1
+    assert "its comment cannot be carried" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("folder")

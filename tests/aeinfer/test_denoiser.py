@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aeinfer import AEInfer, kernels
+from aeinfer import AEInfer, arrays, kernels
 from aeinfer.errors import InputError
 from aeinfer.model_info import ModelInfo, metadata_from_info
 from aeinfer.session import Session
@@ -313,6 +313,7 @@ def test_an_output_of_any_strides(color: AEInfer) -> None:
 
 
 ZEROS = np.zeros((4, 4, 3), np.uint8)
+BAND = np.zeros((4, arrays.AT_ONCE // 4), np.float32)
 REFUSED = {
     "list": (lambda ae: ae([[1, 2]]), "expected a numpy array, got list"),
     "one axis": (lambda ae: ae(np.zeros(4, np.uint8)), r"got an array of shape \(4,\)"),
@@ -324,6 +325,7 @@ REFUSED = {
     "other byte order": (lambda ae: ae(np.zeros((4, 4), ">u2")), "byte order, got >u2"),
     "nan": (lambda ae: ae(np.full((4, 4), np.nan, np.float32)), "NaN or infinity"),
     "infinity": (lambda ae: ae(np.full((4, 4), -np.inf, np.float32)), "NaN or infinity"),
+    "last row": (lambda ae: ae(np.pad(BAND, ((0, 1), (0, 0)), constant_values=np.nan)), "NaN or infinity"),
     "strength": (lambda ae: ae(ZEROS, strength=1.5), "between 0 .* and 1 .*got 1.5"),
     "strength nan": (lambda ae: ae(ZEROS, strength=float("nan")), "got nan"),
     "out shape": (lambda ae: ae(ZEROS, out=ZEROS[:2].copy()), r"out must be like the image, .*shape \(2, 4, 3\)"),
@@ -346,11 +348,12 @@ def test_what_does_not_fit_is_refused(color: AEInfer, call: Callable[[AEInfer], 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "int4"}, "precision is one of auto, fp32, int8, fp16, got 'int4'"),
+        ({"precision": "int4"}, "precision is one of auto, fp32, fp16, int8, got 'int4'"),
         ({"color": "cmyk"}, "'rgb' or 'bgr', got 'cmyk'"),
-        ({"threads": 0}, "threads is at least 1, got 0"),
-        ({"tile": -1}, "tile is at least 1, got -1"),
-        ({"batch": 0}, "batch is at least 1, got 0"),
+        ({"threads": 0}, "threads is a whole number from 1 to 1024, got 0"),
+        ({"threads": 10**10}, "threads is a whole number from 1 to 1024, got 10000000000"),
+        ({"tile": -1}, "tile is a whole number from 1 to .*, got -1"),
+        ({"batch": 1.5}, "batch is a whole number from 1 to .*, got 1.5"),
     ],
 )
 def test_impossible_options(tiny_model: Path, options: dict[str, object], message: str) -> None:

@@ -107,6 +107,7 @@ def test_half_fixed_sides_cannot_be_assumed(sides: tuple[int | str, int | str]) 
     ("key", "value", "message"),
     [
         ("aeinfer.stride", "{", "damaged"),
+        ("aeinfer.psnr", '{"sigma 25": Infinity}', "damaged .Infinity is no number of JSON"),
         ("aeinfer.stride", '"four"', "stride is 'four'"),
         ("aeinfer.stride", "0", "stride is 0"),
         ("aeinfer.halo", "-1", "halo is -1"),

@@ -232,7 +232,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, message: str) -> 
 
 
 def test_an_unknown_packaged_name_lists_the_names(monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
-    monkeypatch.setattr("aeinfer.denoiser.packaged_models", lambda: {"mnist": tiny_model, "photo": tiny_model})
+    monkeypatch.setattr("aeinfer.models.packaged_models", lambda: {"mnist": tiny_model, "photo": tiny_model})
     assert AEInfer.load("photo").info.name == "tiny"
     with pytest.raises(
         ModelError, match=r"no packaged model 'foto': there are mnist, photo; a file's path ends in .onnx"

@@ -117,7 +117,6 @@ def _blocks(**blocks: bytes | None) -> Mapping[str, bytes]:
 
 
 def _png(data: bytes) -> FileFacts:
-    kinds = {b"eXIf": "exif", b"iCCP": "icc", b"cICP": "cicp"}
     height = width = depth = colour = 0
     found: set[str] = set()
     exif, clear, resolution = None, None, None
@@ -142,9 +141,11 @@ def _png(data: bytes) -> FileFacts:
         elif name == b"pHYs" and length == 9:
             unit = "m" if body[8] else "none"
             resolution = Resolution.known(int.from_bytes(body[:4]), int.from_bytes(body[4:8]), unit)
-        if name in kinds or body.startswith(b"XML:com.adobe.xmp\0"):
-            found.add(kinds.get(name, "xmp"))
+        if kind := _png_kind(name, body):
+            found.add(kind)
         at += 12 + length
+    if found & {"icc", "cicp", "srgb"}:  # which overrule the others
+        found -= {"gamma", "primaries", "srgb"}
     return FileFacts(
         "png",
         (height, width),
@@ -154,6 +155,42 @@ def _png(data: bytes) -> FileFacts:
         clear,
         blocks=_blocks(resolution=resolution),
     )
+
+
+def _png_kind(name: bytes, body: bytes) -> str | None:
+    """Name the metadata of a PNG's chunk; None where there is none, or nothing that a result without it would lack."""
+    if name in (b"tEXt", b"zTXt", b"iTXt"):
+        return PNG_TEXTS.get(body.partition(b"\0")[0], "text")
+    if name in SRGB:
+        kind, usual = SRGB[name]
+        given = (int.from_bytes(body[at : at + 4]) for at in range(0, len(body), 4))
+        # encoders round: 45000 for 45455 is a level of 256 at most, and no eye sees such a shift of a primary
+        near = all(abs(value - other) <= 500 for value, other in zip(given, usual, strict=False))
+        return None if near else kind
+    return {b"eXIf": "exif", b"iCCP": "icc", b"cICP": "cicp", b"sRGB": "srgb"}.get(name)
+
+
+PNG_TEXTS = {
+    b"XML:com.adobe.xmp": "xmp",
+    b"Raw profile type exif": "exif",
+    b"Raw profile type APP1": "exif",
+    b"Raw profile type xmp": "xmp",
+    b"Raw profile type iptc": "iptc",
+    b"Raw profile type 8bim": "iptc",
+    # of the file that was read, not of its picture, and untrue of the result: screenshots, plots and all that
+    # ImageMagick writes have them, and would neither pass "require" nor "keep" without a word
+    b"Software": None,
+    b"date:create": None,
+    b"date:modify": None,
+    b"date:timestamp": None,
+}
+"""What a PNG's text is by its keyword, where it is other than "text": ImageMagick has blocks as "Raw profile"."""
+
+SRGB = {
+    b"gAMA": ("gamma", (45455,)),
+    b"cHRM": ("primaries", (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)),
+}
+"""What a PNG says of sRGB's light, in 1/100000, as many encoders do: a file that says nothing is taken for sRGB."""
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
@@ -174,7 +211,7 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _jpeg(data: bytes) -> FileFacts:
-    kinds = {EXIF_HEADER: "exif", XMP_HEADER: "xmp", b"ICC_PROFILE\0": "icc"}
+    kinds = {EXIF_HEADER: "exif", XMP_HEADER: "xmp", b"ICC_PROFILE\0": "icc", b"Photoshop 3.0\0": "iptc"}
     size, found, exif, scan, inks, resolution = None, set(), None, -1, 0, None
     for marker, end, body in _jpeg_segments(data):
         if marker == 0xDA:
@@ -184,7 +221,9 @@ def _jpeg(data: bytes) -> FileFacts:
         elif marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 12:
             unit = {0: "none", 1: "inch", 2: "cm"}.get(body[7])
             resolution = Resolution.known(int.from_bytes(body[8:10]), int.from_bytes(body[10:12]), unit)
-        elif marker in (0xE1, 0xE2):
+        elif marker == 0xFE:
+            found.add("comment")
+        elif marker in (0xE1, 0xE2, 0xED):
             found |= {kind for header, kind in kinds.items() if body.startswith(header)}
             if body.startswith(EXIF_HEADER):
                 exif = exif or body.removeprefix(EXIF_HEADER)
@@ -251,11 +290,6 @@ def _tiff_page(data: bytes, page: Table) -> FileFacts:
             f"a TIFF of {samples} samples a pixel of {bits} bits, photometric interpretation {photometric}, is not "
             "read faithfully; expected grey, RGB or RGBA (save it as png, or as such a tiff)"
         )
-    for offsets, lengths in ((273, 279), (324, 325)):
-        if offsets in page and lengths in page:
-            ends = map(sum, zip(page[offsets].values, page[lengths].values, strict=False))
-            if max(ends, default=0) > len(data):
-                raise _truncated("the TIFF's pixels lie beyond its end")
     size = (page.first(257, 0), page.first(256, 0))
     check_strips(data, page, size[0] * size[1] * max(bits, 8) * page.first(277, 1) // 8)
     kinds = {34665: "exif", 34853: "exif", 700: "xmp", 34675: "icc"}

@@ -6,8 +6,8 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ from aeinfer.errors import InputError
 from aeinfer.image import SUFFIXES
 from aeinfer.naming import Pair, check_template, file_pair, folder_goal, named_pair, rename
 
-__all__ = ["Job", "Plan", "list_images", "parse_shard", "plan"]
+__all__ = ["Inputs", "Job", "Plan", "list_images", "list_inputs", "parse_shard", "plan"]
 
 OnExist = Literal["skip", "overwrite", "error"]
 Name = str | os.PathLike[str]
@@ -24,24 +24,23 @@ Name = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Job:
-    """One file to do: `relative` is its name inside the job, `index` its place in the sorted whole of all shards."""
+    """One file to do: `relative` is its name inside the job, `index` its place in the sorted whole of all shards.
+
+    `page` is the one in hand, counted from 0.
+    """
 
     source: Path
     target: Path
     relative: str
     index: int
     action: Literal["write", "overwrite", "skip"]
+    page: int = 0
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a run will do, in order: its share of `total` files.
+@dataclass(frozen=True, kw_only=True)
+class _Unfound:
+    """What is not there: `missing` inputs name nothing, `unreadable` folders cannot be listed, each with the reason."""
 
-    `missing` are the inputs that name nothing, `unreadable` the folders that cannot be listed, each with the reason.
-    """
-
-    jobs: tuple[Job, ...]
-    total: int
     missing: tuple[str, ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
 
@@ -49,6 +48,31 @@ class Plan:
     def failures(self) -> list[tuple[str, str]]:
         """Return all that failed before any work: names and reasons."""
         return [(name, "no such file or folder") for name in self.missing] + list(self.unreadable)
+
+
+@dataclass(frozen=True)
+class Inputs(_Unfound):
+    """What inputs name: files, and folders, each with the images in it."""
+
+    files: tuple[Path, ...]
+    folders: Mapping[Path, Sequence[Path]]
+
+    @property
+    def images(self) -> list[tuple[str, Path]]:
+        """Each image once, behind its name inside the job, in the order of these names."""
+        named = [(file.name, file) for file in self.files]
+        for folder, images in self.folders.items():
+            named += [(image.relative_to(folder).as_posix(), image) for image in images]
+        once = {(name, os.path.realpath(image)): (name, image) for name, image in named}
+        return sorted(once.values(), key=lambda entry: (_natural(entry[0]), str(entry[1])))
+
+
+@dataclass(frozen=True)
+class Plan(_Unfound):
+    """What a run will do, in order: its share of `total` files."""
+
+    jobs: tuple[Job, ...]
+    total: int
 
     @property
     def pending(self) -> int:
@@ -64,16 +88,6 @@ class Plan:
         if len({parent.is_absolute() for parent in parents}) > 1:
             parents = [parent.resolve() for parent in parents]
         return Path(os.path.commonpath(parents)) if parents else Path()
-
-
-@dataclass
-class _Found:
-    """The inputs, sorted by what they are."""
-
-    files: list[Path] = field(default_factory=list)
-    folders: list[Path] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    unreadable: list[tuple[str, str]] = field(default_factory=list)
 
 
 def plan(
@@ -119,11 +133,12 @@ def plan(
     """
     if name is not None:
         check_template(name, suffix)
-    found = _expand(inputs)
-    placed = _place(found, output, recursive, suffix, label, named=name is not None)
+    found = list_inputs(inputs, recursive=recursive)
+    placed = _place(found, output, suffix, label, named=name is not None)
     if name is not None:
         placed = rename(placed, name)
-    placed = _sorted([*placed, *_place_named(pairs, output, suffix, found)])
+    missing = list(found.missing)
+    placed = _sorted([*placed, *_place_named(pairs, output, suffix, missing)])
     _refuse_unsafe(placed, found.folders, on_exist)
     sources = {os.path.realpath(pair.source) for pair in placed}
     jobs = [
@@ -132,12 +147,26 @@ def plan(
     ]
     if shard is not None:
         jobs = jobs[shard[0] - 1 :: shard[1]]
-    return Plan(tuple(jobs), len(placed), tuple(found.missing), tuple(found.unreadable))
+    return Plan(tuple(jobs), len(placed), missing=tuple(missing), unreadable=found.unreadable)
 
 
-def _expand(inputs: Iterable[Name]) -> _Found:
-    """Sort inputs into files, folders, and those that name nothing; only text can be a pattern."""
-    found = _Found()
+def list_inputs(inputs: Iterable[Name], *, recursive: bool = False) -> Inputs:
+    """Sort inputs into files, folders with their images, and those that name nothing; only text can be a pattern.
+
+    Parameters
+    ----------
+    inputs, recursive
+        As in `plan`.
+
+    Examples
+    --------
+    >>> list_inputs(["no-such-folder/*.png"]).failures
+    [('no-such-folder/*.png', 'no such file or folder')]
+    """
+    files: list[Path] = []
+    folders: dict[Path, list[Path]] = {}
+    missing: list[str] = []
+    unreadable: list[tuple[str, str]] = []
     for given in inputs:
         name = os.fspath(given)
         try:
@@ -145,13 +174,16 @@ def _expand(inputs: Iterable[Name]) -> _Found:
         except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a name with a NUL
             paths = [(path, path.stat().st_mode) for path in sorted(_match(name))] if isinstance(given, str) else []
             if not paths:
-                found.missing.append(name)
+                missing.append(name)
         except OSError as error:
             paths = []
-            found.unreadable.append((name, f"cannot be read: {error.strerror}"))
+            unreadable.append((name, f"cannot be read: {error.strerror}"))
         for path, mode in paths:
-            (found.folders if stat.S_ISDIR(mode) else found.files).append(path)
-    return found
+            if stat.S_ISDIR(mode):
+                folders[path] = list_images(path, recursive=recursive, unreadable=unreadable)
+            else:
+                files.append(path)
+    return Inputs(tuple(files), folders, missing=tuple(missing), unreadable=tuple(unreadable))
 
 
 def _match(pattern: str) -> Iterator[Path]:
@@ -227,17 +259,15 @@ def _natural(name: str) -> tuple[list[str | int], str]:
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
 
 
-def _place(
-    found: _Found, output: Name | None, recursive: bool, suffix: str | None, label: str, *, named: bool
-) -> list[Pair]:
+def _place(found: Inputs, output: Name | None, suffix: str | None, label: str, *, named: bool) -> list[Pair]:
     """Pair the files, and the images of the folders, with their results."""
     alone = len(found.files) == 1 and not found.folders
     if output is not None and Path(output).is_file() and not alone and (found.files or found.folders):
         raise InputError(f"the output {output} is a file, but the inputs are several or a folder; name a folder")
     pairs = [file_pair(file, output, suffix, label, alone=alone, named=named) for file in found.files]
-    for folder in found.folders:
+    for folder, images in found.folders.items():
         goal = folder_goal(folder, output, label)
-        for source in list_images(folder, recursive=recursive, unreadable=found.unreadable):
+        for source in images:
             relative = source.relative_to(folder)
             target = goal / (relative.with_suffix(suffix) if suffix else relative)
             pairs.append(Pair(source, target, relative.as_posix()))
@@ -245,7 +275,7 @@ def _place(
 
 
 def _place_named(
-    pairs: Sequence[tuple[Path, Path]], output: Name | None, suffix: str | None, found: _Found
+    pairs: Sequence[tuple[Path, Path]], output: Name | None, suffix: str | None, missing: list[str]
 ) -> Iterator[Pair]:
     """Pair the files whose results are named one by one."""
     for source, target in pairs:
@@ -254,7 +284,7 @@ def _place_named(
         if _exists(source):
             yield named_pair(source, target, output, suffix)
         else:
-            found.missing.append(os.fspath(source))
+            missing.append(os.fspath(source))
 
 
 def _sorted(pairs: Iterable[Pair]) -> list[Pair]:
@@ -274,7 +304,7 @@ def _is_empty(path: Path) -> bool:
     return path.is_file() and path.stat().st_size == 0
 
 
-def _refuse_unsafe(pairs: Sequence[Pair], folders: Sequence[Path], on_exist: OnExist) -> None:
+def _refuse_unsafe(pairs: Sequence[Pair], folders: Iterable[Path], on_exist: OnExist) -> None:
     """Raise InputError that lists everything unsafe in a plan, or nothing."""
     problems: list[str] = []
     sources = {pair.source: os.path.realpath(pair.source) for pair in pairs}

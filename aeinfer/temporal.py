@@ -42,7 +42,7 @@ class TemporalFilter:
     ----------
     strength : float
         Between 0 and 1: the share of the past in what stands still for long, whose noise then falls to
-        sqrt((1 - strength) / (1 + strength)) of what it was: with 0.9 to 0.23, about as ten frames' average.
+        sqrt((1 - strength) / (1 + strength)) of what it was: with 0.9 to 0.23, as 19 frames' average.
 
     Raises
     ------

@@ -15,7 +15,7 @@ def main() -> None:
     for path in sorted(RECORD.parent.glob("*.onnx")):
         record[path.name] = file_facts(path)
         half = path.stem.split(".")[1:2] in (["encoder"], ["decoder"])
-        if not half and AEInfer.load(path.read_bytes(), device="cpu").info.channels == 3:
+        if not half and AEInfer.load(path.read_bytes(), device="cpu").info.tile is None:  # not of digits
             result = denoise_sample(path.name, "cpu")
             record[path.name] |= {key: result[key] for key in ("gain", "means")}
     lines = (f" {json.dumps(name)}: {json.dumps(facts)}" for name, facts in record.items())

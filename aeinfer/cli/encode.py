@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from aeinfer.cli.console import ExitCode, complain, say
 from aeinfer.cli.options import add_device, add_precision
 from aeinfer.errors import ImageReadError, InputError
-from aeinfer.folder import Job, plan
+from aeinfer.folder import list_inputs
 from aeinfer.image import quiet_opencv, read_image
 from aeinfer.picture import Pixels
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from aeinfer.denoiser import AEInfer
 
 __all__ = ["add_options", "run"]
+
+Named = tuple[str, Path]
+"""An image's name among the codes, and its file."""
 
 AT_ONCE = 256
 """Images that are read before they are encoded together."""
@@ -48,16 +51,28 @@ def run(args: argparse.Namespace) -> int:
             raise InputError(f"nothing was done, because {target} exists")
         say(f"skipped: {target} exists; --on-exist overwrite replaces it")
         return ExitCode.DONE
-    work = plan(args.inputs, recursive=args.recursive)
-    for name, reason in work.failures:
+    found = list_inputs(args.inputs, recursive=args.recursive)
+    images = found.images
+    _refuse_twins(images)
+    for name, reason in found.failures:
         complain(f"{name}: {reason}")
-    if not work.jobs:
+    if not images:
         complain(f"nothing found: {', '.join(args.inputs)} holds no images")
         return ExitCode.NOTHING_FOUND
-    return _encode(args, work.jobs, target, failed=len(work.failures))
+    return _encode(args, images, target, failed=len(found.failures))
 
 
-def _encode(args: argparse.Namespace, jobs: Sequence[Job], target: Path, failed: int) -> int:
+def _refuse_twins(images: Sequence[Named]) -> None:
+    """Refuse images of one name: a code is known by it alone, and `aeinfer decode` gives it a suffix of its own."""
+    alike: dict[PurePath, list[str]] = {}
+    for name, source in images:
+        alike.setdefault(PurePath(name).with_suffix(""), []).append(str(source))
+    twins = [f"{', '.join(group)}: all would be named {name}" for name, group in alike.items() if len(group) > 1]
+    if twins:
+        raise InputError("nothing was done, because\n  " + "\n  ".join(twins))
+
+
+def _encode(args: argparse.Namespace, images: Sequence[Named], target: Path, failed: int) -> int:
     import numpy as np
 
     from aeinfer.codes import Codes, write_codes
@@ -67,12 +82,12 @@ def _encode(args: argparse.Namespace, jobs: Sequence[Job], target: Path, failed:
     names: list[str] = []
     codes: list[NDArray[np.float32]] = []
     with AEInfer.load(args.model, device=args.device, precision=args.precision) as ae:
-        for start in range(0, len(jobs), AT_ONCE):
-            for done, code in _codes(ae, jobs[start : start + AT_ONCE]):
+        for start in range(0, len(images), AT_ONCE):
+            for done, code in _codes(ae, images[start : start + AT_ONCE]):
                 names += done
                 codes.append(code)
         info = ae.info
-    failed += len(jobs) - len(names)
+    failed += len(images) - len(names)
     if not names:
         complain(f"no image could be encoded: {target} is not written")
         return ExitCode.FAILED
@@ -82,19 +97,19 @@ def _encode(args: argparse.Namespace, jobs: Sequence[Job], target: Path, failed:
     return ExitCode.FAILED if failed else ExitCode.DONE
 
 
-def _codes(ae: "AEInfer", jobs: Sequence[Job]) -> Iterator[tuple[list[str], NDArray[Any]]]:
+def _codes(ae: "AEInfer", images: Sequence[Named]) -> Iterator[tuple[list[str], NDArray[Any]]]:
     """Read images and encode them together; where one does not fit, one by one, to say which."""
-    images: dict[str, tuple[Path, Pixels]] = {}
-    for job in jobs:
+    read: dict[str, tuple[Path, Pixels]] = {}
+    for name, source in images:
         try:
-            images[job.relative] = (job.source, read_image(job.source).pixels)
+            read[name] = (source, read_image(source).pixels)
         except ImageReadError as error:
             complain(str(error))
     try:
-        if images:
-            yield list(images), ae.encode([pixels for _, pixels in images.values()])
+        if read:
+            yield list(read), ae.encode([pixels for _, pixels in read.values()])
     except InputError:
-        for name, (source, pixels) in images.items():
+        for name, (source, pixels) in read.items():
             try:
                 yield [name], ae.encode([pixels])
             except InputError as error:

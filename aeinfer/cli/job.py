@@ -175,13 +175,13 @@ class File:
     def _change(self) -> None:
         while self._noisy:
             page = self._noisy[0]
-            self._clean.append(replace(page, pixels=self._how(page.pixels, self.job)))
+            job = replace(self.job, page=len(self._clean))
+            self._clean.append(replace(page, pixels=self._how(page.pixels, job)))
             del self._noisy[0], page  # memory for the next
 
     def _write(self) -> None:
         lost = write_pages(self.job.target, self._clean, quality=self._run.args.quality)
-        if self._run.args.metadata == "keep":
-            self._lost = set(lost.union(*(page.lost for page in self._clean)))
+        self._lost = set(lost.union(*(page.lost for page in self._clean)))
         self._pixels = sum(page.pixels.shape[0] * page.pixels.shape[1] for page in self._clean)
         self._clean.clear()
 
@@ -218,7 +218,9 @@ def _check_place(target: Path) -> None:
 def _with_metadata(wish: str, picture: Picture, job: Job) -> Picture:
     if wish == "strip":
         standing = upright(picture)
-        return Picture(standing.pixels, standing.format)
+        # no word about the picture but what its colours mean: without it, viewers would show others
+        meaning = {kind: block for kind, block in standing.metadata.items() if kind == "premultiplied"}
+        return Picture(standing.pixels, standing.format, meaning)
     missing = picture.lost | (picture.metadata.keys() - carried_metadata(job.target))
     if wish == "require" and missing:
         raise ImageWriteError(

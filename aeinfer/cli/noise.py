@@ -30,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--peak", type=number(1e-6), metavar="P", help="poisson-gaussian: photons at white")
     parser.add_argument("--amount", type=number(0, 1), metavar="A", help="salt-and-pepper: share of values, 0-1")
     parser.add_argument(
-        "--seed", type=whole(0), default=0, metavar="N", help="which noise (default: 0); files differ by their place"
+        "--seed", type=whole(0), default=0, metavar="N", help="which noise (default: 0); files and pages differ in it"
     )
 
 
@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
         def change(pixels: Pixels, job: Job) -> Pixels:
             colour, alpha = split_alpha(pixels)
-            return join_alpha(from_float(noisy(to_float(colour), job.index), colour.dtype), alpha)
+            index = job.index + (job.page << 32)  # the first page has the file's, the others what no file has
+            return join_alpha(from_float(noisy(to_float(colour), index), colour.dtype), alpha)
 
         yield Worker(change)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from aeinfer import AEInfer, InputError, ModelError, cli
 from aeinfer.codes import Codes, read_codes, write_codes
 from aeinfer.image import read_image, write_image
+from tests import handmade
 
 pytest.importorskip("cv2")
 
@@ -47,6 +48,19 @@ def test_there_and_back_is_the_network(model: str, capsys: pytest.CaptureFixture
     for name, image in zip(("a.png", "b.png", "deep/c.png"), expected, strict=True):
         decoded = read_image(Path("codes-decoded", name)).pixels
         assert np.abs(decoded.astype(int) - image).max() <= 1
+
+
+def test_colours_keep_their_order(tmp_path: Path) -> None:
+    facts = {
+        f"aeinfer.{key}": value for key, value in {"channels": "3", "tile": "8", "stride": "1", "halo": "0"}.items()
+    }
+    for part in ("", ".encoder", ".decoder"):
+        Path(tmp_path, f"net{part}.onnx").write_bytes(handmade.model(["N", 3, 8, 8], facts=facts))
+    image = picture(0, (8, 8, 3))
+    with AEInfer.load(tmp_path / "net.onnx", color="bgr") as bgr, AEInfer.load(tmp_path / "net.onnx") as rgb:
+        codes = bgr.encode([image])
+        np.testing.assert_array_equal(codes, rgb.encode([image[..., ::-1]]))
+        np.testing.assert_allclose(bgr.decode(codes)[0] * 255, image, atol=1e-4)
 
 
 def test_what_is_there_is_kept_unless_told(model: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,10 +119,22 @@ def test_codes_of_another_model_are_refused(model: str, tiny_model: Path, capsys
 
 def test_two_images_of_one_name_are_refused(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     write_image("in/a.bmp", picture(5))
-    assert cli.main(["encode", "in", "-m", model, "-o", "codes.npz"]) == 0
+    write_image("other/b.png", picture(6))
+    assert cli.main(["encode", "in", "other", "-m", model, "-o", "codes.npz"]) == 2
+    printed = capsys.readouterr().err
+    assert f"{Path('in/a.bmp')}, {Path('in/a.png')}: all would be named a" in printed
+    assert f"{Path('in/b.bmp')}, {Path('other/b.png')}: all would be named b" in printed
+    assert not Path("codes.npz").exists()
+    write_codes(Path("codes.npz"), Codes(np.zeros((2, 4), np.float32), np.array(["a.png", "a.bmp"]), "net", "fp32", ""))
     assert cli.main(["decode", "codes.npz", "-m", model]) == 2
     assert "several images would become" in capsys.readouterr().err
     assert not Path("codes-decoded").exists()
+
+
+def test_only_what_is_written_is_refused(model: str) -> None:
+    write_image("in-denoised/d.png", picture(5))
+    assert cli.main(["encode", "in", "in/a.png", "in-denoised", "-m", model, "-o", "codes.npz"]) == 0
+    assert read_codes(Path("codes.npz")).names.tolist() == ["a.png", "b.bmp", "d.png"]
 
 
 def held(**changed: object) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aeinfer import folder
 from aeinfer.errors import InputError
-from aeinfer.folder import list_images, parse_shard, plan
+from aeinfer.folder import list_images, list_inputs, parse_shard, plan
 
 
 @pytest.fixture
@@ -33,6 +33,19 @@ def test_results_stand_beside_their_inputs() -> None:
     assert targets(["one.png"]) == ["one-denoised.png"]
     assert targets(["one.png"], label="noisy") == ["one-noisy.png"]
     assert targets(["one.png"], suffix=".webp") == ["one-denoised.webp"]
+
+
+@pytest.mark.usefixtures("tree")
+def test_inputs_are_listed_once_by_name() -> None:
+    found = list_inputs(["one.png", "in", "in/img2.PNG", "in/img1*", "gone"], recursive=True)
+    assert found.images == [
+        ("img2.PNG", Path("in/img2.PNG")),
+        ("img10.png", Path("in/img10.png")),
+        ("inner/img1.jpg", Path("in/inner/img1.jpg")),
+        ("one.png", Path("one.png")),
+    ]
+    assert found.failures == [("gone", "no such file or folder")]
+    assert found.failures == plan(["one.png", "gone"]).failures
 
 
 @pytest.mark.usefixtures("tree")

@@ -164,6 +164,18 @@ def test_premultiplied_colours_are_written_back_as_such_or_named(tmp_path: Path)
     assert write_image(tmp_path / "b.png", pixels, metadata=picture.metadata) == {"premultiplied"}
 
 
+def test_premultiplied_colours_are_no_metadata_to_strip(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(tmp_path / "a.tif", pixels_of((9, 7, 4)), metadata={"premultiplied": b"1", "resolution": b"3 3 cm"})
+    job = ["denoise", str(tmp_path / "a.tif"), "-m", str(tiny_model), "--metadata", "strip", "-o"]
+    assert cli.main([*job, str(tmp_path / "b.tif")]) == 0
+    assert read_image(tmp_path / "b.tif").metadata == {"premultiplied": b"1"}
+    assert capsys.readouterr().err == ""
+    assert cli.main([*job, str(tmp_path / "b.png")]) == 0
+    assert "not carried over to some results: premultiplied" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("shape", [(64, 64, 3), (64, 64)])
 def test_a_damaged_strip_is_noticed(tmp_path: Path, shape: tuple[int, ...]) -> None:
     for page in (pixels_of(shape), pixels_of(shape, "uint16")):
@@ -221,6 +233,21 @@ def test_the_command_denoises_every_page(tmp_path: Path, tiny_model: Path, capsy
     assert cli.main(["denoise", str(tmp_path / "scan.tiff"), *arguments]) == 1
     assert "pages" in capsys.readouterr().err
     assert not (tmp_path / "png" / "scan.png").exists()
+
+
+def test_every_page_has_a_noise_of_its_own_and_the_first_that_of_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flat = Picture(np.full((20, 30), 128, np.uint8), "tiff")
+    for place in ("one", "many"):
+        for name in ("a.tif", "b.tif"):
+            write_pages(f"{place}/{name}", [flat] * (3 if place == "many" else 1))
+        assert cli.main(["noise", place, "--sigma", "10", "-q"]) == 0
+    pages = {name: [page.pixels for page in read_pages(f"many-noisy/{name}")] for name in ("a.tif", "b.tif")}
+    for name, noisy in pages.items():
+        np.testing.assert_array_equal(noisy[0], read_image(f"one-noisy/{name}").pixels)
+    assert len({page.tobytes() for noisy in pages.values() for page in noisy}) == 6
 
 
 def test_the_command_refuses_more_pixels_than_allowed(tmp_path: Path, tiny_model: Path) -> None:

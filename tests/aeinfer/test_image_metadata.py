@@ -1,15 +1,18 @@
 """The metadata of image files: kept from format to format, in step with the pixels; what is lost is named."""
 
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from aeinfer.errors import ImageWriteError
+from aeinfer.file_format import inspect
 from aeinfer.image import read_image, write_image
 from aeinfer.picture import turn, upright
-from tests.pictures import _quiet, pixels_of  # noqa: F401 (a fixture)
+from tests.pictures import _quiet, pixels_of, saved  # noqa: F401 (a fixture)
 
 cv2 = pytest.importorskip("cv2")
 needs_metadata = pytest.mark.skipif(
@@ -120,3 +123,62 @@ def test_formats_without_metadata_say_so(tmp_path: Path, monkeypatch: pytest.Mon
     pil.fromarray(pixels_of((4, 4, 3))).save(tmp_path / "a.tif", icc_profile=b"x" * 200)
     assert read_image(tmp_path / "a.tif").metadata["icc"] == b"x" * 200
     assert write_image(tmp_path / "b.tif", pixels_of((4, 4, 3)), metadata={"icc": b"x"}) == {"icc"}
+
+
+def png_with(*chunks: tuple[bytes, bytes]) -> bytes:
+    png = saved(pixels_of((4, 4, 3)), "PNG")
+    coded = b"".join(struct.pack(">I", len(b)) + n + b + struct.pack(">I", zlib.crc32(n + b)) for n, b in chunks)
+    return png[:33] + coded + png[33:]
+
+
+def gamma(value: int) -> tuple[bytes, bytes]:
+    return b"gAMA", struct.pack(">I", value)
+
+
+PRIMARIES = b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+OTHERS = b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "kinds"),
+    [
+        ([(b"tEXt", b"Author\0somebody")], {"text"}),
+        ([(b"zTXt", b"Author\0\0" + zlib.compress(b"somebody"))], {"text"}),
+        ([(b"iTXt", b"Title\0\0\0\0\0a picture")], {"text"}),
+        ([(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP)], {"xmp"}),
+        ([(b"zTXt", b"Raw profile type iptc\0\0")], {"iptc"}),
+        ([(b"tEXt", b"Software\0a program"), (b"tEXt", b"date:create\0today")], set()),
+        ([gamma(100000)], {"gamma"}),
+        ([gamma(45455)], set()),
+        ([gamma(45454), PRIMARIES], set()),
+        ([gamma(45455), OTHERS], {"primaries"}),
+        ([OTHERS], {"primaries"}),
+        ([(b"sRGB", b"\0"), gamma(100000), OTHERS], set()),
+        ([(b"cICP", b"\1\r\0\1"), gamma(100000)], {"cicp"}),
+        ([(b"gAMA", b"")], set()),
+    ],
+)
+def test_what_a_png_says_is_found_unless_it_goes_without_saying(
+    chunks: list[tuple[bytes, bytes]], kinds: set[str]
+) -> None:
+    assert inspect(png_with(*chunks)).metadata == kinds
+
+
+def test_what_nobody_carries_is_named(tmp_path: Path) -> None:
+    jpeg = saved(pixels_of((4, 4, 3)), "JPEG", comment=b"hello")
+    iptc = b"Photoshop 3.0\0" + b"8BIM\4\4\0\0" + struct.pack(">I", 6) + b"\x1c\2\x78\0\1a"
+    (tmp_path / "a.jpg").write_bytes(jpeg[:2] + b"\xff\xed" + struct.pack(">H", len(iptc) + 2) + iptc + jpeg[2:])
+    assert read_image(tmp_path / "a.jpg").lost == {"comment", "iptc"}
+    (tmp_path / "a.png").write_bytes(png_with(gamma(100000), OTHERS, (b"tEXt", b"Author\0somebody")))
+    assert read_image(tmp_path / "a.png").lost == {"gamma", "primaries", "text"}
+
+
+@needs_metadata
+@pytest.mark.parametrize("keyword", [b"Raw profile type exif", b"Raw profile type APP1"])
+def test_exif_in_a_text_of_a_png_is_no_text_that_is_lost(tmp_path: Path, keyword: bytes) -> None:
+    exif = b"MM\0*" + struct.pack(">IHHHIII", 8, 1, 270, 2, 2, 0x61000000, 0)
+    profile = f"\nexif\n{len(exif) + 6:8}\n{(b'Exif' + bytes(2) + exif).hex()}\n".encode()
+    (tmp_path / "a.png").write_bytes(png_with((b"zTXt", keyword + b"\0\0" + zlib.compress(profile))))
+    picture = read_image(tmp_path / "a.png")
+    assert picture.metadata == {"exif": exif}
+    assert picture.lost == frozenset()

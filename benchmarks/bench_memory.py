@@ -41,7 +41,6 @@ def main() -> None:
                     "seconds": round(time.perf_counter() - begin, 1),
                 }
             )
-            print(rows[-1], flush=True)
     results.save("memory", rows)
 
 

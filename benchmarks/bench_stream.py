@@ -34,7 +34,7 @@ from benchmarks.timing import SPIN_SECONDS, interleaved_seconds
 SIZES = {"640x480": (480, 640, 3), "1280x720": (720, 1280, 3), "1920x1080": (1080, 1920, 3)}
 HEIGHT, WIDTH, _ = SIZES["1280x720"]
 MODELS = ("photo-fast fp32", "photo-fast int8", "photo fp32", "photo int8")
-PIPED = "photo-fast fp32"
+PIPED, PIPED_GREY = "photo-fast fp32", "photo-fast-grey fp32"  # what a pipe takes, and for the luma alone
 ENCODER = ["-c:v", "libx264", "-preset", "ultrafast", "-crf", "18"]
 AEINFER = [sys.executable, "-m", "aeinfer"]
 FRAMES = 300
@@ -66,6 +66,10 @@ def number_of(frame: Image) -> int:
 
 def raw(pixel_format: str = "bgr24") -> list[str]:
     return ["-f", "rawvideo", "-pix_fmt", pixel_format, "-s", f"{WIDTH}x{HEIGHT}"]
+
+
+def method_of(pipe: str) -> str:
+    return PIPED_GREY if "--luma" in pipe else PIPED
 
 
 def pipes(count: int) -> dict[str, list[list[str]]]:
@@ -162,7 +166,7 @@ def measure_pipe(
     alone = interleaved_seconds({"bare": bare}, ROUNDS, pause=SPIN_SECONDS)["bare"]
     numbers, seconds = run()
     alone = np.concatenate([alone, interleaved_seconds({"bare": bare}, ROUNDS, pause=SPIN_SECONDS)["bare"]])
-    row = {"method": PIPED, "input": name, "size": "1280x720", "frames": len(numbers)}
+    row = {"method": method_of(name), "input": name, "size": "1280x720", "frames": len(numbers)}
     row |= {"in_order": numbers == list(range(count)), "fps": round(1 / seconds, 1)}
     return row | {"over_bare": round(seconds / float(np.median(alone)), 3)}
 
@@ -208,11 +212,12 @@ def rows(count: int) -> Iterator[results.Row]:
     for method in MODELS:
         yield from (measure_stream(method, size) for size in SIZES)
     yield from (measure_latest(method, count) for method in MODELS)
-    with AEInfer.load(model_files()[PIPED]) as ae:
-        bare = bare_runs(ae, picture(SIZES["1280x720"]))
-        ways = {name: functools.partial(through, commands, count) for name, commands in pipes(count).items()}
-        ways["aeinfer video, mkv to mkv, both H.264"] = functools.partial(through_video, count)
-        yield from (measure_pipe(name, run, bare, count) for name, run in ways.items())
+    ways = {name: functools.partial(through, commands, count) for name, commands in pipes(count).items()}
+    ways["aeinfer video, mkv to mkv, both H.264"] = functools.partial(through_video, count)
+    for name, run in ways.items():
+        with AEInfer.load(model_files()[method_of(name)]) as ae:
+            bare = bare_runs(ae, picture((HEIGHT, WIDTH, ae.info.channels)))
+            yield measure_pipe(name, run, bare, count)
 
 
 def main() -> None:

@@ -16,11 +16,11 @@ from benchmarks.packaged import digit_models
 from train import pictures
 from train.evaluate import SIGMA, Digits, curves, noisy_digits
 from train.idx import read_digits
+from train.models import WAYS_UP
 from train.resampling import MaxUnpool, MeanUnpool, double, transposed
 
 FOLDER = Path(__file__).parents[1] / "docs" / "autoencoders"
 SHOWN = 10  # digits
-WAYS_UP = ("upsample-nearest", "upsample-bilinear", "transposed", "unpool-max", "unpool-average")
 STEP = 0.25  # by which a pixel is changed, to see where that is felt
 PROBED = 8  # digits that are changed so
 

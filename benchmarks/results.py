@@ -57,16 +57,22 @@ def merge(
     write(name, list(merged.values()))
 
 
-def stale(rows: list[Row], fingerprints: Mapping[str, str]) -> list[str]:
-    """Say which of the models (method -> fingerprint) these rows do not measure, or measured from another file.
+def changed(rows: list[Row], fingerprints: Mapping[str, str]) -> list[str]:
+    """Return which of the models (method -> fingerprint) these rows measured from another file.
 
     A row whose method is more than a model names that as "model".
     """
-    measured: dict[str, set[str]] = {}
-    for row in rows:
-        measured.setdefault(row.get("model", row["method"]), set()).add(row.get("fingerprint", ""))
+    measured = {(row.get("model", row["method"]), row.get("fingerprint")) for row in rows}
+    wrong = {method for method, fingerprint in measured if fingerprint != fingerprints.get(method)}
+    return [method for method in fingerprints if method in wrong]
+
+
+def stale(rows: list[Row], fingerprints: Mapping[str, str]) -> list[str]:
+    """Say which of the models (method -> fingerprint) these rows measured from another file, and which not at all."""
+    other = changed(rows, fingerprints)
+    measured = {row.get("model", row["method"]) for row in rows}
     return [
-        f"{method}: {OTHER_FILE if method in measured else 'not measured'}"
-        for method, fingerprint in fingerprints.items()
-        if measured.get(method) != {fingerprint}
+        f"{method}: {OTHER_FILE if method in other else 'not measured'}"
+        for method in fingerprints
+        if method in other or method not in measured
     ]

@@ -36,9 +36,18 @@ def markdown(header: list[str], rows: list[list[str]]) -> str:
 
 
 def machine(name: str) -> str:
-    facts = dict(results.load(name)["machine"])
+    """What the results were measured on and with, and which models have another file by now."""
+    loaded = results.load(name)
+    facts = dict(loaded["machine"])
     cpu = facts.pop("cpu")
-    return f"\n\nMeasured on {cpu}; " + ", ".join(f"{key} {value}" for key, value in facts.items()) + "."
+    told = f"\n\nMeasured on {cpu}; " + ", ".join(f"{key} {value}" for key, value in facts.items()) + "."
+    of_a_file = [row for row in loaded["rows"] if "fingerprint" in row]
+    former = results.changed(of_a_file, fingerprints(model_files()))
+    return told + (f" Of {', '.join(former)} a former file was measured." if former else "")
+
+
+def fingerprints(models: Mapping[str, Path]) -> dict[str, str]:
+    return {method: fingerprint_of(path.read_bytes()) for method, path in models.items()}
 
 
 def by_method(rows: Iterable[results.Row], model: str) -> dict[str, list[results.Row]]:
@@ -354,9 +363,7 @@ def stale_results() -> list[str]:
     return [
         f"results/{name}.json: {complaint}"
         for name, models in (files | some).items()
-        for complaint in results.stale(
-            results.load(name)["rows"], {method: fingerprint_of(path.read_bytes()) for method, path in models.items()}
-        )
+        for complaint in results.stale(results.load(name)["rows"], fingerprints(models))
         if name in files or complaint.endswith(results.OTHER_FILE)
     ]
 

@@ -10,6 +10,7 @@ import onnx
 import torch
 from torch import nn
 
+from aeinfer.atomic import write_whole
 from aeinfer.errors import AEInferError, InputError
 from aeinfer.model_info import ModelInfo
 from aeinfer.session import Session
@@ -18,7 +19,7 @@ from export.halves import HALVES, export_halves, export_int8_halves
 from export.int8 import PAIR_LIMIT, finish_int8, largest_pair
 from export.measure import held_out_psnr, measure_bytes_per_pixel, measure_halo, receptive_radius
 from export.quantize import quantize
-from export.to_onnx import current_commit, to_onnx, with_facts, write_model
+from export.to_onnx import current_commit, to_onnx, with_facts
 from export.verify import TOLERANCE, largest_error, random_samples
 from train.checkpoint import trained_model
 from train.data import Data
@@ -54,7 +55,7 @@ def export(
     info = replace(facts(model, recipe, proto, data), torch_error=error, **stated)
     for sibling in SIBLINGS:
         target.with_suffix(f".{sibling}.onnx").unlink(missing_ok=True)
-    write_model(target, with_facts(proto, info))
+    write_whole(target, with_facts(proto, info))
     print(f"{target}: agrees with PyTorch within {error:.1e}; {info.psnr['held out']:.2f} dB on held-out images")
     return proto, info
 
@@ -91,7 +92,7 @@ def keep_int8(
     if not lost <= gate:
         print(f"{path}: not kept, {lost:.2f} dB below fp32, more than the gate of {gate} dB")
         return False
-    write_model(path, with_facts(quantized, replace(quantized_info, psnr={"held out": round(psnr, 3)})))
+    write_whole(path, with_facts(quantized, replace(quantized_info, psnr={"held out": round(psnr, 3)})))
     print(f"{path}: {lost:.3f} dB below fp32 on held-out images")
     return True
 

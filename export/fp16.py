@@ -16,12 +16,13 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.transformers.float16 import convert_float_to_float16, convert_np_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
+from aeinfer.atomic import write_whole
 from aeinfer.errors import AEInferError, InputError
 from aeinfer.model_info import ModelInfo
 from aeinfer.models import packaged_models
 from aeinfer.session import Session, read_model
 from export.measure import measure_bytes_per_pixel
-from export.to_onnx import with_facts, write_model
+from export.to_onnx import with_facts
 
 Tensor = NDArray[np.float32]
 FP16_GATE_DB = 0.05
@@ -94,7 +95,7 @@ def keep_fp16(
     psnr = {name: round(value - lost_db(value, apart), 3) for name, value in info.psnr.items()}
     info = replace(info, precision="fp16", torch_error=0.0, psnr=psnr)
     memory = measure_bytes_per_pixel(with_facts(half, info), info.channels, info.tile)
-    write_model(target, with_facts(half, replace(info, bytes_per_pixel=memory)))
+    write_whole(target, with_facts(half, replace(info, bytes_per_pixel=memory)))
     print(f"{target}: {lost:.4f} dB below fp32, whose results differ from these by {apart:.1f} dB of PSNR")
     return True
 

@@ -15,10 +15,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from aeinfer.atomic import write_whole
 from aeinfer.errors import AEInferError, InputError
 from aeinfer.session import Session, read_model
 from export.measure import measure_bytes_per_pixel
-from export.to_onnx import with_facts, write_model
+from export.to_onnx import with_facts
 from export.verify import TOLERANCE
 
 Tensor = NDArray[np.float32]
@@ -82,7 +83,7 @@ def export_grey(source: Path, target: Path) -> float:
         raise InputError(
             f"{target.name} differs from {source.name} by {error:.2e}, more than {TOLERANCE:.0e}: not kept"
         )
-    write_model(target, made)
+    write_whole(target, made)
     return error
 
 

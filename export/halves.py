@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from aeinfer.atomic import write_whole
 from aeinfer.errors import InputError
 from aeinfer.model_info import ModelInfo
 from aeinfer.session import Session
 from export.measure import held_out_psnr
 from export.quantize import quantize
-from export.to_onnx import to_onnx, with_facts, write_model
+from export.to_onnx import to_onnx, with_facts
 from export.verify import TOLERANCE, largest_error
 from train.data import Pair
 
@@ -57,7 +58,7 @@ def _export_half(
     error = largest_error(content, network, [inputs.numpy()])
     if not error <= TOLERANCE * max(1.0, scale):
         raise InputError(f"the {half} differs from PyTorch by {error:.2e}: not kept")
-    write_model(target.with_suffix(f".{half}.onnx"), content)
+    write_whole(target.with_suffix(f".{half}.onnx"), content)
     return proto
 
 
@@ -85,7 +86,7 @@ def export_int8_halves(
         print(f"{target.stem}: its int8 halves are not kept, {lost:.2f} dB below fp32, more than the gate of {gate} dB")
         return False
     for half, content in zip(HALVES, quantized, strict=True):
-        write_model(target.with_suffix(f".{half}.int8.onnx"), content)
+        write_whole(target.with_suffix(f".{half}.int8.onnx"), content)
     print(f"{target.stem}: its int8 halves are {lost:.3f} dB below fp32 on held-out images")
     return True
 

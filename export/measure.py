@@ -27,8 +27,8 @@ def measure_halo(session: Session, images: Sequence[Tensor], stride: int, limit:
     Parameters
     ----------
     images : sequence of (1, C, S, S) float32
-        Noisy images, real ones and flat ones, with S > 2 * limit + 8 * stride: what lies further matters most where
-        little is near.
+        Noisy images, real ones and flat ones, with S >= 2 * limit + 8 * stride, `limit` on all sides of what is kept:
+        what lies further matters most where little is near.
     """
     sufficient = False
     for halo in range(stride, limit + 1, stride):
@@ -42,8 +42,8 @@ def measure_halo(session: Session, images: Sequence[Tensor], stride: int, limit:
 def _cut_error(session: Session, image: Tensor, halo: int, stride: int) -> float:
     """Largest change of the middle of an image when only `halo` pixels around it are given."""
     side = image.shape[2]
-    start = side // 2 // stride * stride
     kept = 8 * stride  # many places along its edges: few find too small a halo
+    start = (side - kept) // 2 // stride * stride
     whole = session.run(image)[:, :, start : start + kept, start : start + kept]
     cut = np.ascontiguousarray(image[:, :, start - halo : start + kept + halo, start - halo : start + kept + halo])
     return float(np.abs(session.run(cut)[:, :, halo : halo + kept, halo : halo + kept] - whole).max())

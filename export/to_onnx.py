@@ -1,7 +1,6 @@
 """A PyTorch network as one ONNX graph with the facts in its metadata; whether it is kept is verify's business."""
 
 import logging
-import os
 import subprocess
 import warnings
 from pathlib import Path
@@ -62,14 +61,6 @@ def with_facts(proto: onnx.ModelProto, info: ModelInfo) -> bytes:
     onnx.helper.set_model_props(proto, metadata_from_info(info))
     proto.producer_name, proto.producer_version = "aeinfer", ""
     return bytes(proto.SerializeToString())
-
-
-def write_model(path: Path, content: bytes) -> None:
-    """Write a model file; a file of that name is the old one or the new one at every moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def current_commit() -> str:

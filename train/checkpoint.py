@@ -1,7 +1,9 @@
 """Checkpoints (.pt): everything a run needs to go on exactly, and what export needs to know; no loop is here."""
 
+import io
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from aeinfer.atomic import write_whole
 from aeinfer.errors import InputError
+from train.models import MODELS
 from train.quantization import build_model
 from train.recipes import Recipe
 
@@ -25,16 +29,15 @@ def save_checkpoint(
 
     Without `running`, the network in training and its optimizers, it is enough to export and too little to go on.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {"recipe": asdict(recipe), "state": dict(state), "weights": averaged.state_dict()}
     if running is not None:
         content |= {
             "model": running[0].state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in running[1]],
         }
-    temporary = path.with_suffix(".tmp")
-    torch.save(content, temporary)
-    temporary.replace(path)
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_whole(path, buffer.getbuffer())
 
 
 def load_checkpoint(
@@ -45,7 +48,8 @@ def load_checkpoint(
     Raises
     ------
     InputError
-        The checkpoint was made with another recipe: going on would give neither run's result. Or it holds weights only.
+        The checkpoint was made with another recipe: going on would give neither run's result. Or it holds weights only,
+        or those of an earlier design of the network.
     """
     saved = read_checkpoint(path)
     if "optimizers" not in saved:
@@ -59,10 +63,11 @@ def load_checkpoint(
         raise InputError(
             f"{path} was trained with another recipe ({'; '.join(changed)}); give the same or another --out"
         )
-    model.load_state_dict(saved["model"])
-    averaged.load_state_dict(saved["weights"])
-    for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
-        optimizer.load_state_dict(state)
+    with _refusing_another_design(path):
+        model.load_state_dict(saved["model"])
+        averaged.load_state_dict(saved["weights"])
+        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
     return saved["state"]
 
 
@@ -80,8 +85,32 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def trained_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Return the network of a checkpoint with its averaged weights, ready to evaluate, and the recipe."""
+    """Return the network of a checkpoint with its averaged weights, ready to evaluate, and the recipe.
+
+    Raises
+    ------
+    InputError
+        The file is no checkpoint, its network is unknown, or was of another design then.
+    """
     saved = read_checkpoint(path)
-    model = build_model(saved["recipe"])
-    model.load_state_dict(saved["weights"])
-    return model.eval(), saved["recipe"]
+    recipe = saved["recipe"]
+    if recipe["model"] not in MODELS:
+        raise InputError(
+            f"expected a checkpoint of {', '.join(MODELS)}, but {path} is one of {recipe['model']}, no network here; "
+            "take the version of aeinfer that trained it, or another checkpoint"
+        )
+    model = build_model(recipe)
+    with _refusing_another_design(path):
+        model.load_state_dict(saved["weights"])
+    return model.eval(), recipe
+
+
+@contextmanager
+def _refusing_another_design(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"expected the network as it is designed now, but {path} holds one of another design; "
+            "take the version of aeinfer that trained it, or train anew"
+        ) from error

@@ -1,8 +1,11 @@
 """The curve of a run as CSV, a line an epoch, beside TensorBoard's log of the same figures."""
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
+
+from aeinfer.atomic import write_whole
 
 
 class Curve:
@@ -18,9 +21,8 @@ class Curve:
     def add(self, row: Mapping[str, float]) -> None:
         """Append a line; the file is the old one or the new one at every moment."""
         self.rows.append(row)
-        temporary = self.path.with_suffix(".tmp")
-        with temporary.open("w", newline="") as file:
-            writer = csv.DictWriter(file, row.keys())
-            writer.writeheader()
-            writer.writerows(self.rows)
-        temporary.replace(self.path)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, row.keys())
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_whole(self.path, text.getvalue().encode())

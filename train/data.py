@@ -20,6 +20,7 @@ Pair = tuple[Tensor, Tensor]
 
 HELD_OUT_DIGITS = 5000  # of the 60,000: early stopping looks at these, never at the test digits
 HELD_OUT_PHOTOS = 20  # every 20th photograph, in sorted order
+LEAST_HELD_OUT = 64  # pixels a side of those: one pixel in four of them is still 16, the largest stride
 TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
 MESHED, GRAINED = 0.08, 0.12  # that share of the crops is seen through a mesh, that share gets a grain
 MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
@@ -111,18 +112,14 @@ class Photos:
         clean: float = 0.0,
         grey: float = 0.0,
     ) -> None:
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
-        if len(paths) < 2:
-            raise InputError(
-                f"expected a folder with at least 2 photographs (.jpg, .png), found {len(paths)} in {folder}"
-            )
+        paths = _find_photos(folder)
         kept, paths = paths[::HELD_OUT_PHOTOS], [p for i, p in enumerate(paths) if i % HELD_OUT_PHOTOS]
         self.photos = [_read_rgb(path) for path in paths]
         self.textures = [_texture(photo) for photo in self.photos]
         self.size, self.crop, self.sigma, self.seed = batch, crop, sigma, seed
         self.camera, self.clean, self.grey = camera, clean, grey
         self.channels = 1 if grey == 1 else 3
-        held_out = [_read_rgb(path) for path in kept]
+        held_out = [_read_held_out(path) for path in kept]
         middles = [middle(photo, 256) for photo in held_out]
         detailed = [
             middle(cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 256) for photo in held_out
@@ -280,6 +277,26 @@ def _quantize_some(noisy: Tensor, chosen: NDArray[np.bool_]) -> Tensor:
 def _planes(image: Tensor) -> Tensor:
     """(H, W, C) -> (1, C, H, W)."""
     return image.transpose(2, 0, 1)[None].copy()
+
+
+def _find_photos(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise InputError(f"expected a folder of photographs, but there is no folder {folder}; name one with --data")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
+    if len(paths) < 2:
+        raise InputError(f"expected a folder with at least 2 photographs (.jpg, .png), found {len(paths)} in {folder}")
+    return paths
+
+
+def _read_held_out(path: Path) -> NDArray[np.uint8]:
+    photo = _read_rgb(path)
+    height, width = photo.shape[:2]
+    if min(height, width) < LEAST_HELD_OUT:
+        raise InputError(
+            f"expected held-out photographs of at least {LEAST_HELD_OUT}x{LEAST_HELD_OUT} pixels, "
+            f"got {height}x{width} in {path}; take it out of the folder"
+        )
+    return photo
 
 
 def _read_rgb(path: Path) -> NDArray[np.uint8]:

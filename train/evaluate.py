@@ -80,7 +80,7 @@ class Trained:
         model, recipe = trained_model(path)
         if model.window != 28:
             raise InputError(f"expected a network of digits, but {path} is one of {recipe['model']}")
-        self.name, self.code, self.device = path.parent.name, model.code, device
+        self.name, self.code, self.device = path.resolve().parent.name, model.code, device
         self.facts = {"method": self.name, "trained on sigma": recipe["sigma"], "code": model.code}
         self.facts |= {"parameters": parameter_count(model), "kmac": round(macs(model, 28, 28) / 1000)}
         self.model = model.to(device)
@@ -98,6 +98,15 @@ class Trained:
         parts = torch.from_numpy(np.ascontiguousarray(given)).split(BATCH)
         with torch.no_grad():
             return torch.cat([network(part.to(self.device)).cpu() for part in parts]).numpy()
+
+
+def check_names(names: list[str]) -> None:
+    """Refuse two networks of one name: of their pictures only the last one's would be there."""
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(
+            f"expected folders of different names, as runs are called by them, got more than one {', '.join(twice)}; "
+            "rename them, or evaluate one after the other with another --out"
+        )
 
 
 def measure(run: Run, clean: Digits, sigma: float) -> Figures:
@@ -154,6 +163,7 @@ def main(argv: list[str] | None = None) -> int:
         check_device(args.device)
         digits = {split: read_digits(args.data, split, verify=not args.no_verify) for split in ("train", "test")}
         networks = [Trained(path, args.device) for path in args.checkpoints]
+        check_names([network.name for network in networks])
     except InputError as error:
         parser.exit(2, f"train.evaluate: {error}\n")
     train, clean = (kernels.to_float(images) for images, _labels in digits.values())

@@ -8,15 +8,14 @@ MNIST is by LeCun, Cortes and Burges (CC BY-SA 3.0), Fashion-MNIST by Zalando SE
 
 import argparse
 import http.client
-import os
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from aeinfer.atomic import write_whole
 from aeinfer.errors import InputError
 from train import idx
 
@@ -76,7 +75,7 @@ def fetch(dataset: str, folder: Path, mirrors: Sequence[str] | None = None) -> l
                 continue
             content, url = _download_verified(dataset, name, urls)
             target = folder / f"{name}.gz"
-            _write_atomic(target, content)
+            write_whole(target, content)
             _say(f"{target} <- {url}")
             fetched.append(target)
     except OSError as error:
@@ -159,19 +158,6 @@ def _download(url: str) -> bytes:
     if total is not None and len(body) != total:
         raise OSError(f"cut short after {len(body)} of {total} bytes")
     return bytes(body)
-
-
-def _write_atomic(target: Path, content: bytes) -> None:
-    """Write beside the target, then rename: nobody ever sees half a file."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        temporary.chmod(0o644)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _show_progress(url: str, done: int, total: int | None) -> None:

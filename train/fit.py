@@ -2,10 +2,12 @@
 
 import argparse
 import copy
+import hashlib
 import math
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,7 +67,12 @@ def fit(
         A checkpoint whose weights the run begins with; the recipes longer and int8 are for that.
     teacher : Path or None
         A checkpoint of any network, this one or a larger: what that gives is what is learnt, not the clean picture
-        (distillation). It is read also to resume. None is the start's where the recipe is int8.
+        (distillation). To resume takes the same one. None is the start's where the recipe is int8.
+
+    Raises
+    ------
+    InputError
+        A checkpoint is missing, or not what the recipe or the run to resume needs; or the loss is no number any more.
     """
     check_device(device)
     if recipe.int8:
@@ -80,9 +87,10 @@ def fit(
     teaching = trained_model(teacher)[0].to(device, memory_format=torch.channels_last) if teacher else None
     optimizers = make_optimizers(recipe, model)
     averaged = copy.deepcopy(model)  # what is validated and exported; the model itself where nothing is averaged
-    state = {"step": 0, "best": math.inf, "stale": 0}
+    state = {"step": 0, "best": math.inf, "stale": 0, "teacher": digest(teacher)}
     if resume:
-        state = load_checkpoint(folder / "last.pt", recipe, model, averaged, optimizers)
+        state |= load_checkpoint(folder / "last.pt", recipe, model, averaged, optimizers)  # an old one names none
+        check_teacher(state, teacher)
     total = recipe.epochs * data.steps_per_epoch
     log = SummaryWriter(str(folder), purge_step=state["step"] + 1)
     curve = Curve(folder / "curve.csv", state["step"])
@@ -117,6 +125,21 @@ def fit(
     progress.close()
     log.close()
     return folder / "best.pt"
+
+
+def digest(teacher: Path | None) -> str:
+    """Return what tells a teacher's file from any other: the SHA-256 of its content, "" if there is none."""
+    return hashlib.sha256(teacher.read_bytes()).hexdigest() if teacher else ""
+
+
+def check_teacher(state: dict[str, Any], teacher: Path | None) -> None:
+    """Refuse to go on with another teacher than the run has had: that would give neither run's result."""
+    if state["teacher"] != digest(teacher):
+        had = "the teacher that the run has had, unchanged" if state["teacher"] else "no teacher, as the run had none"
+        raise InputError(
+            f"expected {had}, got {teacher or 'none'}; "
+            "give the same --teacher (the recipe int8 has --start for one), or another --out"
+        )
 
 
 def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
@@ -216,7 +239,7 @@ def average(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> N
     torch._foreach_lerp_(list(averaged.parameters()), list(model.parameters()), 1 - decay)
 
 
-def judge(state: dict[str, float], held_out: float) -> None:
+def judge(state: dict[str, Any], held_out: float) -> None:
     """Count the epochs since the lowest validation loss.
 
     Raises
@@ -309,14 +332,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--patience", type=int, help="stop after so many epochs without a lower held-out loss")
     parser.add_argument("--rate", type=float, default=1.0, help="of the recipe's learning rates so much [1]")
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--out", type=Path, help="folder of checkpoints and log [runs/MODEL]")
+    parser.add_argument("--out", type=Path, help="folder of checkpoints and log [runs/MODEL, runs/MODEL-RECIPE]")
     parser.add_argument("--resume", action="store_true", help="go on from last.pt, exactly")
     parser.add_argument(
         "--start",
         type=Path,
         help="a checkpoint to begin with, also a smaller network's; int8 needs one, also to resume",
     )
-    parser.add_argument("--teacher", type=Path, help="a checkpoint whose output is learnt instead of clean pictures")
+    parser.add_argument(
+        "--teacher", type=Path, help="a checkpoint whose output is learnt instead of clean pictures; also to resume"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
         "--bfloat16", action=argparse.BooleanOptionalAction, help="slower on a processor without such instructions"
@@ -334,7 +359,7 @@ def main(argv: list[str] | None = None) -> int:
         **{name: value for name, value in given.items() if value is not None},
     )
     recipe = replace(recipe, learning_rate=args.rate * recipe.learning_rate, muon_rate=args.rate * recipe.muon_rate)
-    folder = args.out or Path("runs") / (f"{args.model}-int8" if recipe.int8 else args.model)
+    folder = args.out or Path("runs", args.model if args.recipe == "default" else f"{args.model}-{args.recipe}")
     if (folder / "last.pt").exists() and not args.resume:
         parser.error(f"{folder} holds a run already: go on with --resume, or give another --out")
     try:

@@ -11,7 +11,10 @@ FAINT = 0.1  # what a new block that is dense starts with of its weights: x + re
 
 
 def can_grow(model: nn.Module, weights: Mapping[str, Tensor]) -> bool:
-    """Whether `weights` are those of a network with as many scales, and no more channels or blocks at any of them."""
+    """Whether `weights` are those of a network with as many scales, and no more channels or blocks at any of them.
+
+    Its images have as many channels: a colour cannot begin with what was learnt of grey.
+    """
     grown = model.state_dict()
     missing = [name for name in grown if name not in weights]
     blocks = ("encoder.", "middle.", "decoder.")
@@ -19,6 +22,7 @@ def can_grow(model: nn.Module, weights: Mapping[str, Tensor]) -> bool:
         isinstance(model, PhotoAutoencoder)
         and all(name in grown and _is_within(old.shape, grown[name].shape) for name, old in weights.items())
         and all(name.startswith(blocks) for name in missing)
+        and weights["head.weight"].shape[1] == model.channels
     )
 
 

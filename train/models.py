@@ -135,13 +135,20 @@ class UNet(nn.Module):
     """The ceiling: no bottleneck at all, each scale of the way down is joined to its scale on the way up.
 
     Two convolutions a scale at 28x28, 14x14 and 7x7 pixels; after Ronneberger et al. 2015, with nearest-neighbour
-    upsampling.
+    upsampling. Another number of `widths` is another number of scales.
+
+    Raises
+    ------
+    InputError
+        There is no such network: 7x7 pixels have no half.
     """
 
     channels, window, stride, code = 1, 28, 28, 0
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 128)) -> None:
         super().__init__()
+        if not 1 <= len(widths) <= 3 or min(widths) < 1:
+            raise InputError(f"a U-Net of 28x28 pixels has one to three widths of at least one channel, got {widths}")
 
         def pair(channels_in: int, channels_out: int) -> nn.Sequential:
             return nn.Sequential(conv(channels_in, channels_out), conv(channels_out, channels_out))

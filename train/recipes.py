@@ -8,7 +8,7 @@ VARIANT = ("decoder", "bottleneck", "code", "widths")  # the options of a networ
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a run: the same recipe on the same data gives the same weights."""
+    """All that decides a run but its start and its teacher: the same ones on the same data give the same weights."""
 
     model: str  # a name in MODELS
     options: dict[str, Any] = field(default_factory=dict)  # which variant, from VARIANT

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from aeinfer.atomic import write_whole
 from aeinfer.model_info import ModelInfo
-from export.to_onnx import to_onnx, with_facts, write_model
+from export.to_onnx import to_onnx, with_facts
 from train.models import PhotoAutoencoder
 
 FOLDER = Path(__file__).parents[1] / "data"
@@ -76,7 +77,7 @@ def main() -> None:
             license="MIT",
         )
         proto = to_onnx(network, example(name, network), free_sides=free, stride=family.stride)
-        write_model(FOLDER / f"{name}.onnx", with_facts(proto, info))
+        write_whole(FOLDER / f"{name}.onnx", with_facts(proto, info))
 
 
 if __name__ == "__main__":

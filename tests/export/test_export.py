@@ -273,6 +273,27 @@ def test_the_measured_halo_is_the_networks(tiny_model: Path) -> None:
     assert error < 0.5
 
 
+class Looking:
+    """In a session's place: each pixel is the one that lies (y, x) pixels away, and 0 where none does."""
+
+    def __init__(self, y: int, x: int) -> None:
+        self.y, self.x = y, x
+
+    def run(self, image: np.ndarray) -> np.ndarray:
+        far = max(abs(self.y), abs(self.x))
+        height, width = image.shape[2:]
+        padded = np.pad(image, ((0, 0), (0, 0), (far, far), (far, far)))
+        return padded[..., far + self.y :, far + self.x :][..., :height, :width]
+
+
+@pytest.mark.parametrize(("y", "x"), [(0, 1), (1, 0), (0, -1), (-1, 0)])
+def test_the_halo_is_measured_on_all_sides(y: int, x: int) -> None:
+    image = np.random.default_rng(0).random((1, 3, 160, 160), np.float32)
+    assert measure_halo(Looking(52 * y, 52 * x), [image], stride=4, limit=64) == (56, 0.0)
+    with pytest.raises(ValueError, match="looks further"):
+        measure_halo(Looking(62 * y, 62 * x), [image], stride=4, limit=64)
+
+
 def test_the_receptive_radius_is_what_cutting_shows() -> None:
     """Beyond it nothing changes a bit; a stride less changes something."""
     network = tiny_networks()["tiny"]

@@ -8,7 +8,18 @@ import pytest
 from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
+from tests.train.conftest import write_idx
 from train.data import MOST_PADDED, Digits, Photos, sharpened, through_mesh, with_grain, with_soft_colour
+
+
+@pytest.fixture
+def numbered(tmp_path: Path) -> Path:
+    """A folder of 80 digits, each known by its corner; 20 of them are held out."""
+    images = np.zeros((80, 28, 28), np.uint8)
+    images[:, 0, 0] = np.arange(80)
+    write_idx(tmp_path / "train-images-idx3-ubyte.gz", images)
+    write_idx(tmp_path / "train-labels-idx1-ubyte.gz", np.zeros(80, np.uint8))
+    return tmp_path
 
 
 def test_digits_follow_from_the_step(digits: Path) -> None:
@@ -19,22 +30,26 @@ def test_digits_follow_from_the_step(digits: Path) -> None:
     assert not np.array_equal(first.batch(0)[0], first.batch(1)[0])
 
 
-def test_an_epoch_sees_each_digit_once_with_fresh_noise(digits: Path) -> None:
-    data = Digits(digits, 32, 127.5, seed=0, verify=False)
+def test_an_epoch_sees_each_digit_once(numbered: Path) -> None:
+    data = Digits(numbered, 10, 127.5, seed=0, verify=False)
+    assert data.steps_per_epoch == 6
+    seen = [float(clean[0, 0, 0]) for step in range(12) for clean in data.batch(step)[1]]
+    first, second = seen[:60], seen[60:]
+    assert len(set(first)) == 60
+    assert set(first) == set(second)
+    assert first != second
+
+
+def test_each_epoch_has_fresh_noise(numbered: Path) -> None:
+    """Of three, as those that are clipped and rounded are others in the next, and the same in the one after."""
+    data = Digits(numbered, 60, 127.5, seed=0, verify=False)
+    assert data.steps_per_epoch == 1
     epochs = [
-        {clean.tobytes(): noisy.tobytes() for noisy, clean in zip(*data.batch(step), strict=True)}
-        for epoch in range(2)
-        for step in [epoch * data.steps_per_epoch]
+        {float(clean[0, 0, 0]): noisy.tobytes() for noisy, clean in zip(*data.batch(epoch), strict=True)}
+        for epoch in range(3)
     ]
-    order = [
-        np.concatenate([data.batch(e * data.steps_per_epoch + s)[1] for s in range(data.steps_per_epoch)])
-        for e in (0, 1)
-    ]
-    count = data.steps_per_epoch * 32
-    assert len(order[0]) == count
-    assert sorted(x.tobytes() for x in order[0]) == sorted(x.tobytes() for x in order[1])
-    shared = epochs[0].keys() & epochs[1].keys()
-    assert all(epochs[0][key] != epochs[1][key] for key in shared)
+    for digit in epochs[0]:
+        assert len({noisy[digit] for noisy in epochs}) == 3
 
 
 def test_half_of_the_digits_are_clipped(digits: Path) -> None:
@@ -53,14 +68,8 @@ def test_sigma_zero_is_the_plain_autoencoder(digits: Path) -> None:
     assert np.array_equal(noisy, clean)
 
 
-def test_held_out_digits_are_not_trained_on(tmp_path: Path) -> None:
-    from tests.train.conftest import write_idx
-
-    images = np.zeros((80, 28, 28), np.uint8)
-    images[:, 0, 0] = np.arange(80)  # each known by its corner
-    write_idx(tmp_path / "train-images-idx3-ubyte.gz", images)
-    write_idx(tmp_path / "train-labels-idx1-ubyte.gz", np.zeros(80, np.uint8))
-    data = Digits(tmp_path, 10, 0, seed=0, verify=False)
+def test_held_out_digits_are_not_trained_on(numbered: Path) -> None:
+    data = Digits(numbered, 10, 0, seed=0, verify=False)
     trained = {float(c[0, 0, 0]) for step in range(data.steps_per_epoch) for c in data.batch(step)[1]}
     held_out = {float(c[0, 0, 0]) for _noisy, clean in data.validation for c in clean}
     assert len(trained) == 60
@@ -118,6 +127,26 @@ def test_pictures_without_noise_are_held_out_ones_in_four_ways(photos: Path) -> 
 
 def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 2 photographs"):
+        Photos(tmp_path, 2, 32, 55, seed=0)
+
+
+def test_what_is_no_folder_is_refused(photos: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a folder of photographs.*0\.png; name one with --data"):
+        Photos(photos / "0.png", 2, 32, 55, seed=0)
+
+
+@pytest.mark.parametrize("side", [10, 31, 63])
+def test_a_held_out_photograph_too_small_to_measure_is_refused(tmp_path: Path, side: int) -> None:
+    """Others may be smaller: crops of them are enlarged."""
+    held_out, trained_on = tmp_path / "0.png", tmp_path / "1.png"
+    for path, width in ((held_out, 64), (trained_on, side)):
+        cv2.imwrite(str(path), np.full((100, width, 3), 120, np.uint8))
+    data = Photos(tmp_path, 2, 32, 55, seed=0)
+    assert data.batch(0)[0].shape == (2, 3, 32, 32)
+    assert all(min(image.shape[2:]) >= 16 for images in data.without_noise.values() for image in images)
+    trained_on.replace(held_out)
+    cv2.imwrite(str(trained_on), np.full((100, 64, 3), 120, np.uint8))
+    with pytest.raises(InputError, match=rf"at least 64x64 pixels, got 100x{side} in .*0\.png; take it out"):
         Photos(tmp_path, 2, 32, 55, seed=0)
 
 

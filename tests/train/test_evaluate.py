@@ -9,7 +9,10 @@ import pytest
 
 from aeinfer.metrics import psnr, ssim
 from train import evaluate, pictures, sweep
+from train.checkpoint import save_checkpoint
 from train.linear import PrincipalComponents
+from train.models import MODELS
+from train.recipes import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +89,30 @@ def test_what_is_no_network_of_digits_is_refused(
 ) -> None:
     broken = tmp_path / "broken.pt"
     broken.write_bytes(b"no checkpoint")
-    for arguments, said in (([str(broken)], "damaged"), ([str(tmp_path / "none.pt")], "no file")):
+    photo = tmp_path / "photo.pt"
+    save_checkpoint(photo, RECIPES["photo-fast", "default"], {}, MODELS["photo-fast"]())
+    given = {broken: "damaged", tmp_path / "none.pt": "no file", photo: "expected a network of digits"}
+    for path, said in given.items():
         with pytest.raises(SystemExit) as stop:
-            evaluate.main([*arguments, "--data", str(digits), "--no-verify", "--out", str(tmp_path)])
+            evaluate.main([str(path), "--data", str(digits), "--no-verify", "--out", str(tmp_path)])
         assert stop.value.code == 2
         assert said in capsys.readouterr().err
     with pytest.raises(SystemExit):
         evaluate.main([str(broken), "--data", str(photos)])
     assert "expected train-images-idx3-ubyte" in capsys.readouterr().err
+
+
+def test_networks_are_called_as_their_folders_which_differ(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [tmp_path / sweep / "dense-64" / "best.pt" for sweep in ("first", "second")]
+    for path in paths:
+        save_checkpoint(path, RECIPES["dense", "default"], {}, MODELS["dense"]())
+    monkeypatch.chdir(paths[0].parent)
+    assert evaluate.Trained(Path("best.pt")).name == "dense-64"
+    out = tmp_path / "evaluated"
+    with pytest.raises(SystemExit) as stop:
+        evaluate.main([*map(str, paths), "--data", str(digits), "--no-verify", "--out", str(out)])
+    assert stop.value.code == 2
+    assert "more than one dense-64; rename" in capsys.readouterr().err
+    assert not out.exists()

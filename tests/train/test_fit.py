@@ -11,6 +11,7 @@ import torch
 
 from aeinfer.errors import InputError
 from train.checkpoint import read_checkpoint, save_checkpoint, trained_model
+from train.curve import Curve
 from train.data import Digits, Photos
 from train.fit import fit, image_psnr, load_start, main, schedule, worst_psnr
 from train.quantization import build_model
@@ -85,6 +86,24 @@ def test_a_larger_network_starts_as_the_smaller_one_but_for_int8(photos: Path, t
         load_start(RECIPES["photo-best", "int8"], small)
 
 
+def test_another_teacher_does_not_resume(photos: Path, tmp_path: Path) -> None:
+    """Nor none, where there was one; a checkpoint from before teachers were noted goes on."""
+    recipe = RECIPES["photo-fast-grey", "default"]
+    crops = Photos(photos, 2, 32, 55, seed=0, grey=1.0)
+    teacher, other = (fit(recipe, crops, tmp_path / str(n), stop_after=n).with_name("last.pt") for n in (1, 2))
+    last = fit(recipe, crops, tmp_path, stop_after=1, teacher=teacher).with_name("last.pt")
+    for given, said in ((None, "got none"), (other, f"got {other}")):
+        with pytest.raises(InputError, match=rf"the teacher that the run has had.*{said}.*--teacher"):
+            fit(recipe, crops, tmp_path, resume=True, stop_after=1, teacher=given)
+    fit(recipe, crops, tmp_path, resume=True, stop_after=1, teacher=teacher)
+    with pytest.raises(InputError, match="no teacher"):
+        fit(recipe, crops, tmp_path / "2", resume=True, stop_after=1, teacher=teacher)
+    saved = read_checkpoint(last)
+    del saved["state"]["teacher"]
+    torch.save(saved, last)
+    fit(recipe, crops, tmp_path, resume=True, stop_after=1)
+
+
 @pytest.mark.parametrize("name", ["longer", "int8"])
 def test_what_is_learnt_is_what_the_teacher_gives(photos: Path, tmp_path: Path, name: str) -> None:
     """The teacher darkens all pictures: learning from clean ones would undo that. To int8 the start is the teacher."""
@@ -157,6 +176,48 @@ def test_weights_alone_do_not_resume(data: Digits, tmp_path: Path) -> None:
         fit(DENSE, data, tmp_path, resume=True)
 
 
+@pytest.mark.parametrize("part", ["weights", "model"])
+def test_an_earlier_design_is_refused(data: Digits, tmp_path: Path, part: str) -> None:
+    last = fit(DENSE, data, tmp_path, stop_after=1).with_name("last.pt")
+    saved = read_checkpoint(last)
+    saved[part]["decoder.9.bias"] = saved[part].pop("decoder.0.bias")
+    torch.save(saved, last)
+    refused = pytest.raises(InputError, match=r"last\.pt holds one of another design; take")
+    with refused:
+        fit(DENSE, data, tmp_path, resume=True)
+    if part == "weights":
+        with refused:
+            trained_model(last)
+
+
+def test_an_unknown_network_is_named(tmp_path: Path) -> None:
+    unknown = tmp_path / "unknown.pt"
+    save_checkpoint(unknown, Recipe("photo-tiny"), {}, torch.nn.Identity())
+    with pytest.raises(InputError, match=r"unknown\.pt is one of photo-tiny, no network here; take"):
+        trained_model(unknown)
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curve = Curve(tmp_path / "curve.csv", 0)
+
+    def write(step: int) -> None:
+        save_checkpoint(tmp_path / "last.pt", DENSE, {"step": step}, torch.nn.Identity())
+
+    def refuse(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    write(1)
+    curve.add({"step": 1})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(Path, "replace", refuse)
+    for again in (lambda: write(2), lambda: curve.add({"step": 2})):
+        with pytest.raises(OSError, match="full"):
+            again()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_a_loss_that_is_no_number_ends_the_run(data: Digits, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="lower learning rate"):
         fit(replace(DENSE, learning_rate=1e30, cosine=False, clip=0), data, tmp_path)
@@ -203,24 +264,35 @@ def test_the_command_trains_and_resumes(digits: Path, tmp_path: Path, capsys: py
     assert (tmp_path / "best.pt").is_file()
 
 
+def test_each_recipe_has_a_folder_of_its_own(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that a run can start from the default's best.pt where that lies."""
+    monkeypatch.chdir(tmp_path)
+    arguments = ["dense", "--data", str(digits), "--no-verify", "--epochs", "1"]
+    assert main(arguments) == 0
+    assert main([*arguments, "--recipe", "seed", "--start", "runs/dense/best.pt"]) == 0
+    assert "best checkpoint: runs/dense-seed/best.pt" in capsys.readouterr().out
+    assert {path.name for path in Path("runs").iterdir()} == {"dense", "dense-seed"}
+
+
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "word"),
     [
-        ["dense", "--data", "nowhere"],
-        ["photo", "--recipe", "seed"],
-        ["conv", "--code", "30"],
-        ["dense", "--decoder", "transposed"],
-        ["dense", "--data", "DIGITS", "--no-verify", "--device", "warp:3"],
+        (["dense", "--data", "nowhere"], "nowhere"),
+        (["photo", "--data", "nowhere"], "no folder nowhere"),
+        (["photo", "--recipe", "seed"], "recipes default"),
+        (["conv", "--code", "30"], "multiple of 4"),
+        (["unet", "--widths", "8,8,8,8"], "one to three widths"),
+        (["dense", "--decoder", "transposed"], "no variant with decoder"),
+        (["dense", "--data", "DIGITS", "--no-verify", "--device", "warp:3"], "warp"),
     ],
 )
 def test_the_command_refuses_clearly(
-    arguments: list[str], digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], word: str, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = [str(digits) if argument == "DIGITS" else argument for argument in arguments]
     with pytest.raises(SystemExit) as stop:
         main([*given, "--out", str(tmp_path)])
     assert stop.value.code == 2
-    said = capsys.readouterr().err
-    assert any(
-        word in said for word in ("nowhere", "recipes default", "multiple of 4", "no variant with decoder", "warp")
-    )
+    assert word in capsys.readouterr().err

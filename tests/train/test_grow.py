@@ -9,9 +9,14 @@ from train.models import MODELS, PhotoAutoencoder, parameter_count
 
 
 def network(
-    widths: tuple[int, ...], encoder: int = 0, middle: int = 1, decoder: int = 1, separable: bool = True
+    widths: tuple[int, ...],
+    encoder: int = 0,
+    middle: int = 1,
+    decoder: int = 1,
+    separable: bool = True,
+    channels: int = 3,
 ) -> PhotoAutoencoder:
-    return PhotoAutoencoder(widths, (encoder,), middle, (decoder,), separable)
+    return PhotoAutoencoder(widths, (encoder,), middle, (decoder,), separable, channels)
 
 
 @pytest.fixture
@@ -71,20 +76,25 @@ def test_all_of_it_learns(small: PhotoAutoencoder) -> None:
         assert new.any() or new.shape == small.state_dict()[name].shape, name
 
 
+COLOUR, GREY = network((8, 12)), network((8, 12), channels=1)
+
+
 @pytest.mark.parametrize(
-    "other",
+    ("smaller", "other"),
     [
-        network((6, 12)),
-        network((8, 12), middle=0),
-        network((8, 12), decoder=0),
-        PhotoAutoencoder((8, 12, 16), (0, 0), 1, (1, 1), separable=True),
-        network((8, 12), separable=False),
-        PhotoAutoencoder((8, 12), (0,), 1, (1,), separable=True, channels=1),
-        MODELS["dense"](),
+        (COLOUR, network((6, 12))),
+        (COLOUR, network((8, 12), middle=0)),
+        (COLOUR, network((8, 12), decoder=0)),
+        (COLOUR, PhotoAutoencoder((8, 12, 16), (0, 0), 1, (1, 1), separable=True)),
+        (COLOUR, network((8, 12), separable=False)),
+        (COLOUR, GREY),
+        (GREY, COLOUR),
+        (GREY, network((10, 16), middle=2)),
+        (COLOUR, MODELS["dense"]()),
     ],
 )
-def test_what_has_no_room_for_it_does_not_grow(small: PhotoAutoencoder, other: nn.Module) -> None:
-    assert not can_grow(other, small.state_dict())
+def test_what_has_no_room_for_it_does_not_grow(smaller: PhotoAutoencoder, other: nn.Module) -> None:
+    assert not can_grow(other, smaller.state_dict())
 
 
 def test_weights_without_a_spread_are_not_those_of_a_smaller_one(small: PhotoAutoencoder) -> None:

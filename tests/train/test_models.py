@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from aeinfer.errors import InputError
-from train.models import MODELS, WAYS_UP, ConvAutoencoder, DenseAutoencoder, macs, parameter_count
+from train.models import MODELS, WAYS_UP, ConvAutoencoder, DenseAutoencoder, UNet, macs, parameter_count
 from train.resampling import MaxUnpool, MeanHalve, MeanUnpool, max_halve, unpool_portably
 
 
@@ -80,20 +80,28 @@ def test_dilation_reaches_as_far_as_pooling_without_losing_resolution() -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("name", "options"),
     [
-        {"decoder": "sideways"},
-        {"bottleneck": "nowhere"},
-        {"code": 30},
-        {"code": 0},
-        {"widths": (1, 2)},
-        {"bottleneck": "dilated", "code": 32},
-        {"bottleneck": "dilated", "decoder": "transposed"},
+        ("conv", {"decoder": "sideways"}),
+        ("conv", {"bottleneck": "nowhere"}),
+        ("conv", {"code": 30}),
+        ("conv", {"code": 0}),
+        ("conv", {"widths": (1, 2)}),
+        ("conv", {"bottleneck": "dilated", "code": 32}),
+        ("conv", {"bottleneck": "dilated", "decoder": "transposed"}),
+        ("unet", {"widths": ()}),
+        ("unet", {"widths": (8, 0)}),
+        ("unet", {"widths": (8, 8, 8, 8)}),
     ],
 )
-def test_what_there_is_not_is_refused(options: dict[str, Any]) -> None:
+def test_what_there_is_not_is_refused(name: str, options: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        ConvAutoencoder(**options)
+        MODELS[name](**options)
+
+
+@pytest.mark.parametrize("scales", [1, 2, 3])
+def test_a_unet_has_up_to_three_scales(scales: int) -> None:
+    assert UNet(widths=(4, 6, 8)[:scales])(torch.rand(2, 1, 28, 28)).shape == (2, 1, 28, 28)
 
 
 @given(height=st.integers(1, 9), width=st.integers(1, 9), channels=st.integers(1, 3), seed=st.integers(0, 1000))

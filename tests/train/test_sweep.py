@@ -1,19 +1,22 @@
 """A table of variants: each is a run of train.fit, and what was stopped goes on."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
 
 from train import sweep
 from train.checkpoint import read_checkpoint, trained_model
 from train.fit import fit, main, open_data
+from train.quantization import build_model
 from train.sweep import VARIANTS, arguments
 
 
 def test_every_variant_can_be_built_and_says_its_command(tmp_path: Path, digits: Path) -> None:
     for name, recipe in VARIANTS.items():
-        command = arguments(recipe)
-        assert command.split()[0] == recipe.model, name
+        assert build_model(asdict(recipe))(torch.rand(1, 1, 28, 28)).shape == (1, 1, 28, 28), name
+        assert arguments(recipe).split()[0] == recipe.model, name
     command = arguments(VARIANTS["pyramid-8"]).split()
     assert main([*command, "--epochs", "1", "--data", str(digits), "--no-verify", "--out", str(tmp_path)]) == 0
     model, recipe = trained_model(tmp_path / "best.pt")

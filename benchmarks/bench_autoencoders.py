@@ -19,9 +19,10 @@ from aeinfer import AEInfer, InputError, kernels
 from aeinfer.session import fingerprint_of
 from benchmarks import results
 from benchmarks.graph import graph_cost, remembered_places
+from benchmarks.noisy import rounded
 from benchmarks.packaged import digit_models
 from benchmarks.timing import interleaved_seconds
-from train.evaluate import SIGMA, Digits, mean_psnr, noisy_digits, rounded_digits
+from train.evaluate import SIGMA, Digits, mean_psnr, noisy_digits
 from train.idx import read_digits
 from train.linear import PrincipalComponents
 
@@ -126,7 +127,7 @@ def main() -> None:
     except InputError as error:
         parser.exit(2, f"bench_autoencoders: {error}\n")
     noisy = noisy_digits(clean, SIGMA)
-    inputs = {"clean": clean, "float": noisy, "8-bit": rounded_digits(noisy)}
+    inputs = {"clean": clean, "float": noisy, "8-bit": rounded(noisy)}
     files = digit_models()
     rows = measure_others(train, inputs)
     if (results.FOLDER / "keras.json").exists():

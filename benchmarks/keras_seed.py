@@ -18,7 +18,8 @@ from keras import layers
 
 from aeinfer import InputError, kernels
 from benchmarks import results
-from train.evaluate import SIGMA, mean_psnr, noisy_digits, rounded_digits
+from benchmarks.noisy import rounded
+from train.evaluate import SIGMA, mean_psnr, noisy_digits
 from train.idx import read_digits
 
 keras.config.set_image_data_format("channels_first")  # the same network, and half the time in torch
@@ -70,7 +71,7 @@ def main() -> None:
     keras.utils.set_random_seed(SEED)
     drawn = np.random.default_rng(SEED).normal(scale=0.5, size=train_digits.shape).astype(np.float32)
     noisy = noisy_digits(clean, SIGMA)
-    inputs = {"clean": clean, "float": noisy, "8-bit": rounded_digits(noisy)}
+    inputs = {"clean": clean, "float": noisy, "8-bit": rounded(noisy)}
     rows = []
     for build, given in ((dense, train_digits), (conv, train_digits + drawn)):
         for rate in RATES:

@@ -44,11 +44,6 @@ def noisy_digits(clean: Digits, sigma: float) -> Digits:
     return noise.add_gaussian(clean, sigma, seed=NOISE_SEED, index=np.arange(len(clean))) if sigma else clean
 
 
-def rounded_digits(noisy: Digits) -> Digits:
-    """Clip and round to 8 bits, as files hold them."""
-    return kernels.to_float(kernels.from_float(noisy, np.uint8))
-
-
 def mean_psnr(output: Digits, clean: Digits) -> float:
     """Mean over the images of the PSNR in dB."""
     errors = np.square(output.astype(np.float64) - clean).mean((1, 2))

@@ -7,8 +7,9 @@ import pytest
 
 from aeinfer import AEInfer
 from benchmarks import bench_autoencoders, bench_codes, draw_autoencoders
+from benchmarks.noisy import rounded
 from benchmarks.packaged import ZOO, digit_models
-from train.evaluate import mean_psnr, noisy_digits, rounded_digits
+from train.evaluate import mean_psnr, noisy_digits
 from train.sweep import VARIANTS
 
 
@@ -18,7 +19,7 @@ def inputs() -> dict[str, np.ndarray]:
     blocks = np.repeat(np.repeat(rng.random((20, 7, 7), np.float32), 4, 1), 4, 2)
     clean = np.clip(blocks + 0.05 * rng.random(blocks.shape, np.float32), 0, 1)
     noisy = noisy_digits(clean, 127.5)
-    return {"clean": clean, "float": noisy, "8-bit": rounded_digits(noisy)}
+    return {"clean": clean, "float": noisy, "8-bit": rounded(noisy)}
 
 
 def test_every_file_is_known_and_every_variant_has_one() -> None:

@@ -23,7 +23,7 @@ from export.to_onnx import with_facts
 from export.verify import TOLERANCE
 
 Tensor = NDArray[np.float32]
-ENDS = ("Conv", "Conv", "DepthToSpace", "Sub", "Clip")  # the first operator of the family, and its last four
+ENDS = ("Conv", "ConvTranspose", "Sub", "Clip")  # the first operator of the family, and its last three
 
 
 def folded(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -38,13 +38,13 @@ def folded(proto: onnx.ModelProto) -> onnx.ModelProto:
     grey.CopyFrom(proto)
     graph = grey.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    ends = [*graph.node[:1], *graph.node[-4:]]
+    ends = [*graph.node[:1], *graph.node[-3:]]
     if tuple(node.op_type for node in ends) != ENDS or not {*ends[0].input[1:], *ends[1].input[1:]} <= weights.keys():
         raise InputError("expected a network of the photo family, which begins with a convolution and ends in a sum")
     head, tail = ends[0], ends[1]
     _change(weights[head.input[1]], lambda filters: filters.sum(1, keepdims=True))
-    for name in tail.input[1:]:  # filters and biases: the colours one after the other, as many blocks of pixels each
-        _change(weights[name], lambda colors: colors.reshape(3, -1, *colors.shape[1:]).mean(0))
+    _change(weights[tail.input[1]], lambda filters: filters.mean(1, keepdims=True))
+    _change(weights[tail.input[2]], lambda biases: biases.mean(0, keepdims=True))
     for value in (graph.input[0], graph.output[0]):
         value.type.tensor_type.shape.dim[1].dim_value = 1
     onnx.checker.check_model(grey, full_check=True)

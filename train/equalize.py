@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from train.activations import highest
 from train.models import Add, Conv, PhotoAutoencoder
@@ -35,11 +35,12 @@ def equalize(model: PhotoAutoencoder, batches: Iterable[Tensor]) -> None:
             writer.weight *= factors[:, None, None, None]
             writer.bias *= factors
         for reader in readers:
-            # a depthwise filter is the one that reads its channel
-            reader.weight /= factors[:, None, None, None] if reader.groups > 1 else factors[:, None, None]
+            # a depthwise filter is the one that reads its channel; transposed filters lie by what they read
+            by_channel = reader.groups > 1 or isinstance(reader, nn.ConvTranspose2d)
+            reader.weight /= factors[:, None, None, None] if by_channel else factors[:, None, None]
 
 
-def _scales(model: PhotoAutoencoder) -> Iterator[tuple[list[Conv | Add], list[Conv], list[Conv]]]:
+def _scales(model: PhotoAutoencoder) -> Iterator[tuple[list[Conv | Add], list[Conv], list[Conv | nn.ConvTranspose2d]]]:
     """For each resolution the steps to measure, the convolutions that write, and those that read."""
     last = len(model.down)
     for scale, entry in enumerate([model.head, *model.down]):

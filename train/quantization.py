@@ -119,7 +119,7 @@ def rounded(model: PhotoAutoencoder) -> PhotoAutoencoder:
     blocks = [*model.encoder[0], *model.decoder[0]]
     dense = [] if model.separable else [block.first for block in blocks]
     steps = [step for block in blocks for step in block.children() if step not in dense]
-    exact = [model.head, *steps, model.up[0], model.join[0], model.tail]
+    exact = [model.head, *steps, model.up[0], model.join[0]]
     for step in [model.down[0]] if model.separable else dense:  # they read what is exact
         step.before = RoundedActivation()
         step.register_forward_pre_hook(lambda step, inputs: step.before(*inputs))

@@ -6,6 +6,7 @@ ones, do what the colour network and the mean of its output do, with less to mov
 """
 
 import argparse
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -43,8 +44,8 @@ def folded(proto: onnx.ModelProto) -> onnx.ModelProto:
         raise InputError("expected a network of the photo family, which begins with a convolution and ends in a sum")
     head, tail = ends[0], ends[1]
     _change(weights[head.input[1]], lambda filters: filters.sum(1, keepdims=True))
-    _change(weights[tail.input[1]], lambda filters: filters.mean(1, keepdims=True))
-    _change(weights[tail.input[2]], lambda biases: biases.mean(0, keepdims=True))
+    for name, axis in zip(tail.input[1:], (1, 0), strict=False):  # filters, and biases where they are not zero
+        _change(weights[name], functools.partial(np.mean, axis=axis, keepdims=True))
     for value in (graph.input[0], graph.output[0]):
         value.type.tensor_type.shape.dim[1].dim_value = 1
     onnx.checker.check_model(grey, full_check=True)

@@ -306,7 +306,7 @@ def test_frames_that_a_sink_calls_late_are_dropped(gst: Any, tiny_model: Path) -
     ("options", "complaint"),
     [
         ("model=nowhere/none.onnx", "none.onnx"),
-        ("precision=int3", "precision is one of auto, fp32, int8, fp16, got 'int3'"),
+        ("precision=int3", "precision is one of auto, fp32, fp16, int8, got 'int3'"),
         ("device=teapot", "teapot"),
     ],
 )

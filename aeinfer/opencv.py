@@ -182,7 +182,11 @@ def _to_rgb(pixels: Pixels, facts: FileFacts) -> Pixels:
 def _swap(pixels: Pixels) -> Pixels:
     """RGB(A) <-> BGR(A)."""
     cv2 = load_opencv()
-    swapped: Pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+    code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    try:
+        swapped: Pixels = cv2.cvtColor(pixels, code)
+    except cv2.error as error:  # OpenCV has an error of its own for too little memory, which nobody expects
+        raise MemoryError(f"too little memory for another {pixels.nbytes / 1e6:.0f} MB") from error
     return swapped
 
 

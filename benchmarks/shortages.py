@@ -73,7 +73,7 @@ def too_large_tile(folder: Path) -> str:
     source.mkdir()
     _large(source)
     cv2.imwrite(str(source / "small.png"), np.full((40, 50, 3), 60, np.uint8))
-    limits = {resource.RLIMIT_DATA: 600 << 20}
+    limits = {resource.RLIMIT_DATA: 700 << 20}
     run = _denoise(source, folder / "out", "--tile", "4096", "--threads", "1", limits=limits)
     return _judge(run, code=0, left=folder / "out", least=2, most=2)
 

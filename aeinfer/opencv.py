@@ -186,6 +186,8 @@ def _swap(pixels: Pixels) -> Pixels:
     try:
         swapped: Pixels = cv2.cvtColor(pixels, code)
     except cv2.error as error:  # OpenCV has an error of its own for too little memory, which nobody expects
+        if error.code != cv2.Error.StsNoMem:
+            raise
         raise MemoryError(f"too little memory for another {pixels.nbytes / 1e6:.0f} MB") from error
     return swapped
 

@@ -73,7 +73,7 @@ def too_large_tile(folder: Path) -> str:
     source.mkdir()
     _large(source)
     cv2.imwrite(str(source / "small.png"), np.full((40, 50, 3), 60, np.uint8))
-    limits = {resource.RLIMIT_DATA: 700 << 20}
+    limits = {resource.RLIMIT_DATA: 600 << 20}
     run = _denoise(source, folder / "out", "--tile", "4096", "--threads", "1", limits=limits)
     return _judge(run, code=0, left=folder / "out", least=2, most=2)
 
@@ -116,7 +116,7 @@ def one_bad_file(folder: Path) -> str:
     for i in range(3):
         cv2.imwrite(str(source / f"{i}.png"), np.full((40, 50, 3), i * 60, np.uint8))
     cv2.imwrite(str(source / "huge.png"), np.zeros((20000, 12000, 3), np.uint8))
-    run = _denoise(source, folder / "out", "--threads", "1", limits={resource.RLIMIT_DATA: 700 << 20})
+    run = _denoise(source, folder / "out", "--threads", "1", limits={resource.RLIMIT_DATA: 600 << 20})
     return _judge(run, code=1, says="huge.png", left=folder / "out", least=3, most=3)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aeinfer.cli.batch import process
 from aeinfer.cli.console import complain
 from aeinfer.cli.job import Change, Worker
-from aeinfer.cli.options import add_job_options, add_network, whole
+from aeinfer.cli.options import add_job_options, add_network, number, whole
 
 if TYPE_CHECKING:
     from aeinfer.denoiser import AEInfer
@@ -20,6 +20,12 @@ __all__ = ["add_options", "run"]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     add_job_options(parser, "denoised")
+    parser.add_argument(
+        "--watch",
+        type=number(0.01),
+        metavar="SECONDS",
+        help="go on: look so often for new files that have stopped growing",
+    )
     add_network(
         parser,
         "photo",

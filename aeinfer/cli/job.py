@@ -223,8 +223,9 @@ def _with_metadata(wish: str, picture: Picture, job: Job) -> Picture:
         return Picture(standing.pixels, standing.format, meaning)
     missing = picture.lost | (picture.metadata.keys() - carried_metadata(job.target))
     if wish == "require" and missing:
+        more = "" if job.target.suffix.lower() == ".png" else ", --format png may carry more"
         raise ImageWriteError(
             f"{job.source}: its {', '.join(sorted(missing))} cannot be carried to {job.target.name} by this install; "
-            "--metadata keep writes it without, --format png may carry more"
+            f"--metadata keep writes it without{more}"
         )
     return picture

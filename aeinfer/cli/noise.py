@@ -23,6 +23,7 @@ ALLOWED = {"gaussian": ("sigma",), "poisson-gaussian": ("peak", "sigma"), "salt-
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     add_job_options(parser, "noisy")
+    parser.set_defaults(watch=None)  # which noise depends on a file's place among all
     parser.add_argument("--kind", choices=tuple(NEEDED), default="gaussian", help="(default: gaussian)")
     parser.add_argument(
         "--sigma", type=number(0), metavar="S", help="standard deviation of the gaussian part in 8-bit levels, 0-255"
@@ -37,8 +38,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Add noise to what the arguments name."""
     _check(args)
-    if args.watch is not None:
-        raise InputError("noise depends on a file's place among all; --watch is for aeinfer denoise")
 
     @contextmanager
     def open_worker() -> Iterator[Worker]:

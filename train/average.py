@@ -25,13 +25,13 @@ def average(paths: Sequence[Path], target: Path) -> None:
     InputError
         One is no checkpoint, or is of another network than the last.
     """
-    last = read_checkpoint(paths[-1])
-    mean = AveragedModel(trained_model(paths[-1])[0])  # a copy: the first one that is counted replaces it
-    for path in paths:
-        network, _ = trained_model(path)
+    networks = [trained_model(path)[0] for path in paths]
+    mean = AveragedModel(networks[-1])  # a copy: the first one that is counted replaces it
+    for path, network in zip(paths, networks, strict=True):
         if _shapes(network) != _shapes(mean.module):
             raise InputError(f"expected checkpoints of one network, but {path} holds another than {paths[-1]}")
         mean.update_parameters(network)
+    last = read_checkpoint(paths[-1])
     save_checkpoint(target, Recipe(**last["recipe"]), last["state"], mean.module)
 
 

@@ -221,9 +221,10 @@ def _with_metadata(wish: str, picture: Picture, job: Job) -> Picture:
         # no word about the picture but what its colours mean: without it, viewers would show others
         meaning = {kind: block for kind, block in standing.metadata.items() if kind == "premultiplied"}
         return Picture(standing.pixels, standing.format, meaning)
-    missing = picture.lost | (picture.metadata.keys() - carried_metadata(job.target))
+    dropped = picture.metadata.keys() - carried_metadata(job.target)
+    missing = picture.lost | dropped
     if wish == "require" and missing:
-        more = "" if job.target.suffix.lower() == ".png" else ", --format png may carry more"
+        more = ", --format png may carry more" if dropped & carried_metadata(job.target, "png") else ""
         raise ImageWriteError(
             f"{job.source}: its {', '.join(sorted(missing))} cannot be carried to {job.target.name} by this install; "
             f"--metadata keep writes it without{more}"

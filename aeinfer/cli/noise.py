@@ -23,7 +23,6 @@ ALLOWED = {"gaussian": ("sigma",), "poisson-gaussian": ("peak", "sigma"), "salt-
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     add_job_options(parser, "noisy")
-    parser.set_defaults(watch=None)  # which noise depends on a file's place among all
     parser.add_argument("--kind", choices=tuple(NEEDED), default="gaussian", help="(default: gaussian)")
     parser.add_argument(
         "--sigma", type=number(0), metavar="S", help="standard deviation of the gaussian part in 8-bit levels, 0-255"

@@ -69,6 +69,7 @@ def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--report", metavar="FILE.jsonl", help="add one line of JSON for each file to it")
     parser.add_argument("--shard", metavar="I/N", help="do only every Nth file, beginning with the Ith (from 1)")
+    parser.set_defaults(watch=None)  # a job ends, where the command has no option of that name
     add_voice(parser, verbose="say what is done with each file")
 
 

@@ -454,6 +454,8 @@ class AEInfer:
                 logger.info("not enough memory for %d pixels in the network at once: going on in smaller tiles", pixels)
         for each in smaller:
             self._run_batch(session, each, strength)
+        if not session.on_gpu:
+            session.release_memory()  # who writes the result wants some
 
     def _run_whole(self, session: Session, parts: list[Part], strength: float) -> None:
         channels = self.info.channels

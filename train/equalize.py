@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from train.activations import highest
-from train.models import Add, Conv, PhotoAutoencoder
+from train.models import Add, Conv, PhotoAutoencoder, Separable
 from train.quantization import OUTSIDE
 
+Scale = tuple[float, list[Conv | Add], list[Conv], list[Conv | nn.ConvTranspose2d]]
 NARROWEST = 1e-2  # of the widest channel's range: a dead channel is not blown up
 
 
@@ -19,13 +20,13 @@ def equalize(model: PhotoAutoencoder, batches: Iterable[Tensor]) -> None:
     At each resolution what is written is added up, with no relu behind the sum, so that nothing else changes. Below
     half resolution the scale is one over the square root of the range: with all ranges equal, the weights that undo it
     differ the more, and are rounded, too. At half resolution little is rounded but what `_rounded_at_half` names: the
-    scale is one over the range of that. After Nagel et al. 2019, "Data-Free Quantization Through Weight Equalization
-    and Bias Correction", with ranges measured here.
+    scale is one over the range of that. So it is within separable blocks, where one convolution reads. After Nagel et
+    al. 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction", with ranges measured here.
     """
-    scales = list(_scales(model))
-    steps = [step for measured, _, _ in scales for step in measured]
+    scales = [*_scales(model), *_within_blocks(model)]
+    steps = [step for _, measured, _, _ in scales for step in measured]
     peaks = dict(zip(steps, highest(model, steps, batches, OUTSIDE), strict=True))
-    for power, (measured, writers, readers) in zip([1.0] + [0.5] * len(model.down), scales, strict=True):
+    for power, measured, writers, readers in scales:
         if not measured:
             continue
         ranges = torch.stack([peaks[step] for step in measured]).amax(0)
@@ -40,8 +41,8 @@ def equalize(model: PhotoAutoencoder, batches: Iterable[Tensor]) -> None:
             reader.weight /= factors[:, None, None, None] if by_channel else factors[:, None, None]
 
 
-def _scales(model: PhotoAutoencoder) -> Iterator[tuple[list[Conv | Add], list[Conv], list[Conv | nn.ConvTranspose2d]]]:
-    """For each resolution the steps to measure, the convolutions that write, and those that read."""
+def _scales(model: PhotoAutoencoder) -> Iterator[Scale]:
+    """For each resolution the power of the range, the steps to measure, and the convolutions that write and read."""
     last = len(model.down)
     for scale, entry in enumerate([model.head, *model.down]):
         blocks = list(model.middle) if scale == last else [*model.encoder[scale], *model.decoder[scale]]
@@ -52,11 +53,22 @@ def _scales(model: PhotoAutoencoder) -> Iterator[tuple[list[Conv | Add], list[Co
             summed.append(model.join[scale])
             writers.append(model.up[scale])
             readers.append(model.down[scale])
-        yield summed if scale else _rounded_at_half(model), writers, readers
+        yield (0.5, summed, writers, readers) if scale else (1.0, _rounded_at_half(model), writers, readers)
 
 
 def _rounded_at_half(model: PhotoAutoencoder) -> list[Conv | Add]:
-    """What rounded convolutions read at half resolution: the end of the way down, or what goes into dense blocks."""
+    """What is rounded at half resolution: what dense blocks read; the end of the way down, and what is added there."""
     way_down = [model.head, *(block.add for block in model.encoder[0])]
     way_up = [model.join[0], *(block.add for block in model.decoder[0])]
-    return way_down[-1:] if model.separable else [*way_down[:-1], *way_up[:-1]]
+    if model.separable:
+        blocks = [*model.encoder[0], *model.decoder[0]]
+        return [way_down[-1], *(blocks[i].second for i in model.int8_blocks)]
+    read = [*way_down[:-1], *way_up[:-1]]
+    return [read[i] for i in model.int8_blocks]
+
+
+def _within_blocks(model: PhotoAutoencoder) -> Iterator[Scale]:
+    """The same for what one convolution of a separable block gives and the next reads."""
+    for block in (block for block in model.modules() if isinstance(block, Separable)):
+        yield 1.0, [block.spread], [block.spread], [block.first]
+        yield 1.0, [block.first], [block.first], [block.second]

@@ -245,6 +245,9 @@ class PhotoAutoencoder(nn.Module):
         Whether the blocks are separable, which at few channels is no gain.
     channels : int
         Of the images: 3, or 1 for grey ones.
+    int8_blocks : tuple of int
+        Blocks at half resolution that round in the int8 network, counted along the way down and up: those that lose
+        little by it and gain time.
     """
 
     window, code = None, 0
@@ -257,6 +260,7 @@ class PhotoAutoencoder(nn.Module):
         decoder: tuple[int, ...],
         separable: bool = False,
         channels: int = 3,
+        int8_blocks: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
 
@@ -264,6 +268,7 @@ class PhotoAutoencoder(nn.Module):
             return nn.Sequential(*(Separable(width) if separable else Residual(width) for _ in range(count)))
 
         self.channels, self.stride, self.separable = channels, 2 ** len(widths), separable
+        self.int8_blocks = int8_blocks
         self.head = Conv(channels, widths[0], 4, stride=2)
         self.down = nn.ModuleList(Conv(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(Conv(b, a, 1) for a, b in pairwise(widths))
@@ -296,17 +301,19 @@ def photo() -> PhotoAutoencoder:
 
 def photo_fast() -> PhotoAutoencoder:
     """A third of the work of `photo`, two fifths of that in a single convolution at half resolution."""
-    return PhotoAutoencoder((32, 32, 48, 64), encoder=(0, 1, 0), middle=3, decoder=(1, 2, 0))
+    return PhotoAutoencoder((32, 32, 48, 64), encoder=(0, 1, 0), middle=3, decoder=(1, 2, 0), int8_blocks=(0,))
 
 
 def photo_fast_grey() -> PhotoAutoencoder:
     """For one channel, a fifth of the work of `photo_fast`: half the channels where most of it is done."""
-    return PhotoAutoencoder((16, 32, 32, 48), encoder=(0, 0, 0), middle=2, decoder=(1, 0, 0), channels=1)
+    widths = (16, 32, 32, 48)
+    return PhotoAutoencoder(widths, encoder=(0, 0, 0), middle=2, decoder=(1, 0, 0), channels=1, int8_blocks=(0,))
 
 
 def photo_best() -> PhotoAutoencoder:
     """Three times the work of `photo`: a quarter to a half more channels at its scales, and more blocks."""
-    return PhotoAutoencoder((96, 128, 160, 192), encoder=(1, 2, 1), middle=2, decoder=(4, 3, 2), separable=True)
+    widths, blocks = (96, 128, 160, 192), {"encoder": (1, 2, 1), "middle": 2, "decoder": (4, 3, 2)}
+    return PhotoAutoencoder(widths, **blocks, separable=True, int8_blocks=(0, 3, 4))
 
 
 MODELS: dict[str, Callable[[], nn.Module]] = {

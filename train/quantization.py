@@ -111,19 +111,21 @@ def build_model(recipe: Mapping[str, Any]) -> nn.Module:
 def rounded(model: PhotoAutoencoder) -> PhotoAutoencoder:
     """Let convolutions round their weights and all steps what they give, but for what stays in floating point.
 
-    That is all that is done at half resolution but a dense block's convolution. Rounded it is most of the loss, and
-    hardly faster: convolutions of 8 bits want another order of the values in memory than sums and depthwise
-    convolutions in floating point, and changing it takes as long. The convolution that leads down rounds what it
-    reads, or, where the blocks are dense and it is a small one, only what it gives, a quarter as many values.
+    That is all that is done at half resolution but the convolutions of the model's `int8_blocks`; depthwise ones have
+    rounded results only. Rounded it is most of the loss, and on processors without VNNI hardly faster: convolutions of
+    8 bits want another order of the values in memory than sums and depthwise convolutions in floating point, and
+    changing it takes as long. The convolution that leads down rounds what it reads, or, where the blocks are dense and
+    it is a small one, only what it gives, a quarter as many values.
     """
     blocks = [*model.encoder[0], *model.decoder[0]]
-    dense = [] if model.separable else [block.first for block in blocks]
-    steps = [step for block in blocks for step in block.children() if step not in dense]
-    exact = [model.head, *steps, model.up[0], model.join[0]]
-    for step in [model.down[0]] if model.separable else dense:  # they read what is exact
+    chosen = [step for i in model.int8_blocks for step in blocks[i].children() if isinstance(step, Conv)]
+    others = [step for block in blocks for step in block.children() if step not in chosen]
+    exact = [model.head, *others, model.up[0], model.join[0]]
+    for step in [model.down[0]] if model.separable else chosen:  # they read what is exact
         step.before = RoundedActivation()
         step.register_forward_pre_hook(lambda step, inputs: step.before(*inputs))
-    with_exact_weights = exact if model.separable else [*exact, model.down[0]]
+    depthwise = [step for step in chosen if step.groups > 1]
+    with_exact_weights = [*exact, *(depthwise if model.separable else [model.down[0]])]
     for step in model.modules():
         if isinstance(step, Conv | Add) and step not in exact:
             step.rounding = RoundedActivation()

@@ -4,14 +4,18 @@ import pytest
 import torch
 from torch import nn
 
+from train.activations import highest
 from train.equalize import equalize
 from train.models import PhotoAutoencoder
-from train.quantization import calibrate, rounded
+from train.quantization import OUTSIDE, calibrate, rounded
 
 
 def random_network(encoder: int, separable: bool) -> PhotoAutoencoder:
     torch.manual_seed(0)
-    network = PhotoAutoencoder((6, 8), encoder=(encoder,), middle=1, decoder=(1,), separable=separable).eval()
+    blocks = (encoder,)  # the one on the way up
+    network = PhotoAutoencoder(
+        (6, 8), encoder=(encoder,), middle=1, decoder=(1,), separable=separable, int8_blocks=blocks
+    ).eval()
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.2)
     return network
@@ -53,6 +57,17 @@ def test_at_half_resolution_what_is_rounded_comes_to_fill_the_range(separable: b
     assert peaks.max() < 1.03 * peaks.min()  # the weights below are rounded already, hence the 3 %
 
 
+def test_within_separable_blocks_ranges_come_to_be_equal() -> None:
+    network = random_network(encoder=1, separable=True)
+    images = [torch.rand(2, 3, 32, 32)]
+    equalize(network, images)
+    for block in (network.encoder[0][0], network.middle[0]):
+        for peaks in highest(network, [block.spread, block.first], images, OUTSIDE):
+            used = peaks[peaks > 1e-3 * peaks.max()]  # a relu may shut a channel
+            assert len(used) > 2
+            assert used.max() < 1.001 * used.min()
+
+
 def test_without_dense_blocks_at_half_resolution_that_stays_as_it_is() -> None:
     network = PhotoAutoencoder((6, 8), encoder=(0,), middle=1, decoder=(0,)).eval()
     before = network.head.weight.clone()
@@ -61,7 +76,7 @@ def test_without_dense_blocks_at_half_resolution_that_stays_as_it_is() -> None:
 
 
 def test_a_channel_that_is_never_used_stays_finite() -> None:
-    network = PhotoAutoencoder((6, 8), encoder=(0,), middle=1, decoder=(1,)).eval()
+    network = PhotoAutoencoder((6, 8), encoder=(0,), middle=1, decoder=(1,), int8_blocks=(0,)).eval()
     with torch.no_grad():
         for step in (network.head, network.up[0], network.decoder[0][0].first):
             step.weight[2] = 0

@@ -54,7 +54,7 @@ def test_what_comes_out_is_nearer_than_with_the_nearest_steps(filters: torch.Ten
 @pytest.mark.parametrize("separable", [False, True])
 def test_the_rounding_network_has_these_weights_and_rounds_them_no_more(separable: bool) -> None:
     torch.manual_seed(0)
-    network = PhotoAutoencoder((6, 8), encoder=(1,), middle=1, decoder=(1,), separable=separable)
+    network = PhotoAutoencoder((6, 8), encoder=(1,), middle=1, decoder=(1,), separable=separable, int8_blocks=(0,))
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.2)
     images = [torch.rand(2, 3, 32, 32)]

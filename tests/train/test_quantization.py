@@ -65,9 +65,12 @@ def test_a_relus_range_begins_at_zero() -> None:
     assert rounding.zero_point == 0
 
 
-@pytest.mark.parametrize("encoder", [0, 1])
-def test_of_separable_blocks_all_that_is_done_at_half_resolution_is_exact(encoder: int, images: torch.Tensor) -> None:
-    network = rounded(PhotoAutoencoder((4, 8), encoder=(encoder,), middle=1, decoder=(2,), separable=True))
+@pytest.mark.parametrize(("encoder", "chosen"), [(0, ()), (1, ()), (0, (1,)), (1, (0, 2))])
+def test_of_separable_blocks_at_half_resolution_those_chosen_round_and_the_sums_do_not(
+    encoder: int, chosen: tuple[int, ...], images: torch.Tensor
+) -> None:
+    network = PhotoAutoencoder((4, 8), encoder=(encoder,), middle=1, decoder=(2,), separable=True, int8_blocks=chosen)
+    rounded(network)
     calibrate(network, [images])
     given: dict[str, torch.Tensor] = {}
     seen: dict[str, torch.Tensor] = {}
@@ -79,11 +82,13 @@ def test_of_separable_blocks_all_that_is_done_at_half_resolution_is_exact(encode
     blocks = [f"encoder.0.{i}" for i in range(encoder)] + ["decoder.0.0", "decoder.0.1"]
     parts = ("spread", "first", "second", "add")
     exact = {"head", "up.0", "join.0", *(f"{block}.{part}" for block in blocks for part in parts)}
+    exact -= {f"{blocks[i]}.{part}" for i in chosen for part in ("spread", "first", "second")}
     assert {name for name, step in steps.items() if not hasattr(step, "rounding")} == exact
+    floating = exact | {f"{blocks[i]}.spread" for i in chosen}
     for name, step in steps.items():
         if name not in exact:
             assert on_steps(seen[name], step.rounding), name
-        assert nn.utils.parametrize.is_parametrized(step) != (isinstance(step, Add) or name in exact), name
+        assert nn.utils.parametrize.is_parametrized(step) != (isinstance(step, Add) or name in floating), name
     skipped = "encoder.0.0.add" if encoder else "head"
     assert on_steps(given["down.0"], network.down[0].before)
     assert not on_steps(seen[skipped], network.down[0].before)
@@ -95,7 +100,7 @@ def on_steps(values: torch.Tensor, rounding: RoundedActivation) -> bool:
 
 
 def test_of_dense_blocks_the_sums_at_half_resolution_are_exact_and_the_convolutions_are_not() -> None:
-    network = rounded(PhotoAutoencoder((4, 8), encoder=(1,), middle=1, decoder=(1,)))
+    network = rounded(PhotoAutoencoder((4, 8), encoder=(1,), middle=1, decoder=(1,), int8_blocks=(0, 1)))
     steps = {name: step for name, step in network.named_modules() if isinstance(step, Conv | Add)}
     exact = {"head", "up.0", "join.0", "encoder.0.0.add", "decoder.0.0.add"}
     assert {name for name, step in steps.items() if not hasattr(step, "rounding")} == exact

@@ -306,14 +306,21 @@ def photo_fast() -> PhotoAutoencoder:
 
 def photo_fast_grey() -> PhotoAutoencoder:
     """For one channel, a fifth of the work of `photo_fast`: half the channels where most of it is done."""
-    widths = (16, 32, 32, 48)
-    return PhotoAutoencoder(widths, encoder=(0, 0, 0), middle=2, decoder=(1, 0, 0), channels=1, int8_blocks=(0,))
+    return PhotoAutoencoder(
+        (16, 32, 32, 48), encoder=(0, 0, 0), middle=2, decoder=(1, 0, 0), channels=1, int8_blocks=(0,)
+    )
 
 
 def photo_best() -> PhotoAutoencoder:
     """Three times the work of `photo`: a quarter to a half more channels at its scales, and more blocks."""
-    widths, blocks = (96, 128, 160, 192), {"encoder": (1, 2, 1), "middle": 2, "decoder": (4, 3, 2)}
-    return PhotoAutoencoder(widths, **blocks, separable=True, int8_blocks=(0, 3, 4))
+    return PhotoAutoencoder(
+        (96, 128, 160, 192),
+        encoder=(1, 2, 1),
+        middle=2,
+        decoder=(4, 3, 2),
+        separable=True,
+        int8_blocks=(0, 3, 4),
+    )
 
 
 MODELS: dict[str, Callable[[], nn.Module]] = {

@@ -29,6 +29,7 @@ from train.models import BOTTLENECKS, MODELS, WAYS_UP, macs, parameter_count
 from train.muon import Muon
 from train.quantization import RoundedActivation, build_model, calibrate, rounded
 from train.recipes import RECIPES, VARIANT, Recipe
+from train.rehearsal import rehearse
 from train.revive import revive
 
 LOSSES = {"bce": F.binary_cross_entropy, "mse": F.mse_loss, "l1": F.l1_loss}
@@ -84,6 +85,8 @@ def fit(
     torch.manual_seed(recipe.seed)
     torch.set_flush_denormal(True)  # gradients of a saturated sigmoid are denormal, and three times as slow
     model = begin(recipe, data, start).to(device, memory_format=torch.channels_last)  # a quarter faster on a CPU
+    if recipe.rehearse:
+        rehearse(model)
     teaching = trained_model(teacher)[0].to(device, memory_format=torch.channels_last) if teacher else None
     optimizers = make_optimizers(recipe, model)
     averaged = copy.deepcopy(model)  # what is validated and exported; the model itself where nothing is averaged

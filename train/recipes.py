@@ -28,6 +28,7 @@ class Recipe:
     clip: float = 0.1  # largest norm of the gradient: one spike stays in the momentum and costs epochs; 0 is none
     patience: int = 0  # stop after so many epochs without a lower validation loss; 0 never does
     bfloat16: bool = False  # convolve in bfloat16; weights, their average and the loss stay float32
+    rehearse: bool = False  # round in training what the int8 network will round at half resolution (dense blocks)
     int8: bool = False  # train with rounded weights and activations, from the weights of a trained network
     seed: int = 0
 
@@ -44,7 +45,7 @@ def to_longer(recipe: Recipe) -> Recipe:
 
 def to_int8(recipe: Recipe) -> Recipe:
     """The short run with rounding that follows a long one without."""
-    return replace(recipe, int8=True, epochs=10, optimizer="adamw", learning_rate=4e-4, clip=0.1)
+    return replace(recipe, int8=True, rehearse=False, epochs=10, optimizer="adamw", learning_rate=4e-4, clip=0.1)
 
 
 PHOTO = Recipe(
@@ -71,7 +72,7 @@ RECIPES = {
     ("conv", "default"): CONV,
     ("unet", "default"): replace(CONV, model="unet"),
     ("photo", "default"): PHOTO,
-    ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=120),
+    ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=120, rehearse=True),
     ("photo-fast-grey", "default"): replace(PHOTO, model="photo-fast-grey", epochs=120, grey=1.0),
     ("photo-best", "default"): replace(PHOTO, model="photo-best", epochs=52),
 }

@@ -1,0 +1,49 @@
+"""Rounding rehearsed: the errors that a network's int8 twin will make at half resolution, while the network is trained.
+
+What makes little of them is learnt over the whole run, not in the short one with rounding.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from train.models import PhotoAutoencoder
+from train.quantization import ACTIVATION_MAX
+
+SPREAD = 5.0  # standard deviations on either side that 8 bits will have to hold
+
+
+def rehearse(model: PhotoAutoencoder) -> None:
+    """Let the dense blocks at half resolution that the int8 network rounds read and give 8 bits in training.
+
+    Steps follow from the batch: one for each channel of what is read, as their ranges will be made equal, and the same
+    ones times what the widest channel needs for what is given.
+    """
+    blocks = [*model.encoder[0], *model.decoder[0]]
+    for i in model.int8_blocks:
+        blocks[i].first.register_forward_pre_hook(_read)
+        blocks[i].first.register_forward_hook(_give)
+
+
+def _read(step: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:
+    x = inputs[0]
+    return (_rounded(x, _deviations(x) * (2 * SPREAD)),) if step.training else None
+
+
+def _give(step: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor | None:
+    if not step.training:
+        return None
+    widths = _deviations(inputs[0])
+    highest = output.detach().mean((0, 2, 3), dtype=torch.float32) + SPREAD * _deviations(output)
+    return _rounded(output, widths * (highest / widths).max())
+
+
+def _deviations(x: Tensor) -> Tensor:
+    """(C,) of each channel of (N, C, H, W), never zero."""
+    return x.detach().float().std((0, 2, 3)).clamp_min(1e-6)
+
+
+def _rounded(x: Tensor, ranges: Tensor) -> Tensor:
+    """On steps of which ACTIVATION_MAX make a channel's range, and no end to them; the gradient is that of x."""
+    nowhere = torch.zeros_like(ranges, dtype=torch.int32)
+    steps = torch.fake_quantize_per_channel_affine(x.float(), ranges / ACTIVATION_MAX, nowhere, 1, -(2**20), 2**20)
+    return steps.to(x.dtype)

@@ -437,25 +437,32 @@ class AEInfer:
 
     def _run_batch(self, session: Session, parts: list[Part], strength: float) -> None:
         """Run one batch; where there is too little memory for it, in halves: of the batch, then of its one tile."""
-        pixels = batch_pixels(parts)
-        cut = functools.partial(halved, parts, halo=self.info.halo, stride=self.info.stride)
-        smaller = cut() if pixels > self._limits.most_pixels else []
-        if not smaller:
-            try:
-                self._run_whole(session, parts, strength)
-                return
-            except MemoryError:
-                if not (smaller := cut()):
-                    raise
-            # out of the handler, whose traceback holds the arrays that were too large
-            if not session.on_gpu:
-                kernels.stay_with_numpy()
-            if self._limits.expect_less_than(pixels):
-                logger.info("not enough memory for %d pixels in the network at once: going on in smaller tiles", pixels)
-        for each in smaller:
-            self._run_batch(session, each, strength)
-        if not session.on_gpu:
+        left, cut = [parts], False
+        while left:
+            smaller = self._run_or_halve(session, left.pop(), strength)
+            left += reversed(smaller)
+            cut = cut or bool(smaller)
+        if cut and not session.on_gpu:
             session.release_memory()  # who writes the result wants some
+
+    def _run_or_halve(self, session: Session, parts: list[Part], strength: float) -> list[list[Part]]:
+        """Run one batch and return nothing, or the halves to run where there is too little memory for it."""
+        pixels = batch_pixels(parts)
+        halves = functools.partial(halved, parts, halo=self.info.halo, stride=self.info.stride)
+        if pixels > self._limits.most_pixels and (smaller := halves()):
+            return smaller
+        try:
+            self._run_whole(session, parts, strength)
+            return []
+        except MemoryError:
+            if not (smaller := halves()):
+                raise
+        # out of the handler, whose traceback holds the arrays that were too large
+        if not session.on_gpu:
+            kernels.stay_with_numpy()
+        if self._limits.expect_less_than(pixels):
+            logger.info("not enough memory for %d pixels in the network at once: going on in smaller tiles", pixels)
+        return smaller
 
     def _run_whole(self, session: Session, parts: list[Part], strength: float) -> None:
         channels = self.info.channels

@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -217,7 +216,7 @@ def make_optimizers(recipe: Recipe, model: nn.Module) -> list[torch.optim.Optimi
     else:
         convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
         inner = convolutions[1:-1] if recipe.optimizer == "muon" else []
-        hidden = [trained_weight(layer) for layer in inner if layer.groups == 1]  # depthwise filters are no matrix
+        hidden = [layer.weight for layer in inner if layer.groups == 1]  # depthwise filters are no matrix
         ranges = [layer.log_scale for layer in model.modules() if isinstance(layer, RoundedActivation)]
         rest = set(model.parameters()) - set(hidden) - set(ranges)
         ordered = [parameter for parameter in model.parameters() if parameter in rest]
@@ -227,11 +226,6 @@ def make_optimizers(recipe: Recipe, model: nn.Module) -> list[torch.optim.Optimi
     for group in (group for optimizer in made for group in optimizer.param_groups):
         group["initial_lr"] = group["lr"]
     return made
-
-
-def trained_weight(layer: nn.Module) -> nn.Parameter:
-    """Return the weights of a convolution as the optimizer has them: not rounded, where the network rounds them."""
-    return layer.parametrizations.weight.original if parametrize.is_parametrized(layer) else layer.weight
 
 
 def schedule(recipe: Recipe, step: int, total: int) -> float:
@@ -326,7 +320,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--recipe",
         default="default",
-        help="default; seed: the classic Keras recipe; longer: lower rates; int8, int8-longer: rounding",
+        help="default; seed: the classic Keras recipe; longer: lower rates; int8: rounding",
     )
     parser.add_argument("--decoder", help=f"conv's way up: {', '.join(WAYS_UP)}")
     parser.add_argument("--bottleneck", help=f"conv's: {' or '.join(BOTTLENECKS)}")

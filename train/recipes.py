@@ -48,11 +48,6 @@ def to_int8(recipe: Recipe) -> Recipe:
     return replace(recipe, int8=True, rehearse=False, epochs=10, optimizer="adamw", learning_rate=4e-4, clip=0.1)
 
 
-def to_longer_int8(recipe: Recipe) -> Recipe:
-    """A run with rounding as long as one without, and with its optimizer: where the short one loses much."""
-    return replace(to_longer(recipe), int8=True, rehearse=False)
-
-
 PHOTO = Recipe(
     "photo",
     loss="l1",
@@ -85,5 +80,5 @@ RECIPES |= {
     (model, name): changed(recipe)
     for (model, _), recipe in RECIPES.items()
     if model.startswith("photo")
-    for name, changed in (("longer", to_longer), ("int8", to_int8), ("int8-longer", to_longer_int8))
+    for name, changed in (("longer", to_longer), ("int8", to_int8))
 }

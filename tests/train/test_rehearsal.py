@@ -28,13 +28,13 @@ def test_what_a_block_reads_and_gives_lies_on_steps(network: PhotoAutoencoder) -
     block.first.register_forward_hook(lambda _step, inputs, output: seen.update(read=inputs[0], given=output))
     network.train()(torch.rand(2, 3, 32, 32))
     joined, read, given = (seen[name].detach().numpy() for name in ("joined", "read", "given"))
-    widths = joined.std((0, 2, 3), ddof=1)
+    widths = joined.std((0, 2, 3))
     np.testing.assert_allclose(read, naively_rounded(joined, widths * 2 * SPREAD), atol=1e-6)
 
     with torch.no_grad():
         exact = torch.relu(torch.nn.functional.conv2d(seen["read"], block.first.weight, block.first.bias, padding=1))
-    widths = read.std((0, 2, 3), ddof=1)
-    highest = exact.numpy().mean((0, 2, 3)) + SPREAD * exact.numpy().std((0, 2, 3), ddof=1)
+    widths = read.std((0, 2, 3))
+    highest = exact.numpy().mean((0, 2, 3)) + SPREAD * exact.numpy().std((0, 2, 3))
     expected = naively_rounded(exact.numpy(), widths * (highest / widths).max())
     np.testing.assert_allclose(given, expected, atol=1e-6)
     assert np.abs(given - exact.numpy()).max() > 1e-4  # it is rounded

@@ -61,8 +61,7 @@ def _rounded_at_half(model: PhotoAutoencoder) -> list[Conv | Add]:
     way_down = [model.head, *(block.add for block in model.encoder[0])]
     way_up = [model.join[0], *(block.add for block in model.decoder[0])]
     if model.separable:
-        blocks = [*model.encoder[0], *model.decoder[0]]
-        return [way_down[-1], *(blocks[i].second for i in model.int8_blocks)]
+        return [way_down[-1], *(model.blocks_at_half[i].second for i in model.int8_blocks)]
     read = [*way_down[:-1], *way_up[:-1]]
     return [read[i] for i in model.int8_blocks]
 

@@ -280,6 +280,11 @@ class PhotoAutoencoder(nn.Module):
         nn.init.zeros_(self.tail.weight)  # starts as the identity
         nn.init.zeros_(self.tail.bias)
 
+    @property
+    def blocks_at_half(self) -> list[nn.Module]:
+        """The blocks at half resolution, along the way down and up: what `int8_blocks` counts."""
+        return [*self.encoder[0], *self.decoder[0]]
+
     def forward(self, images: Tensor) -> Tensor:
         x = self.head(images)
         skips = []

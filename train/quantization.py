@@ -117,7 +117,7 @@ def rounded(model: PhotoAutoencoder) -> PhotoAutoencoder:
     changing it takes as long. The convolution that leads down rounds what it reads, or, where the blocks are dense and
     it is a small one, only what it gives, a quarter as many values.
     """
-    blocks = [*model.encoder[0], *model.decoder[0]]
+    blocks = model.blocks_at_half
     chosen = [step for i in model.int8_blocks for step in blocks[i].children() if isinstance(step, Conv)]
     others = [step for block in blocks for step in block.children() if step not in chosen]
     exact = [model.head, *others, model.up[0], model.join[0]]

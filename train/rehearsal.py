@@ -18,10 +18,10 @@ def rehearse(model: PhotoAutoencoder) -> None:
     Steps follow from the batch: one for each channel of what is read, as their ranges will be made equal, and the same
     ones times what the widest channel needs for what is given.
     """
-    blocks = [*model.encoder[0], *model.decoder[0]]
     for i in model.int8_blocks:
-        blocks[i].first.register_forward_pre_hook(_read)
-        blocks[i].first.register_forward_hook(_give)
+        convolution = model.blocks_at_half[i].first
+        convolution.register_forward_pre_hook(_read)
+        convolution.register_forward_hook(_give)
 
 
 def _read(step: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor] | None:

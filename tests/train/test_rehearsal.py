@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from train.models import PhotoAutoencoder
-from train.rehearsal import SPREAD, rehearse
+from train.rehearsal import SPREAD, _rounded, rehearse
 
 
 @pytest.fixture
@@ -48,6 +48,9 @@ def test_a_network_in_use_gives_what_it_gave(network: PhotoAutoencoder) -> None:
 
 
 def test_gradients_pass_as_if_nothing_were_rounded(network: PhotoAutoencoder) -> None:
+    x, gradient = torch.randn(2, 3, 4, 4, requires_grad=True), torch.randn(2, 3, 4, 4)
+    _rounded(x, torch.tensor([1.0, 2.0, 30.0])).backward(gradient)
+    assert torch.equal(x.grad, gradient)
     network.train()(torch.rand(2, 3, 32, 32)).square().mean().backward()
     assert network.tail.weight.grad.abs().max() > 0
     torch.nn.init.normal_(network.tail.weight)

@@ -28,8 +28,10 @@ SHRINKING = {cv2.INTER_AREA: 0.45, cv2.INTER_LINEAR: 0.4, cv2.INTER_NEAREST: 0.1
 MOST_SHARPENED = 2.5  # by an unsharp mask of up to so much
 SHARP, SHARP_CLEAN = 0.3, 0.8  # that share of the crops is sharpened, and that share of those without noise
 SOFT_COLOUR, SOFT_COLOUR_CLEAN = 0.3, 0.6  # likewise, with colour differences that are softer than the luma
+SOFT_COLOUR_CAMERA = 0.9  # and that share of those with a camera's noise
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
-MOST_ENLARGED = 2.0  # likewise, of crops with a camera's noise: what is demosaiced is as soft as that
+MOST_ENLARGED = 2.0  # the factor, log-uniform from 1, of crops with a camera's noise: what is demosaiced is soft
+WIDEST_BLUR = 0.8  # of the same by their lens: the width of a Gaussian in pixels, from 0
 EIGHT_BIT = 0.75  # that share of the crops with white noise is clipped and rounded, as what files hold is
 PADDED, MOST_PADDED = 0.25, 15  # that share of the lower and of the right edges is repeated, up to so many pixels
 VALIDATION_SEED = 2**32  # apart from every seed of an epoch or a step
@@ -81,11 +83,11 @@ class Digits:
 class Photos:
     """Random crops of photographs, shrunk by a random factor, flipped and turned, with sigma drawn from 0 to `sigma`.
 
-    A share `camera` of them has the noise of a camera instead, and is enlarged by a random factor; a share `clean` of
-    the others has none. A share `grey` of all is grey, and its noise the same in all colours: a network that never saw
-    that takes it for texture, and leaves it. Where all are, images have one channel. The lower and the right edge of
-    some are repeated, as the runtime does up to the stride: noise repeated is stripes, which a network that never saw
-    them takes for picture.
+    A share `camera` of them has the noise of a camera instead, and is as soft as what a camera takes: enlarged by a
+    random factor, blurred a little, its colour more. A share `clean` of the others has none. A share `grey` of all is
+    grey, and its noise the same in all colours: a network that never saw that takes it for texture, and leaves it.
+    Where all are, images have one channel. The lower and the right edge of some are repeated, as the runtime does up to
+    the stride: noise repeated is stripes, which a network that never saw them takes for picture.
 
     Some are seen through a mesh: what cloth, nets, blinds and screens look like, photographs for training rarely hold,
     and a network that did not see it takes it for noise and wipes it out. Some have a grain that is the same in all
@@ -146,7 +148,7 @@ class Photos:
         by_camera = rng.random(self.size) < self.camera
         noiseless = ~by_camera & (rng.random(self.size) < self.clean)
         crops = [self._crop(rng, without_noise) for without_noise in noiseless]
-        crops = [_enlarged(crop, rng) if camera else crop for crop, camera in zip(crops, by_camera, strict=True)]
+        crops = [_softened(crop, rng) if camera else crop for crop, camera in zip(crops, by_camera, strict=True)]
         grey = rng.random(self.size) < self.grey
         crops = [_grey(crop) if alike else crop for crop, alike in zip(crops, grey, strict=True)]
         clean = kernels.to_float(np.stack(crops)).transpose(0, 3, 1, 2).copy()
@@ -248,12 +250,15 @@ def _texture(photo: NDArray[np.uint8]) -> Tensor:
     return cv2.resize(energy, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def _enlarged(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A part of a crop, as large as the whole."""
+def _softened(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A part of a crop as large as the whole, as soft as lens and demosaicing leave it: colour most of all."""
     side = len(crop)
     part = int(side / MOST_ENLARGED ** rng.random())
     top, left = rng.integers(side - part + 1, size=2)
-    return cv2.resize(crop[top : top + part, left : left + part], (side, side), interpolation=cv2.INTER_CUBIC)
+    crop = cv2.resize(crop[top : top + part, left : left + part], (side, side), interpolation=cv2.INTER_CUBIC)
+    if rng.random() < SOFT_COLOUR_CAMERA:
+        crop = with_soft_colour(crop, rng.uniform(0.5, 2.5))
+    return cv2.GaussianBlur(crop, (0, 0), rng.uniform(0, WIDEST_BLUR))
 
 
 def _repeat_edges(image: Tensor, rows: int, columns: int) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
 from tests.train.conftest import write_idx
+from train.camera import LUMA
 from train.data import MOST_PADDED, Digits, Photos, sharpened, through_mesh, with_grain, with_soft_colour
 
 
@@ -234,16 +235,23 @@ def test_some_crops_are_seen_through_a_mesh_and_some_have_a_grain(
     assert 12 <= (clean.std((1, 2, 3)) > 0.01).sum() <= 36  # 24 are expected of 200
 
 
-def test_crops_of_a_camera_are_soft(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for share in ("GRAINED", "SHARP"):
+def test_crops_of_a_camera_are_soft_and_softest_in_colour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for share in ("MESHED", "GRAINED", "SHARP", "SOFT_COLOUR"):
         monkeypatch.setattr(f"train.data.{share}", 0.0)
+    for i in range(4):
+        grain = np.random.default_rng(i).integers(0, 256, (200, 200, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / f"{i}.png"), cv2.GaussianBlur(grain, (0, 0), 0.7))
 
-    def detail(camera: float) -> float:
-        data = Photos(photos, 32, 64, 0, seed=0, camera=camera)
+    def detail(camera: float) -> tuple[float, float]:
+        data = Photos(tmp_path, 32, 64, 0, seed=0, camera=camera)
         clean = np.concatenate([data.batch(step)[1] for step in range(4)])
-        return float(np.abs(np.diff(clean, axis=-1)).mean() / clean.std((2, 3)).mean())
+        luma = np.tensordot(clean, LUMA, (1, 0))[:, None]
+        of_luma, of_colour = (float(np.abs(np.diff(x, axis=-1)).mean()) for x in (luma, clean - luma))
+        return of_luma, of_colour
 
-    assert detail(1.0) < 0.85 * detail(0.0)
+    (luma, colour), (luma_before, colour_before) = detail(1.0), detail(0.0)
+    assert luma < 0.65 * luma_before
+    assert colour / colour_before < 0.75 * luma / luma_before
 
 
 def test_crops_without_noise_are_sharper(photos: Path) -> None:

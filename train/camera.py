@@ -55,7 +55,7 @@ LINEAR = to_linear(np.linspace(0, 1, 256)).astype(np.float32)
 DISPLAYED = from_linear(np.linspace(0, 1, LEVELS)).astype(np.float32)
 
 
-def add_camera_noise(photo: NDArray[np.uint8], rng: np.random.Generator) -> Image:
+def add_camera_noise(photo: NDArray[np.uint8], rng: np.random.Generator, at_edges: float = 1.0) -> Image:
     """Return the photograph as a camera with a noisy sensor would have given it.
 
     Parameters
@@ -64,6 +64,8 @@ def add_camera_noise(photo: NDArray[np.uint8], rng: np.random.Generator) -> Imag
         Clean RGB.
     rng : Generator
         Draws the camera, the light, the strength of the noise and the quality of the JPEG.
+    at_edges : float
+        How many times the sensor's noise there is at most: above 1 is what sharpening makes of it.
 
     Returns
     -------
@@ -85,7 +87,7 @@ def add_camera_noise(photo: NDArray[np.uint8], rng: np.random.Generator) -> Imag
         raw, sigma=255 * np.exp(log_read / 2), peak=np.exp(-log_shot), seed=int(rng.integers(2**62))
     )
     noisy, plain = (_develop(r, DEMOSAIC[corner][edge_aware], develop) for r in (noisy_raw, raw))
-    return _jpeg(kernels.to_float(photo) + _smoothed(noisy - plain, photo, rng), rng)
+    return _jpeg(kernels.to_float(photo) + _smoothed(noisy - plain, photo, rng, at_edges), rng)
 
 
 def _mosaic(light: Image, corner: tuple[int, int]) -> Image:
@@ -105,23 +107,23 @@ def _develop(raw: Image, demosaic: int, develop: NDArray[np.float64]) -> Image:
     return DISPLAYED[(light * (LEVELS - 1) + 0.5).astype(np.int32)]
 
 
-def _smoothed(difference: Image, photo: NDArray[np.uint8], rng: np.random.Generator) -> Image:
+def _smoothed(difference: Image, photo: NDArray[np.uint8], rng: np.random.Generator, at_edges: float) -> Image:
     """What the camera's own noise reduction leaves: a little of the grain blurred, of the colour faint wide blotches.
 
     Both are least where the picture is flat, as that is where a camera smooths, and grow with its local contrast, up to
-    what the sensor gave.
+    `at_edges` times what the sensor gave.
 
     Widths and strengths cover the PolyU photographs (Xu et al. 2018): correlation of neighbours in luma 0.56, of pixels
     four apart in the colour differences 0.54, and colour differences of a quarter of the luma's variance. Luma's noise
-    is four times as strong there at edges as between them, that of the colour differences twice: here it is less, as
-    networks took sharp textures for more. One photograph of ten is left as the sensor gave it.
+    is four times as strong there at edges as between them, that of the colour differences twice: networks that are to
+    keep sharp textures as well see less. One photograph of ten is left as the sensor gave it.
     """
     if rng.random() < 0.1:
         return difference
     luma = (difference @ LUMA)[..., None]
     grain, colour, kept = rng.uniform(0.2, 0.8), rng.uniform(1.0, 6.0), rng.uniform(0.3, 1.0)
-    flat, slope = rng.uniform(0.3, 1.0), rng.uniform(0.0, 0.4)
-    left = np.minimum(flat * (1 + slope * _contrast(photo) ** 0.75), 1)[..., None]
+    flat, slope = rng.uniform(0.3, 1.0), rng.uniform(0.0, 0.4 * at_edges)
+    left = np.minimum(flat * (1 + slope * _contrast(photo) ** 0.75), at_edges)[..., None]
     blurred = cv2.GaussianBlur(luma, (0, 0), grain)[..., None]
     return left * blurred + np.float32(kept) * np.sqrt(left) * cv2.GaussianBlur(difference - luma, (0, 0), colour)
 

@@ -32,6 +32,7 @@ SOFT_COLOUR_CAMERA = 0.9  # and that share of those with a camera's noise
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
 MOST_ENLARGED = 2.0  # the factor, log-uniform from 1, of crops with a camera's noise: what is demosaiced is soft
 WIDEST_BLUR = 0.8  # of the same by their lens: the width of a Gaussian in pixels, from 0
+AT_EDGES = 3.0  # how many times the sensor's noise there is where a network sees nothing but a camera's
 EIGHT_BIT = 0.75  # that share of the crops with white noise is clipped and rounded, as what files hold is
 PADDED, MOST_PADDED = 0.25, 15  # that share of the lower and of the right edges is repeated, up to so many pixels
 VALIDATION_SEED = 2**32  # apart from every seed of an epoch or a step
@@ -84,10 +85,12 @@ class Photos:
     """Random crops of photographs, shrunk by a random factor, flipped and turned, with sigma drawn from 0 to `sigma`.
 
     A share `camera` of them has the noise of a camera instead, and is as soft as what a camera takes: enlarged by a
-    random factor, blurred a little, its colour more. A share `clean` of the others has none. A share `grey` of all is
-    grey, and its noise the same in all colours: a network that never saw that takes it for texture, and leaves it.
-    Where all are, images have one channel. The lower and the right edge of some are repeated, as the runtime does up to
-    the stride: noise repeated is stripes, which a network that never saw them takes for picture.
+    random factor, blurred a little, its colour more. A share `clean` of the others has none. Where all have a camera's,
+    none has a grain or is sharpened, and there is more noise at edges: a network that is to keep sand keeps specks.
+    A share `grey` of all is grey, and its noise the same in all colours: a network that never saw that takes it for
+    texture, and leaves it. Where all are, images have one channel. The lower and the right edge of some are repeated,
+    as the runtime does up to the stride: noise repeated is stripes, which a network that never saw them takes for
+    picture.
 
     Some are seen through a mesh: what cloth, nets, blinds and screens look like, photographs for training rarely hold,
     and a network that did not see it takes it for noise and wipes it out. Some have a grain that is the same in all
@@ -120,6 +123,7 @@ class Photos:
         self.textures = [_texture(photo) for photo in self.photos]
         self.size, self.crop, self.sigma, self.seed = batch, crop, sigma, seed
         self.camera, self.clean, self.grey = camera, clean, grey
+        self.grained, self.sharp, self.at_edges = (0.0, 0.0, AT_EDGES) if camera == 1 else (GRAINED, SHARP, 1.0)
         self.channels = 1 if grey == 1 else 3
         held_out = [_read_held_out(path) for path in kept]
         middles = [middle(photo, 256) for photo in held_out]
@@ -138,9 +142,10 @@ class Photos:
             (_quantize_some(noise.add_gaussian(clean, sigma, seed=VALIDATION_SEED, index=i), np.array([True])), clean)
             for i, clean in enumerate(cleans)
             for sigma in (15.0, 25.0, 50.0)
+            if camera < 1
         ]
         if camera:
-            seen = (add_camera_noise(photo, np.random.default_rng(i)) for i, photo in enumerate(middles))
+            seen = (add_camera_noise(photo, np.random.default_rng(i), self.at_edges) for i, photo in enumerate(middles))
             self.validation += list(zip(map(self._held_out, seen), cleans, strict=True))
 
     def batch(self, step: int) -> Pair:
@@ -157,7 +162,7 @@ class Photos:
         noisy[grey] = noisy[grey, :1]
         noisy = _quantize_some(noisy, rng.random(self.size) < EIGHT_BIT)
         for i in np.flatnonzero(by_camera):
-            seen = add_camera_noise(crops[i], rng)
+            seen = add_camera_noise(crops[i], rng, self.at_edges)
             noisy[i] = _planes(_grey(seen) if grey[i] else seen)[0]
         padding = rng.integers(1, MOST_PADDED, (self.size, 2), endpoint=True) * (rng.random((self.size, 2)) < PADDED)
         for image, (rows, columns) in zip((*noisy, *clean), (*padding, *padding), strict=True):
@@ -178,9 +183,9 @@ class Photos:
         drawn_for = rng.random()
         if drawn_for < MESHED:
             crop = through_mesh(crop, rng)
-        elif drawn_for < MESHED + GRAINED:
+        elif drawn_for < MESHED + self.grained:
             crop = with_grain(crop, rng)
-        if rng.random() < (SHARP_CLEAN if without_noise else SHARP):
+        if rng.random() < (SHARP_CLEAN if without_noise else self.sharp):
             crop = sharpened(crop, rng.uniform(0, MOST_SHARPENED), rng.uniform(0.5, 1.5))
         if rng.random() < (SOFT_COLOUR_CLEAN if without_noise else SOFT_COLOUR):
             crop = with_soft_colour(crop, rng.uniform(0.5, 2.5))

@@ -333,6 +333,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "conv": ConvAutoencoder,
     "unet": UNet,
     "photo": photo,
+    "photo-camera": photo,  # the same network, which saw other noise
     "photo-fast": photo_fast,
     "photo-fast-grey": photo_fast_grey,
     "photo-best": photo_best,

@@ -17,7 +17,7 @@ class Recipe:
     batch: int = 128
     crop: int = 0  # side of the crops of photographs, in pixels
     epochs: int = 30
-    camera: float = 0.0  # share of the crops with a camera's noise instead of Gaussian
+    camera: float = 0.0  # share of the crops with a camera's noise instead of Gaussian; 1 is for cameras alone
     clean: float = 0.02  # share of the other crops without any noise: what a good photograph loses is learnt there
     grey: float = 0.0  # share of all crops that are grey, with the same noise in all colours; 1 is for one channel
     optimizer: str = "adamw"  # or "adadelta", or "muon": its rate for the hidden convolutions, AdamW for the rest
@@ -72,6 +72,7 @@ RECIPES = {
     ("conv", "default"): CONV,
     ("unet", "default"): replace(CONV, model="unet"),
     ("photo", "default"): PHOTO,
+    ("photo-camera", "default"): replace(PHOTO, model="photo-camera", camera=1.0),
     ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=120, rehearse=True),
     ("photo-fast-grey", "default"): replace(PHOTO, model="photo-fast-grey", epochs=120, grey=1.0),
     ("photo-best", "default"): replace(PHOTO, model="photo-best", epochs=52),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from aeinfer.errors import InputError
 from tests.train.conftest import write_idx
 from train.camera import LUMA
-from train.data import MOST_PADDED, Digits, Photos, sharpened, through_mesh, with_grain, with_soft_colour
+from train.data import MESHED, MOST_PADDED, Digits, Photos, sharpened, through_mesh, with_grain, with_soft_colour
 
 
 @pytest.fixture
@@ -165,7 +165,6 @@ def test_some_crops_have_a_cameras_noise(photos: Path, monkeypatch: pytest.Monke
     assert np.median(correlations[1.0]) > 0.25
     assert 0 < np.mean(correlations[0.5] > 0.25) < 1
     assert np.allclose(noisy * 255, np.round(noisy * 255), atol=1e-3)
-    assert len(data.validation) == 4  # one held-out photograph: three strengths of white noise, and a camera's
 
 
 def test_most_crops_are_of_the_textured_side(tmp_path: Path) -> None:
@@ -252,6 +251,16 @@ def test_crops_of_a_camera_are_soft_and_softest_in_colour(tmp_path: Path, monkey
     (luma, colour), (luma_before, colour_before) = detail(1.0), detail(0.0)
     assert luma < 0.65 * luma_before
     assert colour / colour_before < 0.75 * luma / luma_before
+
+
+def test_a_network_for_cameras_alone_sees_no_grain_and_is_judged_by_their_noise(photos: Path, tmp_path: Path) -> None:
+    for n in range(2):
+        cv2.imwrite(str(tmp_path / f"{n}.png"), np.full((128, 128, 3), 120, np.uint8))
+    _, clean = Photos(tmp_path, 200, 32, 55, seed=0, camera=1.0).batch(0)
+    assert (clean.std((2, 3)).max(1) > 0.01).mean() < 1.5 * MESHED  # what is flat stays so, but for meshes
+    both, alone = (Photos(photos, 2, 32, 55, seed=0, camera=share).validation for share in (0.5, 1.0))
+    assert (len(both), len(alone)) == (4, 1)  # one held-out photograph: white noise of three strengths, and a camera's
+    np.testing.assert_array_equal(both[3][1], alone[0][1])
 
 
 def test_crops_without_noise_are_sharper(photos: Path) -> None:

@@ -140,7 +140,9 @@ def test_photo_keeps_the_size_and_starts_as_the_identity(height: int) -> None:
         assert torch.equal(model.train()(images * 3 - 1), images * 3 - 1)
 
 
-@pytest.mark.parametrize(("name", "work"), [("photo-fast", 5_400), ("photo", 15_200), ("photo-best", 45_000)])
+@pytest.mark.parametrize(
+    ("name", "work"), [("photo-fast", 5_400), ("photo", 15_200), ("photo-camera", 15_200), ("photo-best", 45_000)]
+)
 def test_the_family_costs_what_it_says(name: str, work: int) -> None:
     assert macs(MODELS[name](), 256, 256) / 256**2 == pytest.approx(work, rel=0.05)
 

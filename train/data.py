@@ -3,6 +3,7 @@
 A batch follows from (seed, step) alone, so a resumed run sees what an unbroken one would have seen. No torch here.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,20 +23,33 @@ HELD_OUT_DIGITS = 5000  # of the 60,000: early stopping looks at these, never at
 HELD_OUT_PHOTOS = 20  # every 20th photograph, in sorted order
 LEAST_HELD_OUT = 64  # pixels a side of those: one pixel in four of them is still 16, the largest stride
 TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
-MESHED, GRAINED = 0.12, 0.12  # that share of the crops is seen through a mesh, that share gets a grain
+MESHED = 0.12  # that share of the crops is seen through a mesh
 MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
 SHRINKING = {cv2.INTER_AREA: 0.45, cv2.INTER_LINEAR: 0.4, cv2.INTER_NEAREST: 0.15}  # how, and how often
 MOST_SHARPENED = 2.5  # by an unsharp mask of up to so much
-SHARP, SHARP_CLEAN = 0.3, 0.8  # that share of the crops is sharpened, and that share of those without noise
+SHARP_CLEAN = 0.8  # that share of the crops without noise is sharpened
 SOFT_COLOUR, SOFT_COLOUR_CLEAN = 0.3, 0.6  # likewise, with colour differences that are softer than the luma
 SOFT_COLOUR_CAMERA = 0.9  # and that share of those with a camera's noise
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
-MOST_ENLARGED = 2.0  # the factor, log-uniform from 1, of crops with a camera's noise: what is demosaiced is soft
-WIDEST_BLUR = 0.8  # of the same by their lens: the width of a Gaussian in pixels, from 0
-AT_EDGES = 3.0  # how many times the sensor's noise there is where a network sees nothing but a camera's
 EIGHT_BIT = 0.75  # that share of the crops with white noise is clipped and rounded, as what files hold is
 PADDED, MOST_PADDED = 0.25, 15  # that share of the lower and of the right edges is repeated, up to so many pixels
 VALIDATION_SEED = 2**32  # apart from every seed of an epoch or a step
+
+
+@dataclass(frozen=True)
+class Look:
+    """How crops look to a network for all pictures, or to one for the files of cameras alone."""
+
+    grained: float  # that share of the crops gets a grain
+    sharp: float  # that share of the crops with noise is sharpened
+    enlarged: float  # of those with a camera's noise, the largest factor, log-uniform from 1
+    blurred: tuple[float, float]  # of the same, the width in pixels of the Gaussian that stands for a lens
+    at_edges: float  # of the same, how many times the sensor's noise there is at most
+
+
+OF_ALL = Look(grained=0.12, sharp=0.3, enlarged=2.0, blurred=(0.0, 0.8), at_edges=1.0)
+# the photographs for training are shrunk: a camera's own have several times as many pixels a side, and are as soft
+OF_CAMERAS = Look(grained=0.0, sharp=0.0, enlarged=6.0, blurred=(0.4, 1.2), at_edges=3.0)
 
 
 class Data(Protocol):
@@ -85,12 +99,12 @@ class Photos:
     """Random crops of photographs, shrunk by a random factor, flipped and turned, with sigma drawn from 0 to `sigma`.
 
     A share `camera` of them has the noise of a camera instead, and is as soft as what a camera takes: enlarged by a
-    random factor, blurred a little, its colour more. A share `clean` of the others has none. Where all have a camera's,
-    none has a grain or is sharpened, and there is more noise at edges: a network that is to keep sand keeps specks.
-    A share `grey` of all is grey, and its noise the same in all colours: a network that never saw that takes it for
-    texture, and leaves it. Where all are, images have one channel. The lower and the right edge of some are repeated,
-    as the runtime does up to the stride: noise repeated is stripes, which a network that never saw them takes for
-    picture.
+    random factor, blurred a little, its colour more. Where all have, they are softer still, none has a grain or is
+    sharpened, and there is more noise at edges: a network that is to keep sand keeps specks. A share `clean` of the
+    others has no noise. A share `grey` of all is grey, and its noise the same in all colours: a network that never saw
+    that takes it for texture, and leaves it. Where all are, images have one channel. The lower and the right edge of
+    some are repeated, as the runtime does up to the stride: noise repeated is stripes, which a network that never saw
+    them takes for picture.
 
     Some are seen through a mesh: what cloth, nets, blinds and screens look like, photographs for training rarely hold,
     and a network that did not see it takes it for noise and wipes it out. Some have a grain that is the same in all
@@ -123,7 +137,7 @@ class Photos:
         self.textures = [_texture(photo) for photo in self.photos]
         self.size, self.crop, self.sigma, self.seed = batch, crop, sigma, seed
         self.camera, self.clean, self.grey = camera, clean, grey
-        self.grained, self.sharp, self.at_edges = (0.0, 0.0, AT_EDGES) if camera == 1 else (GRAINED, SHARP, 1.0)
+        self.look = OF_CAMERAS if camera == 1 else OF_ALL
         self.channels = 1 if grey == 1 else 3
         held_out = [_read_held_out(path) for path in kept]
         middles = [middle(photo, 256) for photo in held_out]
@@ -145,15 +159,18 @@ class Photos:
             if camera < 1
         ]
         if camera:
-            seen = (add_camera_noise(photo, np.random.default_rng(i), self.at_edges) for i, photo in enumerate(middles))
-            self.validation += list(zip(map(self._held_out, seen), cleans, strict=True))
+            for i, photo in enumerate(middles):
+                rng = np.random.default_rng(i)
+                soft = self._softened(photo, rng)
+                seen = add_camera_noise(soft, rng, self.look.at_edges)
+                self.validation.append((self._held_out(seen), self._held_out(kernels.to_float(soft))))
 
     def batch(self, step: int) -> Pair:
         rng = np.random.default_rng([self.seed, step])
         by_camera = rng.random(self.size) < self.camera
         noiseless = ~by_camera & (rng.random(self.size) < self.clean)
         crops = [self._crop(rng, without_noise) for without_noise in noiseless]
-        crops = [_softened(crop, rng) if camera else crop for crop, camera in zip(crops, by_camera, strict=True)]
+        crops = [self._softened(crop, rng) if camera else crop for crop, camera in zip(crops, by_camera, strict=True)]
         grey = rng.random(self.size) < self.grey
         crops = [_grey(crop) if alike else crop for crop, alike in zip(crops, grey, strict=True)]
         clean = kernels.to_float(np.stack(crops)).transpose(0, 3, 1, 2).copy()
@@ -162,7 +179,7 @@ class Photos:
         noisy[grey] = noisy[grey, :1]
         noisy = _quantize_some(noisy, rng.random(self.size) < EIGHT_BIT)
         for i in np.flatnonzero(by_camera):
-            seen = add_camera_noise(crops[i], rng, self.at_edges)
+            seen = add_camera_noise(crops[i], rng, self.look.at_edges)
             noisy[i] = _planes(_grey(seen) if grey[i] else seen)[0]
         padding = rng.integers(1, MOST_PADDED, (self.size, 2), endpoint=True) * (rng.random((self.size, 2)) < PADDED)
         for image, (rows, columns) in zip((*noisy, *clean), (*padding, *padding), strict=True):
@@ -183,14 +200,25 @@ class Photos:
         drawn_for = rng.random()
         if drawn_for < MESHED:
             crop = through_mesh(crop, rng)
-        elif drawn_for < MESHED + self.grained:
+        elif drawn_for < MESHED + self.look.grained:
             crop = with_grain(crop, rng)
-        if rng.random() < (SHARP_CLEAN if without_noise else self.sharp):
+        if rng.random() < (SHARP_CLEAN if without_noise else self.look.sharp):
             crop = sharpened(crop, rng.uniform(0, MOST_SHARPENED), rng.uniform(0.5, 1.5))
         if rng.random() < (SOFT_COLOUR_CLEAN if without_noise else SOFT_COLOUR):
             crop = with_soft_colour(crop, rng.uniform(0.5, 2.5))
         crop = np.rot90(crop, rng.integers(4))
         return crop[:, ::-1] if rng.random() < 0.5 else crop
+
+    def _softened(self, crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+        """A part of a crop as large as the whole, as soft as lens and demosaicing leave it: colour most of all."""
+        shape = np.array(crop.shape[:2])
+        part = (shape / self.look.enlarged ** rng.random()).astype(int)
+        top, left = rng.integers(shape - part + 1)
+        crop = crop[top : top + part[0], left : left + part[1]]
+        crop = cv2.resize(crop, shape[::-1].tolist(), interpolation=cv2.INTER_CUBIC)
+        if rng.random() < SOFT_COLOUR_CAMERA:
+            crop = with_soft_colour(crop, rng.uniform(0.5, 2.5))
+        return cv2.GaussianBlur(crop, (0, 0), rng.uniform(*self.look.blurred))
 
     def _place(self, rng: np.random.Generator) -> tuple[int, int, int, int]:
         """Index of a photograph, top, left and side of a square in it."""
@@ -253,17 +281,6 @@ def _texture(photo: NDArray[np.uint8]) -> Tensor:
     height, width = (-(-length // TEXTURE_BLOCK) for length in photo.shape[:2])
     energy = np.abs(cv2.Laplacian(half, cv2.CV_32F))
     return cv2.resize(energy, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def _softened(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A part of a crop as large as the whole, as soft as lens and demosaicing leave it: colour most of all."""
-    side = len(crop)
-    part = int(side / MOST_ENLARGED ** rng.random())
-    top, left = rng.integers(side - part + 1, size=2)
-    crop = cv2.resize(crop[top : top + part, left : left + part], (side, side), interpolation=cv2.INTER_CUBIC)
-    if rng.random() < SOFT_COLOUR_CAMERA:
-        crop = with_soft_colour(crop, rng.uniform(0.5, 2.5))
-    return cv2.GaussianBlur(crop, (0, 0), rng.uniform(0, WIDEST_BLUR))
 
 
 def _repeat_edges(image: Tensor, rows: int, columns: int) -> None:

@@ -72,7 +72,7 @@ RECIPES = {
     ("conv", "default"): CONV,
     ("unet", "default"): replace(CONV, model="unet"),
     ("photo", "default"): PHOTO,
-    ("photo-camera", "default"): replace(PHOTO, model="photo-camera", camera=1.0),
+    ("photo-camera", "default"): replace(PHOTO, model="photo-camera", camera=1.0, grey=0.1),
     ("photo-fast", "default"): replace(PHOTO, model="photo-fast", epochs=120, rehearse=True),
     ("photo-fast-grey", "default"): replace(PHOTO, model="photo-fast-grey", epochs=120, grey=1.0),
     ("photo-best", "default"): replace(PHOTO, model="photo-best", epochs=52),

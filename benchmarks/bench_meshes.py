@@ -15,7 +15,7 @@ from aeinfer import AEInfer, kernels
 from benchmarks.noisy import read_set
 from benchmarks.packaged import color_models
 from train.camera import add_camera_noise
-from train.data import middle, through_mesh
+from train.crops import middle, through_mesh
 
 SIDE, MESHES, SEED = 256, 4, 7
 Image = NDArray[np.uint8]

@@ -1,55 +1,23 @@
-"""Training data as pure functions of the step: (noisy, clean) batches of digits or photographs, and a held-out part.
+"""Training data as pure functions of the step: what the loop asks of it, and digits; photographs are photos.py's.
 
 A batch follows from (seed, step) alone, so a resumed run sees what an unbroken one would have seen. No torch here.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import kernels, noise
 from aeinfer.errors import InputError
-from train.camera import add_camera_noise
 from train.idx import read_digits
 
 Tensor = NDArray[np.float32]
 Pair = tuple[Tensor, Tensor]
 
 HELD_OUT_DIGITS = 5000  # of the 60,000: early stopping looks at these, never at the test digits
-HELD_OUT_PHOTOS = 20  # every 20th photograph, in sorted order
-LEAST_HELD_OUT = 64  # pixels a side of those: one pixel in four of them is still 16, the largest stride
-TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
-MESHED = 0.12  # that share of the crops is seen through a mesh
-MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
-SHRINKING = {cv2.INTER_AREA: 0.45, cv2.INTER_LINEAR: 0.4, cv2.INTER_NEAREST: 0.15}  # how, and how often
-MOST_SHARPENED = 2.5  # by an unsharp mask of up to so much
-SHARP_CLEAN = 0.8  # that share of the crops without noise is sharpened
-SOFT_COLOUR, SOFT_COLOUR_CLEAN = 0.3, 0.6  # likewise, with colour differences that are softer than the luma
-SOFT_COLOUR_CAMERA = 0.9  # and that share of those with a camera's noise
-TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
-EIGHT_BIT = 0.75  # that share of the crops with white noise is clipped and rounded, as what files hold is
-PADDED, MOST_PADDED = 0.25, 15  # that share of the lower and of the right edges is repeated, up to so many pixels
 VALIDATION_SEED = 2**32  # apart from every seed of an epoch or a step
-
-
-@dataclass(frozen=True)
-class Look:
-    """How crops look to a network for all pictures, or to one for the files of cameras alone."""
-
-    grained: float  # that share of the crops gets a grain
-    sharp: float  # that share of the crops with noise is sharpened
-    enlarged: float  # of those with a camera's noise, the largest factor, log-uniform from 1
-    blurred: tuple[float, float]  # of the same, the width in pixels of the Gaussian that stands for a lens
-    at_edges: float  # of the same, how many times the sensor's noise there is at most
-
-
-OF_ALL = Look(grained=0.12, sharp=0.3, enlarged=2.0, blurred=(0.0, 0.8), at_edges=1.0)
-# the photographs for training are shrunk: a camera's own have several times as many pixels a side, and are as soft
-OF_CAMERAS = Look(grained=0.0, sharp=0.0, enlarged=6.0, blurred=(0.4, 1.2), at_edges=3.0)
 
 
 class Data(Protocol):
@@ -92,249 +60,10 @@ class Digits:
         if self.sigma == 0:
             return clean
         noisy = noise.add_gaussian(clean, self.sigma, seed=seed, index=index)
-        return _quantize_some(noisy, (index + seed) % 2 == 0)
+        return quantize_some(noisy, (index + seed) % 2 == 0)
 
 
-class Photos:
-    """Random crops of photographs, shrunk by a random factor, flipped and turned, with sigma drawn from 0 to `sigma`.
-
-    A share `camera` of them has the noise of a camera instead, and is as soft as what a camera takes: enlarged by a
-    random factor, blurred a little, its colour more. Where all have, they are softer still, none has a grain or is
-    sharpened, and there is more noise at edges: a network that is to keep sand keeps specks. A share `clean` of the
-    others has no noise. A share `grey` of all is grey, and its noise the same in all colours: a network that never saw
-    that takes it for texture, and leaves it. Where all are, images have one channel. The lower and the right edge of
-    some are repeated, as the runtime does up to the stride: noise repeated is stripes, which a network that never saw
-    them takes for picture.
-
-    Some are seen through a mesh: what cloth, nets, blinds and screens look like, photographs for training rarely hold,
-    and a network that did not see it takes it for noise and wipes it out. Some have a grain that is the same in all
-    colours, which the noise of grey photographs and of cameras alone must not be taken for: what sand and lawns are.
-
-    Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away;
-    half of it is done without averaging, which leaves detail as fine as pixels can hold. Some are sharpened, as
-    cameras and programs that shrink pictures do it; of some the colour differences are blurred, as files hold them:
-    else a texture in luma alone is taken for what a camera's noise reduction leaves. Crops without noise mostly are
-    both, as that is what comes out worst: fields, pebbles, foam.
-    Most of a photograph is smooth: most crops are the most textured one of several drawn.
-    """
-
-    steps_per_epoch = 500
-
-    def __init__(
-        self,
-        folder: Path,
-        batch: int,
-        crop: int,
-        sigma: float,
-        seed: int,
-        camera: float = 0.0,
-        clean: float = 0.0,
-        grey: float = 0.0,
-    ) -> None:
-        paths = _find_photos(folder)
-        kept, paths = paths[::HELD_OUT_PHOTOS], [p for i, p in enumerate(paths) if i % HELD_OUT_PHOTOS]
-        self.photos = [_read_rgb(path) for path in paths]
-        self.textures = [_texture(photo) for photo in self.photos]
-        self.size, self.crop, self.sigma, self.seed = batch, crop, sigma, seed
-        self.camera, self.clean, self.grey = camera, clean, grey
-        self.look = OF_CAMERAS if camera == 1 else OF_ALL
-        self.channels = 1 if grey == 1 else 3
-        held_out = [_read_held_out(path) for path in kept]
-        middles = [middle(photo, 256) for photo in held_out]
-        detailed = [
-            middle(cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 256) for photo in held_out
-        ]
-        meshed = [through_mesh(photo, np.random.default_rng(i)) for i, photo in enumerate(detailed)]
-        fine = [middle(photo[2::4, 2::4], 256) for photo in held_out]
-        sharp = [with_soft_colour(sharpened(photo, 2.0, 1.0), 1.0) for photo in detailed]
-        self.without_noise = {
-            kind: [self._held_out(kernels.to_float(photo)) for photo in photos]
-            for kind, photos in (("clean", detailed), ("mesh", meshed), ("fine", fine), ("sharp", sharp))
-        }
-        cleans = [self._held_out(kernels.to_float(photo)) for photo in middles]
-        self.validation = [
-            (_quantize_some(noise.add_gaussian(clean, sigma, seed=VALIDATION_SEED, index=i), np.array([True])), clean)
-            for i, clean in enumerate(cleans)
-            for sigma in (15.0, 25.0, 50.0)
-            if camera < 1
-        ]
-        if camera:
-            for i, photo in enumerate(middles):
-                rng = np.random.default_rng(i)
-                soft = self._softened(photo, rng)
-                seen = add_camera_noise(soft, rng, self.look.at_edges)
-                self.validation.append((self._held_out(seen), self._held_out(kernels.to_float(soft))))
-
-    def batch(self, step: int) -> Pair:
-        rng = np.random.default_rng([self.seed, step])
-        by_camera = rng.random(self.size) < self.camera
-        noiseless = ~by_camera & (rng.random(self.size) < self.clean)
-        crops = [self._crop(rng, without_noise) for without_noise in noiseless]
-        crops = [self._softened(crop, rng) if camera else crop for crop, camera in zip(crops, by_camera, strict=True)]
-        grey = rng.random(self.size) < self.grey
-        crops = [_grey(crop) if alike else crop for crop, alike in zip(crops, grey, strict=True)]
-        clean = kernels.to_float(np.stack(crops)).transpose(0, 3, 1, 2).copy()
-        sigma = rng.uniform(0, self.sigma, self.size) * ~noiseless
-        noisy = noise.add_gaussian(clean, sigma, seed=self.seed + 1 + step, index=np.arange(self.size))
-        noisy[grey] = noisy[grey, :1]
-        noisy = _quantize_some(noisy, rng.random(self.size) < EIGHT_BIT)
-        for i in np.flatnonzero(by_camera):
-            seen = add_camera_noise(crops[i], rng, self.look.at_edges)
-            noisy[i] = _planes(_grey(seen) if grey[i] else seen)[0]
-        padding = rng.integers(1, MOST_PADDED, (self.size, 2), endpoint=True) * (rng.random((self.size, 2)) < PADDED)
-        for image, (rows, columns) in zip((*noisy, *clean), (*padding, *padding), strict=True):
-            _repeat_edges(image, rows, columns)
-        return noisy[:, : self.channels], clean[:, : self.channels]
-
-    def _held_out(self, image: Tensor) -> Tensor:
-        """(H, W, 3) -> (1, C, H, W)."""
-        return _planes(_grey(image) if self.channels == 1 else image)[:, : self.channels]
-
-    def _crop(self, rng: np.random.Generator, without_noise: bool) -> NDArray[np.uint8]:
-        drawn = [self._place(rng) for _ in range(CANDIDATES if rng.random() < TEXTURED else 1)]
-        index, top, left, side = max(drawn, key=self._texture_at)
-        crop = self.photos[index][top : top + side, left : left + side]
-        if side != self.crop:
-            how = int(rng.choice(list(SHRINKING), p=list(SHRINKING.values())))
-            crop = cv2.resize(crop, (self.crop, self.crop), interpolation=how)
-        drawn_for = rng.random()
-        if drawn_for < MESHED:
-            crop = through_mesh(crop, rng)
-        elif drawn_for < MESHED + self.look.grained:
-            crop = with_grain(crop, rng)
-        if rng.random() < (SHARP_CLEAN if without_noise else self.look.sharp):
-            crop = sharpened(crop, rng.uniform(0, MOST_SHARPENED), rng.uniform(0.5, 1.5))
-        if rng.random() < (SOFT_COLOUR_CLEAN if without_noise else SOFT_COLOUR):
-            crop = with_soft_colour(crop, rng.uniform(0.5, 2.5))
-        crop = np.rot90(crop, rng.integers(4))
-        return crop[:, ::-1] if rng.random() < 0.5 else crop
-
-    def _softened(self, crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        """A part of a crop as large as the whole, as soft as lens and demosaicing leave it: colour most of all."""
-        shape = np.array(crop.shape[:2])
-        part = (shape / self.look.enlarged ** rng.random()).astype(int)
-        top, left = rng.integers(shape - part + 1)
-        crop = crop[top : top + part[0], left : left + part[1]]
-        crop = cv2.resize(crop, shape[::-1].tolist(), interpolation=cv2.INTER_CUBIC)
-        if rng.random() < SOFT_COLOUR_CAMERA:
-            crop = with_soft_colour(crop, rng.uniform(0.5, 2.5))
-        return cv2.GaussianBlur(crop, (0, 0), rng.uniform(*self.look.blurred))
-
-    def _place(self, rng: np.random.Generator) -> tuple[int, int, int, int]:
-        """Index of a photograph, top, left and side of a square in it."""
-        index = int(rng.integers(len(self.photos)))
-        height, width = self.photos[index].shape[:2]
-        shrink = 1.0 if rng.random() < 0.2 else MOST_SHRUNK ** rng.random()
-        side = min(int(self.crop * shrink), height, width)
-        return index, int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1)), side
-
-    def _texture_at(self, place: tuple[int, int, int, int]) -> float:
-        top, left, bottom, right = (length // TEXTURE_BLOCK for length in (*place[1:3], *np.add(place[1:3], place[3])))
-        return float(self.textures[place[0]][top : bottom + 1, left : right + 1].mean())
-
-
-def through_mesh(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(H, W, 3) made darker and brighter by one grating or the product of two, from sines to nearly square waves.
-
-    Periods are of 2 to 8 pixels, directions any, contrasts of 0.05 to 0.9.
-    """
-    y, x = np.mgrid[: photo.shape[0], : photo.shape[1]].astype(np.float32)
-    mesh = np.ones_like(x)
-    for _ in range(rng.integers(1, 3)):
-        angle, period, phase = rng.uniform(0, np.pi), rng.uniform(2, 8), rng.uniform(0, 2 * np.pi)
-        wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * (2 * np.pi / period) + phase)
-        mesh *= np.clip(wave * rng.uniform(1, 4), -1, 1)
-    return np.clip(photo * (1 + rng.uniform(0.05, 0.9) * mesh[..., None]), 0, 255).astype(np.uint8)
-
-
-def with_grain(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """(H, W, 3) made darker and brighter by noise that is the same in all colours, stronger here and weaker there.
-
-    Neighbours are alike up to a blur of 0.8 pixels, deviations up to half the brightness, tails light to heavy.
-    """
-    grain = rng.standard_normal(photo.shape[:2], dtype=np.float32)
-    grain = cv2.GaussianBlur(grain, (0, 0), rng.uniform(0.1, 0.8))
-    grain = np.sign(grain) * np.abs(grain) ** rng.uniform(0.5, 2)
-    places = rng.uniform(-0.3, 1, (4, 4)).astype(np.float32)
-    strength = np.clip(cv2.resize(places, grain.shape[::-1], interpolation=cv2.INTER_CUBIC), 0, 1)
-    grain *= strength * (rng.uniform(0.05, 0.5) / grain.std())
-    return np.clip(photo * (1 + grain[..., None]), 0, 255).astype(np.uint8)
-
-
-def sharpened(photo: NDArray[np.uint8], amount: float, width: float) -> NDArray[np.uint8]:
-    """By an unsharp mask: what a Gaussian of that width in pixels takes away is added so many times."""
-    levels = photo.astype(np.float32)
-    blurred = cv2.GaussianBlur(levels, (0, 0), width)
-    return np.clip(np.rint(levels + np.float32(amount) * (levels - blurred)), 0, 255).astype(np.uint8)
-
-
-def with_soft_colour(photo: NDArray[np.uint8], width: float) -> NDArray[np.uint8]:
-    """With colour differences blurred by a Gaussian of that width in pixels."""
-    planes = cv2.cvtColor(np.ascontiguousarray(photo), cv2.COLOR_RGB2YCrCb)
-    planes[..., 1:] = cv2.GaussianBlur(planes[..., 1:], (0, 0), width)
-    return cv2.cvtColor(planes, cv2.COLOR_YCrCb2RGB)
-
-
-def _texture(photo: NDArray[np.uint8]) -> Tensor:
-    """Mean absolute Laplacian of the green channel per block; at half the size, where a sensor's own grain is gone."""
-    half = cv2.resize(photo[..., 1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    height, width = (-(-length // TEXTURE_BLOCK) for length in photo.shape[:2])
-    energy = np.abs(cv2.Laplacian(half, cv2.CV_32F))
-    return cv2.resize(energy, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def _repeat_edges(image: Tensor, rows: int, columns: int) -> None:
-    """Overwrite so many rows and columns at the end of (C, H, W) with copies of the one before."""
-    height, width = image.shape[1:]
-    image[:, height - rows :] = image[:, height - rows - 1, None]
-    image[:, :, width - columns :] = image[:, :, width - columns - 1, None]
-
-
-def _grey(image: NDArray[Any]) -> NDArray[Any]:
-    """The luma of ITU-R BT.601 in all three colours."""
-    return np.repeat(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-
-
-def _quantize_some(noisy: Tensor, chosen: NDArray[np.bool_]) -> Tensor:
+def quantize_some(noisy: Tensor, chosen: NDArray[np.bool_]) -> Tensor:
     """Clip and round the chosen images to 8 bits, as files hold them."""
     noisy[chosen] = kernels.to_float(kernels.from_float(noisy[chosen], np.uint8))
     return noisy
-
-
-def _planes(image: Tensor) -> Tensor:
-    """(H, W, C) -> (1, C, H, W)."""
-    return image.transpose(2, 0, 1)[None].copy()
-
-
-def _find_photos(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise InputError(f"expected a folder of photographs, but there is no folder {folder}; name one with --data")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
-    if len(paths) < 2:
-        raise InputError(f"expected a folder with at least 2 photographs (.jpg, .png), found {len(paths)} in {folder}")
-    return paths
-
-
-def _read_held_out(path: Path) -> NDArray[np.uint8]:
-    photo = _read_rgb(path)
-    height, width = photo.shape[:2]
-    if min(height, width) < LEAST_HELD_OUT:
-        raise InputError(
-            f"expected held-out photographs of at least {LEAST_HELD_OUT}x{LEAST_HELD_OUT} pixels, "
-            f"got {height}x{width} in {path}; take it out of the folder"
-        )
-    return photo
-
-
-def _read_rgb(path: Path) -> NDArray[np.uint8]:
-    image: Any = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise InputError(f"expected a photograph, but OpenCV cannot read {path}")
-    return image
-
-
-def middle(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Return the middle of (H, W, 3), `side` pixels each way where there are so many, and multiples of 16."""
-    height, width = (min(side, length) // 16 * 16 for length in image.shape[:2])
-    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-    return image[top : top + height, left : left + width]

@@ -20,13 +20,14 @@ from tqdm import tqdm
 from aeinfer.errors import InputError
 from train.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, trained_model
 from train.curve import Curve
-from train.data import Data, Digits, Pair, Photos
+from train.data import Data, Digits, Pair
 from train.device import check_device
 from train.equalize import equalize
 from train.gptq import round_weights
 from train.grow import can_grow, grow
 from train.models import BOTTLENECKS, MODELS, WAYS_UP, macs, parameter_count
 from train.muon import Muon
+from train.photos import Photos
 from train.quantization import RoundedActivation, build_model, calibrate, rounded
 from train.recipes import RECIPES, VARIANT, Recipe
 from train.rehearsal import rehearse

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.train.conftest import digits, one_thread, photos  # noqa: F401 - fixtures
-from train.data import Data, Digits, Photos
+from train.data import Data, Digits
 from train.fit import fit
+from train.photos import Photos
 from train.recipes import RECIPES
 
 

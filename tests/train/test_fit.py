@@ -12,8 +12,9 @@ import torch
 from aeinfer.errors import InputError
 from train.checkpoint import read_checkpoint, save_checkpoint, trained_model
 from train.curve import Curve
-from train.data import Digits, Photos
+from train.data import Digits
 from train.fit import fit, image_psnr, load_start, main, schedule, worst_psnr
+from train.photos import Photos
 from train.quantization import build_model
 from train.recipes import RECIPES, Recipe
 

@@ -1,0 +1,201 @@
+"""Crops, looks and noise of photographs follow from the step; some are held out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from aeinfer.errors import InputError
+from train.camera import LUMA
+from train.photos import MESHED, MOST_PADDED, OF_ALL, OF_CAMERAS, Look, Photos
+
+
+def test_photo_crops_follow_from_the_step(photos: Path) -> None:
+    first, second = (Photos(photos, 4, 64, 55, seed=1) for _ in range(2))
+    for step in (0, 9):
+        (noisy, clean), (noisy_again, clean_again) = first.batch(step), second.batch(step)
+        assert np.array_equal(noisy, noisy_again)
+        assert np.array_equal(clean, clean_again)
+        assert clean.shape == noisy.shape == (4, 3, 64, 64)
+        assert clean.dtype == noisy.dtype == np.float32
+        assert clean.min() >= 0
+        assert clean.max() <= 1
+
+
+def test_photo_noise_covers_the_range(photos: Path) -> None:
+    data = Photos(photos, 32, 32, 55, seed=2, clean=0.02)
+    sigmas = np.concatenate([(noisy - clean).std((1, 2, 3)) * 255 for noisy, clean in map(data.batch, range(12))])
+    assert 40 < sigmas.max() < 58
+    assert 0.3 < np.mean(sigmas < 20) < 0.5
+    assert 0 < np.mean(sigmas == 0) < 0.06  # left clean
+
+
+def test_photo_validation_is_clipped_noise_of_three_strengths(photos: Path) -> None:
+    pairs = Photos(photos, 2, 32, 55, seed=1).validation
+    assert len(pairs) == 3  # one held-out photograph
+    assert all(noisy.min() >= 0 and noisy.max() <= 1 for noisy, _clean in pairs)
+    assert all(noisy.shape[2] % 16 == 0 for noisy, _clean in pairs)
+    strengths = [(noisy - clean).std() for noisy, clean in pairs]
+    assert strengths == sorted(strengths)
+
+
+def test_pictures_without_noise_are_held_out_ones_in_four_ways(photos: Path) -> None:
+    data = Photos(photos, 2, 32, 55, seed=1)
+    clean, meshed, fine, sharp = (data.without_noise[kind] for kind in ("clean", "mesh", "fine", "sharp"))
+    assert len(clean) == len(meshed) == len(fine) == len(sharp) == 1
+    assert clean[0].shape == meshed[0].shape == sharp[0].shape
+    assert np.abs(np.diff(sharp[0])).mean() > np.abs(np.diff(clean[0])).mean()
+    assert not np.array_equal(clean[0], meshed[0])
+    photo = cv2.imread(str(sorted(photos.iterdir())[0]), cv2.IMREAD_COLOR_RGB)
+    kept = {tuple(pixel) for pixel in photo.reshape(-1, 3)}
+    assert {tuple(pixel) for pixel in np.rint(255 * fine[0][0].reshape(3, -1).T).astype(int)} <= kept
+    np.testing.assert_array_equal(meshed[0], Photos(photos, 2, 32, 55, seed=2).without_noise["mesh"][0])
+    assert {part.shape[1] for part in Photos(photos, 2, 32, 55, seed=1, grey=1.0).without_noise["mesh"]} == {1}
+
+
+def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="at least 2 photographs"):
+        Photos(tmp_path, 2, 32, 55, seed=0)
+
+
+def test_what_is_no_folder_is_refused(photos: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a folder of photographs.*0\.png; name one with --data"):
+        Photos(photos / "0.png", 2, 32, 55, seed=0)
+
+
+@pytest.mark.parametrize("side", [10, 31, 63])
+def test_a_held_out_photograph_too_small_to_measure_is_refused(tmp_path: Path, side: int) -> None:
+    """Others may be smaller: crops of them are enlarged."""
+    held_out, trained_on = tmp_path / "0.png", tmp_path / "1.png"
+    for path, width in ((held_out, 64), (trained_on, side)):
+        cv2.imwrite(str(path), np.full((100, width, 3), 120, np.uint8))
+    data = Photos(tmp_path, 2, 32, 55, seed=0)
+    assert data.batch(0)[0].shape == (2, 3, 32, 32)
+    assert all(min(image.shape[2:]) >= 16 for images in data.without_noise.values() for image in images)
+    trained_on.replace(held_out)
+    cv2.imwrite(str(trained_on), np.full((100, 64, 3), 120, np.uint8))
+    with pytest.raises(InputError, match=rf"at least 64x64 pixels, got 100x{side} in .*0\.png; take it out"):
+        Photos(tmp_path, 2, 32, 55, seed=0)
+
+
+def test_some_crops_have_a_cameras_noise(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera's noise is correlated between neighbours and comes in whole 8-bit levels."""
+    monkeypatch.setattr("train.photos.PADDED", 0.0)  # noise that is repeated is correlated too
+    correlations = {}
+    for share in (0.0, 0.5, 1.0):
+        data = Photos(photos, 32, 64, 55, seed=0, camera=share)
+        noisy, clean = data.batch(3)
+        assert np.array_equal(noisy, data.batch(3)[0])
+        noise = [crop for crop in (noisy - clean)[:, 1] if crop.any()]
+        correlations[share] = np.array([np.corrcoef(n[:, 1:].ravel(), n[:, :-1].ravel())[0, 1] for n in noise])
+    assert abs(correlations[0.0]).max() < 0.25
+    assert np.median(correlations[1.0]) > 0.25
+    assert 0 < np.mean(correlations[0.5] > 0.25) < 1
+    assert np.allclose(noisy * 255, np.round(noisy * 255), atol=1e-3)
+
+
+def test_most_crops_are_of_the_textured_side(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(2):
+        photo = np.full((400, 800, 3), 128, np.uint8)
+        photo[:, 400:] = cv2.resize(rng.integers(0, 256, (100, 100, 3), dtype=np.uint8), (400, 400))
+        cv2.imwrite(str(tmp_path / f"{i}.png"), photo)
+    _noisy, clean = Photos(tmp_path, 64, 32, 0, seed=0).batch(0)
+    textured = np.mean(clean.std((1, 2, 3)) > 0.02)
+    assert 0.8 < textured < 1
+
+
+@pytest.mark.parametrize(("meshed", "grained"), [(MESHED, 0.0), (0.0, OF_ALL.grained)])
+def test_some_crops_are_seen_through_a_mesh_and_some_have_a_grain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meshed: float, grained: float
+) -> None:
+    monkeypatch.setattr("train.photos.MESHED", meshed)
+    monkeypatch.setattr("train.photos.OF_ALL", replace(OF_ALL, grained=grained))
+    for n in range(2):
+        cv2.imwrite(str(tmp_path / f"{n}.png"), np.full((128, 128, 3), 120, np.uint8))
+    _, clean = Photos(tmp_path, 200, 32, 25, seed=0).batch(0)
+    assert 12 <= (clean.std((1, 2, 3)) > 0.01).sum() <= 36  # 24 are expected of 200
+
+
+@pytest.mark.parametrize(("look", "most"), [(OF_ALL, 0.65), (OF_CAMERAS, 0.4)])
+def test_crops_of_a_camera_are_soft_and_softest_in_colour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Look, most: float
+) -> None:
+    for share in ("MESHED", "SOFT_COLOUR"):
+        monkeypatch.setattr(f"train.photos.{share}", 0.0)
+    for name in ("OF_ALL", "OF_CAMERAS"):
+        monkeypatch.setattr(f"train.photos.{name}", replace(look, grained=0.0, sharp=0.0))
+    for i in range(4):
+        grain = np.random.default_rng(i).integers(0, 256, (200, 200, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / f"{i}.png"), cv2.GaussianBlur(grain, (0, 0), 0.7))
+
+    def detail(camera: float) -> tuple[float, float]:
+        data = Photos(tmp_path, 32, 64, 0, seed=0, camera=camera)
+        clean = np.concatenate([data.batch(step)[1] for step in range(4)])
+        luma = np.tensordot(clean, LUMA, (1, 0))[:, None]
+        of_luma, of_colour = (float(np.abs(np.diff(x, axis=-1)).mean()) for x in (luma, clean - luma))
+        return of_luma, of_colour
+
+    (luma, colour), (luma_before, colour_before) = detail(1.0), detail(0.0)
+    assert luma < most * luma_before
+    assert colour / colour_before < 0.75 * luma / luma_before
+
+
+def test_a_network_for_cameras_alone_sees_no_grain_and_is_judged_by_their_noise(photos: Path, tmp_path: Path) -> None:
+    for n in range(2):
+        cv2.imwrite(str(tmp_path / f"{n}.png"), np.full((128, 128, 3), 120, np.uint8))
+    _, clean = Photos(tmp_path, 200, 32, 55, seed=0, camera=1.0).batch(0)
+    assert (clean.std((2, 3)).max(1) > 0.01).mean() < 1.5 * MESHED  # what is flat stays so, but for meshes
+    both, alone = (Photos(photos, 2, 32, 55, seed=0, camera=share).validation for share in (0.5, 1.0))
+    assert (len(both), len(alone)) == (4, 1)  # one held-out photograph: white noise of three strengths, and a camera's
+    assert np.abs(np.diff(both[3][1])).mean() > 1.5 * np.abs(np.diff(alone[0][1])).mean(), "its own are softer"
+
+
+def test_crops_without_noise_are_sharper(photos: Path) -> None:
+    """What is sharp is mistaken for noise, which only crops without any can tell a network."""
+    data = Photos(photos, 256, 32, 55, seed=0, clean=0.5)
+    noisy, clean = data.batch(0)
+    without = (noisy == clean).all((1, 2, 3))
+    detail = np.abs(np.diff(clean, axis=-1)).mean((1, 2, 3)) / clean.std((2, 3)).mean(1)
+    assert detail[without].mean() > 1.05 * detail[~without].mean()
+
+
+@pytest.mark.parametrize("camera", [0.0, 1.0])
+def test_grey_crops_have_the_same_noise_in_all_colours(photos: Path, camera: float) -> None:
+    data = Photos(photos, 32, 64, 55, seed=0, camera=camera, grey=0.5)
+    noisy, clean = data.batch(3)
+    grey = np.ptp(clean, axis=1).max((1, 2)) == 0
+    assert 4 < grey.sum() < 28
+    np.testing.assert_array_equal(grey, np.ptp(noisy, axis=1).max((1, 2)) == 0)
+    strengths = (noisy - clean).std((1, 2, 3)) * 255
+    assert (strengths[grey] > 0).mean() > 0.9
+    assert 0.4 < strengths[grey].mean() / strengths[~grey].mean() < 1.6, "as strong as that of colours"
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+def test_some_lower_and_right_edges_are_repeated(photos: Path, axis: int) -> None:
+    """As the runtime pads: the last rows and columns of both images of a pair are copies of the one before them."""
+    data = Photos(photos, 32, 64, 55, seed=0)
+
+    def repeated(images: NDArray[np.float32]) -> NDArray[np.int64]:
+        same = (np.diff(images, axis=axis) == 0).all((1, 5 - axis))
+        return np.argmin(same[:, ::-1], axis=1)
+
+    noisy, clean = (
+        np.concatenate(list(map(repeated, parts))) for parts in zip(*map(data.batch, range(4)), strict=True)
+    )
+    assert (clean >= noisy).all()
+    assert 0.1 < (noisy > 0).mean() < 0.4
+    assert MOST_PADDED // 2 < noisy.max() <= MOST_PADDED
+
+
+def test_where_all_crops_are_grey_images_have_one_channel(photos: Path) -> None:
+    data = Photos(photos, 4, 64, 55, seed=0, camera=0.3, grey=1.0)
+    colored = Photos(photos, 4, 64, 55, seed=0, camera=0.3)
+    assert {part.shape[:2] for part in data.batch(0)} == {(4, 1)}
+    assert {part.shape[1] for pair in data.validation for part in pair} == {1}
+    luma = [cv2.cvtColor(clean[0].transpose(1, 2, 0).copy(), cv2.COLOR_RGB2GRAY) for _, clean in colored.validation]
+    np.testing.assert_array_equal([clean[0, 0] for _, clean in data.validation], luma)

@@ -13,7 +13,7 @@ from benchmarks import table
 from scripts.check_wheel import MODELS_LIMIT
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-PHOTO_NAMES = ("photo", "photo-best", "photo-fast", "photo-fast-grey")
+PHOTO_NAMES = ("photo", "photo-best", "photo-camera", "photo-fast", "photo-fast-grey")
 NAMES = ("mnist-conv", "mnist-dense", *PHOTO_NAMES)
 
 

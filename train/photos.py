@@ -42,7 +42,7 @@ class Look:
 
 OF_ALL = Look(grained=0.12, sharp=0.3, enlarged=2.0, blurred=(0.0, 0.8), at_edges=1.0)
 # the photographs for training are shrunk: a camera's own have several times as many pixels a side, and are as soft
-OF_CAMERAS = Look(grained=0.0, sharp=0.0, enlarged=6.0, blurred=(0.4, 1.2), at_edges=3.0)
+OF_CAMERAS = Look(grained=0.0, sharp=0.0, enlarged=8.0, blurred=(0.5, 1.5), at_edges=4.0)
 
 
 class Photos:

@@ -151,7 +151,7 @@ def test_denoise_rows_and_goals(monkeypatch: pytest.MonkeyPatch) -> None:
     goals = list(bench_denoise.goals())
     assert {(row["figure"], row["holds"]) for row in goals} == {(1.06, False)}
     assert {row["what"].split(", ")[1].rpartition(" ")[0] for row in goals} == {
-        *("mnist-conv", "mnist-dense", "photo", "photo-best", "photo-fast", "photo-fast-grey")
+        *("mnist-conv", "mnist-dense", "photo", "photo-best", "photo-camera", "photo-fast", "photo-fast-grey")
     }
 
 

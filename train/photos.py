@@ -123,12 +123,12 @@ class Photos:
             "fine": [middle(photo[2::4, 2::4], 256) for photo in photos],
             "sharp": [with_soft_colour(sharpened(photo, 2.0, 1.0), 1.0) for photo in clean],
         }
-        return {kind: [self._held_out(kernels.to_float(photo)) for photo in photos] for kind, photos in kinds.items()}
+        return {kind: [self._held_out(picture) for picture in pictures] for kind, pictures in kinds.items()}
 
     def _pairs(self, photos: list[NDArray[np.uint8]], *, white: bool) -> list[Pair]:
         """Held-out (noisy, clean): white noise of three strengths, if asked for, and a camera's, if crops have it."""
         pairs = []
-        for i, clean in enumerate(self._held_out(kernels.to_float(photo)) for photo in photos if white):
+        for i, clean in enumerate(self._held_out(photo) for photo in photos if white):
             for sigma in (15.0, 25.0, 50.0):
                 noisy = noise.add_gaussian(clean, sigma, seed=VALIDATION_SEED, index=i)
                 pairs.append((quantize_some(noisy, np.array([True])), clean))
@@ -136,11 +136,12 @@ class Photos:
             rng = np.random.default_rng(i)
             soft = self._softened(photo, rng)
             seen = add_camera_noise(soft, rng, self.look.at_edges)
-            pairs.append((self._held_out(seen), self._held_out(kernels.to_float(soft))))
+            pairs.append((self._held_out(seen), self._held_out(soft)))
         return pairs
 
-    def _held_out(self, image: Tensor) -> Tensor:
-        """(H, W, 3) -> (1, C, H, W)."""
+    def _held_out(self, image: NDArray[Any]) -> Tensor:
+        """(H, W, 3), uint8 or float32 in [0, 1] -> float32 (1, C, H, W) in [0, 1]."""
+        image = kernels.to_float(image) if image.dtype == np.uint8 else image
         return _planes(_grey(image) if self.channels == 1 else image)[:, : self.channels]
 
     def _crop(self, rng: np.random.Generator, without_noise: bool) -> NDArray[np.uint8]:

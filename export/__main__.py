@@ -97,12 +97,22 @@ def keep_int8(
     return True
 
 
+def noise_of(recipe: dict[str, Any]) -> str:
+    """The noise that a recipe trains on, in words."""
+    camera = recipe.get("camera", 0)
+    if camera == 1:
+        return "a camera's"
+    if not recipe["sigma"]:
+        return "none"
+    blind = recipe["crop"] > 0
+    white = f"Gaussian, sigma {'0 to ' if blind else ''}{recipe['sigma']:g}, clipped and not"
+    return f"{white} and a camera's" if camera else white
+
+
 def facts(model: nn.Module, recipe: dict[str, Any], proto: onnx.ModelProto, data: Data) -> ModelInfo:
     """What the runtime and its users need to know and the network, its recipe and measurements tell."""
     content = with_facts(proto, ModelInfo())
     session = Session(content, "the exported file", device="cpu")
-    blind = recipe["crop"] > 0
-    camera = " and a camera's" if recipe.get("camera") else ""
     info = ModelInfo(
         architecture=" ".join(
             [recipe["model"], *(f"{key}={value}" for key, value in recipe.get("options", {}).items())]
@@ -111,9 +121,7 @@ def facts(model: nn.Module, recipe: dict[str, Any], proto: onnx.ModelProto, data
         tile=model.window,
         code=model.code,
         stride=1 if model.window else model.stride,
-        noise=f"Gaussian, sigma {'0 to ' if blind else ''}{recipe['sigma']:g}, clipped and not{camera}"
-        if recipe["sigma"]
-        else "none",
+        noise=noise_of(recipe),
         psnr={"held out": round(held_out_psnr(session, data.validation), 3)},
         commit=current_commit(),
         bytes_per_pixel=measure_bytes_per_pixel(content, model.channels, model.window),

@@ -328,3 +328,16 @@ def test_the_checkpoint_is_the_averaged_network(photo_checkpoint: Path) -> None:
     assert recipe["ema"] == 0.999
     saved = read_checkpoint(photo_checkpoint)
     assert all(torch.equal(value, saved["weights"][key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("model", "noise"),
+    [
+        ("dense", "none"),
+        ("conv", "Gaussian, sigma 127.5, clipped and not"),
+        ("photo", "Gaussian, sigma 0 to 55, clipped and not and a camera's"),
+        ("photo-camera", "a camera's"),
+    ],
+)
+def test_the_noise_of_a_recipe_is_named(model: str, noise: str) -> None:
+    assert command.noise_of(asdict(RECIPES[model, "default"])) == noise

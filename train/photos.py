@@ -91,7 +91,7 @@ class Photos:
         self.channels = 1 if grey == 1 else 3
         held_out = [_read_held_out(path) for path in kept]
         self.without_noise = self._pictures(held_out)
-        self.validation = self._pairs([middle(photo, 256) for photo in held_out], white=camera < 1)
+        self.validation = self._pairs([middle(photo, 256) for photo in held_out])
 
     def batch(self, step: int) -> Pair:
         rng = np.random.default_rng([self.seed, step])
@@ -125,10 +125,10 @@ class Photos:
         }
         return {kind: [self._held_out(picture) for picture in pictures] for kind, pictures in kinds.items()}
 
-    def _pairs(self, photos: list[NDArray[np.uint8]], *, white: bool) -> list[Pair]:
-        """Held-out (noisy, clean): white noise of three strengths, if asked for, and a camera's, if crops have it."""
+    def _pairs(self, photos: list[NDArray[np.uint8]]) -> list[Pair]:
+        """Held-out (noisy, clean): white noise of three strengths and a camera's, whichever of them crops have."""
         pairs = []
-        for i, clean in enumerate(self._held_out(photo) for photo in photos if white):
+        for i, clean in enumerate(self._held_out(photo) for photo in photos if self.camera < 1):
             for sigma in (15.0, 25.0, 50.0):
                 noisy = noise.add_gaussian(clean, sigma, seed=VALIDATION_SEED, index=i)
                 pairs.append((quantize_some(noisy, np.array([True])), clean))

@@ -129,6 +129,18 @@ def camera(model: str) -> str:
     return markdown(header, body) + text
 
 
+def drawings(model: str) -> str:
+    """PSNR by kind of drawing, and the worst of those without noise."""
+    found = results.load("drawings")["rows"]
+    kinds = list(dict.fromkeys(row["set"] for row in found))
+    body = []
+    for method, rows in by_method(found, model).items():
+        psnr = [{r["sigma"]: r["psnr"] for r in rows if r["set"] == kind and r["sigma"]} for kind in kinds]
+        worst = min((row["worst"] for row in rows if "worst" in row), default=None)
+        body.append([method, *map(three, psnr), "" if worst is None else f"{worst:.2f}"])
+    return markdown(["8-bit input, PSNR in dB, sigma 15 / 25 / 50", *kinds, "without noise, worst"], body)
+
+
 def models(model: str) -> str:
     """What a model costs: work, size, speed beside the network of FFDNet's shape, memory."""
 
@@ -331,6 +343,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "quality": quality,
     "grey": grey,
     "camera": camera,
+    "drawings": drawings,
     "models": models,
     "autoencoders": autoencoders,
     "ways_up": ways_up,
@@ -354,7 +367,7 @@ def rewritten(text: str) -> str:
 def stale_results() -> list[str]:
     """Say which models' files are not the ones that were measured, and which were not measured that all pages show."""
     files = {
-        "quality": color_models(),
+        **{name: color_models() for name in ("quality", "drawings")},
         **{name: photo_models() for name in ("grey", "models")},
         "autoencoders": digit_models(),
     }

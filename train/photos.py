@@ -13,10 +13,12 @@ from aeinfer.errors import InputError
 from train.camera import add_camera_noise
 from train.crops import middle, sharpened, through_mesh, with_grain, with_soft_colour
 from train.data import VALIDATION_SEED, Pair, Tensor, quantize_some
+from train.drawings import drawing
 
 HELD_OUT_PHOTOS = 20  # every 20th photograph, in sorted order
 LEAST_HELD_OUT = 64  # pixels a side of those: one pixel in four of them is still 16, the largest stride
 TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
+DRAWN = 0.06  # that share of the crops is none of a photograph, but a drawing
 MESHED = 0.12  # that share of the crops is seen through a mesh
 MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
 SHRINKING = {cv2.INTER_AREA: 0.45, cv2.INTER_LINEAR: 0.4, cv2.INTER_NEAREST: 0.15}  # how, and how often
@@ -55,6 +57,8 @@ class Photos:
     that takes it for texture, and leaves it. Where all are, images have one channel. The lower and the right edge of
     some are repeated, as the runtime does up to the stride: noise repeated is stripes, which a network that never saw
     them takes for picture.
+
+    Some are drawings instead (`drawings.py`): letters and flat colours, which photographs hardly have.
 
     Some are seen through a mesh: what cloth, nets, blinds and screens look like, photographs for training rarely hold,
     and a network that did not see it takes it for noise and wipes it out. Some have a grain that is the same in all
@@ -145,8 +149,18 @@ class Photos:
         return _planes(_grey(image) if self.channels == 1 else image)[:, : self.channels]
 
     def _crop(self, rng: np.random.Generator, without_noise: bool) -> NDArray[np.uint8]:
-        drawn = [self._place(rng) for _ in range(CANDIDATES if rng.random() < TEXTURED else 1)]
-        index, top, left, side = max(drawn, key=self._texture_at)
+        crop = drawing(self.crop, rng) if rng.random() < DRAWN else self._part(rng)
+        if rng.random() < (SHARP_CLEAN if without_noise else self.look.sharp):
+            crop = sharpened(crop, rng.uniform(0, MOST_SHARPENED), rng.uniform(0.5, 1.5))
+        if rng.random() < (SOFT_COLOUR_CLEAN if without_noise else SOFT_COLOUR):
+            crop = with_soft_colour(crop, rng.uniform(0.5, 2.5))
+        crop = np.rot90(crop, rng.integers(4))
+        return crop[:, ::-1] if rng.random() < 0.5 else crop
+
+    def _part(self, rng: np.random.Generator) -> NDArray[np.uint8]:
+        """A square of a photograph, shrunk to a crop's side; of some, through a mesh or with a grain."""
+        places = [self._place(rng) for _ in range(CANDIDATES if rng.random() < TEXTURED else 1)]
+        index, top, left, side = max(places, key=self._texture_at)
         crop = self.photos[index][top : top + side, left : left + side]
         if side != self.crop:
             how = int(rng.choice(list(SHRINKING), p=list(SHRINKING.values())))
@@ -156,12 +170,7 @@ class Photos:
             crop = through_mesh(crop, rng)
         elif drawn_for < MESHED + self.look.grained:
             crop = with_grain(crop, rng)
-        if rng.random() < (SHARP_CLEAN if without_noise else self.look.sharp):
-            crop = sharpened(crop, rng.uniform(0, MOST_SHARPENED), rng.uniform(0.5, 1.5))
-        if rng.random() < (SOFT_COLOUR_CLEAN if without_noise else SOFT_COLOUR):
-            crop = with_soft_colour(crop, rng.uniform(0.5, 2.5))
-        crop = np.rot90(crop, rng.integers(4))
-        return crop[:, ::-1] if rng.random() < 0.5 else crop
+        return crop
 
     def _softened(self, crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         """A part of a crop as large as the whole, as soft as lens and demosaicing leave it: colour most of all."""

@@ -128,6 +128,18 @@ def test_camera_table_joins_the_sets_by_their_images() -> None:
     assert "published* | 38.01 |" in text
 
 
+def test_drawings_table_has_a_column_for_each_kind_and_the_worst_without_noise() -> None:
+    rows = [row("photo fp32", 30.0 + sigma, sigma, set=kind) for kind in ("text", "charts") for sigma in (15, 25, 50)]
+    rows += [row("photo fp32", 60.0, 0, set=kind, worst=worst) for kind, worst in (("text", 52.0), ("charts", 51.5))]
+    results.save("drawings", [*rows, row("BM3D", 33.0, 15, set="text")])
+    lines = table.drawings("").splitlines()
+    assert lines[0].endswith("| text | charts | without noise, worst |")
+    assert lines[2:] == [
+        "| BM3D | 33.00 / - / - |  |  |",
+        "| photo fp32 | 45.00 / 55.00 / 80.00 | 45.00 / 55.00 / 80.00 | 51.50 |",
+    ]
+
+
 def test_models_table_leaves_out_what_a_peer_does_not_have() -> None:
     model = {"method": "photo int8", "kmac_per_pixel": 20.2, "parameters": 554492, "file_kb": 615, "peak_mb": 59}
     for threads in (1, 2):

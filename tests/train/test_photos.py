@@ -108,10 +108,11 @@ def test_most_crops_are_of_the_textured_side(tmp_path: Path) -> None:
     assert 0.8 < textured < 1
 
 
-@pytest.mark.parametrize(("meshed", "grained"), [(MESHED, 0.0), (0.0, OF_ALL.grained)])
-def test_some_crops_are_seen_through_a_mesh_and_some_have_a_grain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meshed: float, grained: float
+@pytest.mark.parametrize(("drawn", "meshed", "grained"), [(0.12, 0, 0), (0, MESHED, 0), (0, 0, OF_ALL.grained)])
+def test_some_crops_are_drawings_some_seen_through_a_mesh_and_some_have_a_grain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drawn: float, meshed: float, grained: float
 ) -> None:
+    monkeypatch.setattr("train.photos.DRAWN", drawn)
     monkeypatch.setattr("train.photos.MESHED", meshed)
     monkeypatch.setattr("train.photos.OF_ALL", replace(OF_ALL, grained=grained))
     for n in range(2):

@@ -7,7 +7,7 @@ methods not run this time stay.
 
 import argparse
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -85,13 +85,15 @@ def measure_real(denoise: Denoise, pairs: Iterable[tuple[Image, Image]]) -> resu
     return {"images": len(psnrs), **{key: round(float(value), 2) for key, value in figures.items()}}
 
 
-def measurements(denoise: Denoise, images: dict[str, Images], real: Path | None) -> Iterator[tuple[str, results.Row]]:
+def measurements(
+    denoise: Denoise, images: dict[str, Images], real: Path | None, sigmas: Sequence[int] = SIGMAS
+) -> Iterator[tuple[str, results.Row]]:
     """Yield all figures of one method, each with the name of the results it goes into."""
     peer = denoise if isinstance(denoise, Peer) else None
     model = denoise if isinstance(denoise, Model) else None
     colors = [name for name in images if name not in GREY_SETS and not (model and model.grey)]
     greys = [name for name in images if name in GREY_SETS and not peer]
-    for name, shown, sigma in itertools.product(colors + greys, INPUTS, SIGMAS):
+    for name, shown, sigma in itertools.product(colors + greys, INPUTS, sigmas):
         if peer is None or shown == "8-bit" or not peer.eight_bit_only:
             some = images[name][:: peer.every] if peer else images[name]
             row = {"set": name, "input": shown, "sigma": sigma, **measure_noise(denoise, some, sigma, shown)}
@@ -114,6 +116,9 @@ def main() -> None:
         metavar="SET",
         help=f"of {', '.join([*SETS, *GREY_SETS])} [{' '.join(SETS)}]",
     )
+    parser.add_argument(
+        "--sigmas", nargs="+", type=int, default=SIGMAS, metavar="SIGMA", help="other noise than the tables show"
+    )
     parser.add_argument("--real", type=Path, help="folder of real pairs NAME_real, NAME_mean")
     parser.add_argument("--every", type=int, default=1, help="every Nth image only: a quick look that saves nothing")
     parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
@@ -130,7 +135,7 @@ def main() -> None:
     images = {name: read_set(args.data / name, args.every) for name in args.sets}
     for method, denoise in chosen.items():
         facts = {"fingerprint": denoise.fingerprint} if isinstance(denoise, Model) else {}
-        for name, figures in measurements(denoise, images, args.real):
+        for name, figures in measurements(denoise, images, args.real, args.sigmas):
             row = {"method": method, **facts, **figures}
             results.show(row)
             if args.every == 1:

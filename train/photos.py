@@ -27,6 +27,7 @@ SHARP_CLEAN = 0.8  # that share of the crops without noise is sharpened
 SOFT_COLOUR, SOFT_COLOUR_CLEAN = 0.3, 0.6  # likewise, with colour differences that are softer than the luma
 SOFT_COLOUR_CAMERA = 0.9  # and that share of those with a camera's noise
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
+STRONG, STRONGEST = 0.08, 1.8  # that share of the crops with white noise has more than sigma, up to so many times
 EIGHT_BIT = 0.75  # that share of the crops with white noise is clipped and rounded, as what files hold is
 PADDED, MOST_PADDED = 0.25, 15  # that share of the lower and of the right edges is repeated, up to so many pixels
 
@@ -48,7 +49,7 @@ OF_CAMERAS = Look(grained=0.0, sharp=0.0, enlarged=8.0, blurred=(0.5, 1.5), at_e
 
 
 class Photos:
-    """Random crops of photographs, shrunk by a random factor, flipped and turned, with sigma drawn from 0 to `sigma`.
+    """Random crops of photographs, shrunk by a random factor, flipped and turned, most with sigma from 0 to `sigma`.
 
     A share `camera` of them has the noise of a camera instead, and is as soft as what a camera takes: enlarged by a
     random factor, blurred a little, its colour more. Where all have, they are softer still, none has a grain or is
@@ -106,7 +107,7 @@ class Photos:
         grey = rng.random(self.size) < self.grey
         crops = [_grey(crop) if alike else crop for crop, alike in zip(crops, grey, strict=True)]
         clean = kernels.to_float(np.stack(crops)).transpose(0, 3, 1, 2).copy()
-        sigma = rng.uniform(0, self.sigma, self.size) * ~noiseless
+        sigma = self.sigma * np.interp(rng.random(self.size), (0, 1 - STRONG, 1), (0, 1, STRONGEST)) * ~noiseless
         noisy = noise.add_gaussian(clean, sigma, seed=self.seed + 1 + step, index=np.arange(self.size))
         noisy[grey] = noisy[grey, :1]
         noisy = quantize_some(noisy, rng.random(self.size) < EIGHT_BIT)

@@ -13,7 +13,7 @@ class Recipe:
     model: str  # a name in MODELS
     options: dict[str, Any] = field(default_factory=dict)  # which variant, from VARIANT
     loss: str = "mse"  # "bce", "mse" or "l1"
-    sigma: float = 0.0  # noise in 8-bit levels; for photographs the upper end, drawn from 0 per crop
+    sigma: float = 0.0  # noise in 8-bit levels; for photographs the upper end for most crops, drawn from 0
     batch: int = 128
     crop: int = 0  # side of the crops of photographs, in pixels
     epochs: int = 30
@@ -56,7 +56,7 @@ PHOTO = Recipe(
     crop=128,
     epochs=80,
     camera=0.35,
-    clean=0.08,
+    clean=0.12,
     grey=0.25,
     optimizer="muon",
     ema=0.999,

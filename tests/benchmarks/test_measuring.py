@@ -95,6 +95,7 @@ def test_a_grey_set_has_results_of_its_own_and_is_for_models_alone() -> None:
     assert {(name, row["set"]) for name, row in rows} == {("quality", "cbsd68"), ("grey", "bsd68")}
     float_25 = [row for name, row in rows if name == "grey" and (row["input"], row["sigma"]) == ("float", 25)]
     assert [row["psnr"] for row in float_25] == [pytest.approx(20 * np.log10(255 / 25), abs=0.3)]
+    assert {row["sigma"] for _name, row in bench_quality.measurements(peer, images, None, [75])} == {75}
 
 
 @pytest.mark.parametrize("name", [name for name in peers.PEERS if name.startswith("OpenCV")])

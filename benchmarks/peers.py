@@ -17,6 +17,7 @@ import numpy as np
 
 from aeinfer import kernels, metrics
 from benchmarks.noisy import SIGMAS, Image, noisy_image, read_float
+from train.crops import middle
 
 Settings = dict[str, float]
 
@@ -131,11 +132,6 @@ PEERS = {
 }
 
 
-def middle(image: Image, side: int = 256) -> Image:
-    top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
-    return np.ascontiguousarray(image[top : top + side, left : left + side])
-
-
 def tune(peer: Peer, images: Sequence[Image], sigma: float) -> tuple[float, Settings]:
     """Return the highest mean PSNR in dB over the images, 8-bit input, and the settings that give it."""
 
@@ -156,7 +152,7 @@ def main() -> None:
     folder = parser.parse_args().photos
     if not (paths := sorted(folder.glob("*.jpg"))):
         parser.exit(2, f"peers: no photographs in {folder}: expected .jpg files\n")
-    images = [middle(read_float(path)) for path in paths[::20]]
+    images = [np.ascontiguousarray(middle(read_float(path), 256)) for path in paths[::20]]
     for name, peer in PEERS.items():
         for sigma in SIGMAS if peer.grid else ():
             psnr, settings = tune(peer, images, sigma)

@@ -3,6 +3,8 @@
 Each is a kind of picture that the photographs for training have too few of.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +52,7 @@ def with_soft_colour(photo: NDArray[np.uint8], width: float) -> NDArray[np.uint8
     return cv2.cvtColor(planes, cv2.COLOR_YCrCb2RGB)
 
 
-def middle(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def middle(image: NDArray[Any], side: int) -> NDArray[Any]:
     """Return the middle of (H, W, 3), `side` pixels each way where there are so many, and multiples of 16."""
     height, width = (min(side, length) // 16 * 16 for length in image.shape[:2])
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2

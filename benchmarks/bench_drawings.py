@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 
 from aeinfer import kernels
 from benchmarks import results
-from benchmarks.bench_quality import NOISY, Denoise, Images, Model, measure_clean, measure_noise, methods
+from benchmarks.bench_quality import NOISY, Denoise, Images, Model, chosen, measure_clean, measure_noise, named
 from benchmarks.noisy import SIGMAS
 from benchmarks.packaged import color_models
 from benchmarks.peers import PEERS
@@ -77,13 +77,13 @@ def drawings() -> dict[str, Images]:
     return {kind: list(enumerate(map(kernels.to_float, pictures))) for kind, pictures in kinds.items()}
 
 
-def measurements(denoise: Denoise) -> Iterator[tuple[str, int, results.Row]]:
-    """Yield kind, sigma and figures; of the models, which nobody tells that there is no noise, of sigma 0 as well."""
-    for kind, pictures in drawings().items():
+def measurements(denoise: Denoise, kinds: dict[str, Images]) -> Iterator[results.Row]:
+    """Yield all figures of one method; of the models, which nobody tells that there is no noise, of sigma 0 as well."""
+    for kind, pictures in kinds.items():
         if isinstance(denoise, Model):
-            yield kind, 0, measure_clean(denoise, pictures)
+            yield {"set": kind, "sigma": 0, **measure_clean(denoise, pictures)}
         for sigma in SIGMAS:
-            yield kind, sigma, measure_noise(denoise, pictures, sigma, "8-bit")
+            yield {"set": kind, "sigma": sigma, **measure_noise(denoise, pictures, sigma, "8-bit")}
 
 
 def main() -> None:
@@ -93,13 +93,12 @@ def main() -> None:
     if not hasattr(cv2, "FontFace"):
         parser.exit(3, f"bench_drawings: expected OpenCV 5, which brings fonts, found {cv2.__version__}; install it\n")
     colors = {NOISY, *PEERS, *color_models()}
-    for method, denoise in methods().items():
-        if method in colors and any(part in method for part in args.methods):
-            facts = {"fingerprint": denoise.fingerprint} if isinstance(denoise, Model) else {}
-            for kind, sigma, figures in measurements(denoise):
-                row = {"method": method, **facts, "set": kind, "sigma": sigma, **figures}
-                results.show(row)
-                results.merge("drawings", [row], ("method", "set", "sigma"), colors)
+    kinds = drawings()
+    for method, denoise in chosen(parser, args.methods).items():
+        for figures in measurements(denoise, kinds) if method in colors else ():
+            row = named(method, denoise) | figures
+            results.show(row)
+            results.merge("drawings", [row], ("method", "set", "sigma"), colors)
 
 
 if __name__ == "__main__":

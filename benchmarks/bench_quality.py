@@ -45,6 +45,19 @@ def methods() -> dict[str, Denoise]:
     return {NOISY: lambda image, _sigma: image, **PEERS, **models}
 
 
+def chosen(parser: argparse.ArgumentParser, texts: Sequence[str]) -> dict[str, Denoise]:
+    """Those methods whose name holds one of the texts; none ends the program."""
+    everything = methods()
+    if not (found := {name: each for name, each in everything.items() if any(text in name for text in texts)}):
+        parser.exit(2, f"{parser.prog.rpartition('.')[2]}: no such method: there are {', '.join(everything)}\n")
+    return found
+
+
+def named(method: str, denoise: Denoise) -> results.Row:
+    """What a row begins with: the method, and of a model which file it was."""
+    return {"method": method, **({"fingerprint": denoise.fingerprint} if isinstance(denoise, Model) else {})}
+
+
 def psnr(image: Image, reference: Image) -> float:
     """PSNR in dB of the image clipped to [0, 1]; 100 where the two are equal, so that a mean exists."""
     return min(metrics.psnr(np.clip(image, 0, 1), reference, data_range=1.0), 100.0)
@@ -129,14 +142,11 @@ def main() -> None:
         parser.exit(2, f"bench_quality: no real pairs in {args.real}: expected files NAME_real and NAME_mean\n")
     if not args.real:
         print("real cameras: skipped, for --real was not given")
-    everything = methods()
-    if not (chosen := {name: each for name, each in everything.items() if any(text in name for text in args.methods)}):
-        parser.exit(2, f"bench_quality: no such method: there are {', '.join(everything)}\n")
+    found = chosen(parser, args.methods)
     images = {name: read_set(args.data / name, args.every) for name in args.sets}
-    for method, denoise in chosen.items():
-        facts = {"fingerprint": denoise.fingerprint} if isinstance(denoise, Model) else {}
+    for method, denoise in found.items():
         for name, figures in measurements(denoise, images, args.real, args.sigmas):
-            row = {"method": method, **facts, **figures}
+            row = named(method, denoise) | figures
             results.show(row)
             if args.every == 1:
                 results.merge(name, [row], KEYS[name], {NOISY, *PEERS, *model_files()})  # those there are by now

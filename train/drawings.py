@@ -20,7 +20,7 @@ FONTS = (  # of those that matplotlib brings along
     *("DejaVu Sans", "DejaVu Sans:bold", "DejaVu Serif", "DejaVu Sans Mono"),
     *("STIXGeneral", "cmss10", "cmr10", "cmtt10"),
 )
-LETTERS = string.ascii_lowercase * 6 + string.ascii_uppercase + string.digits * 2 + ".,;:-()/%=+!?"
+LETTERS = np.array([*(string.ascii_lowercase * 6 + string.ascii_uppercase + string.digits * 2 + ".,;:-()/%=+!?")])
 EM = 64.0  # units that outlines are kept in
 
 
@@ -106,7 +106,7 @@ def _text(canvas: Image, fine: int, palette: NDArray[np.int_], rng: np.random.Ge
     while y < len(canvas) + em:
         x = left
         while x < len(canvas):
-            for letter in rng.choice(list(LETTERS), rng.integers(1, 11)):
+            for letter in rng.choice(LETTERS, rng.integers(1, 11)):
                 polygons, width = letters[letter]
                 placed = [np.rint(polygon * (em / EM) + (x, y)).astype(np.int32) for polygon in polygons]
                 cv2.fillPoly(canvas, placed, colour)

@@ -31,8 +31,8 @@ def test_a_page_is_full_of_letters() -> None:
 
 
 def test_a_peer_has_no_row_without_noise() -> None:
-    rows = list(bench_drawings.measurements(lambda image, _sigma: image))
-    assert [(kind, sigma) for kind, sigma, _ in rows] == [
+    rows = list(bench_drawings.measurements(lambda image, _sigma: image, bench_drawings.drawings()))
+    assert [(row["set"], row["sigma"]) for row in rows] == [
         (kind, sigma) for kind in ("text", "charts", "cartoons") for sigma in SIGMAS
     ]
-    assert all(15 < figures["psnr"] < 27 for *_, figures in rows)
+    assert all(15 < row["psnr"] < 27 for row in rows)

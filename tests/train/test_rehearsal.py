@@ -29,14 +29,14 @@ def test_what_a_block_reads_and_gives_lies_on_steps(network: PhotoAutoencoder) -
     network.train()(torch.rand(2, 3, 32, 32))
     joined, read, given = (seen[name].detach().numpy() for name in ("joined", "read", "given"))
     widths = joined.std((0, 2, 3))
-    np.testing.assert_allclose(read, naively_rounded(joined, widths * 2 * SPREAD), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(read, naively_rounded(joined, widths * 2 * SPREAD), rtol=1e-6, atol=1e-6)
 
     with torch.no_grad():
         exact = torch.relu(torch.nn.functional.conv2d(seen["read"], block.first.weight, block.first.bias, padding=1))
     widths = read.std((0, 2, 3))
     highest = exact.numpy().mean((0, 2, 3)) + SPREAD * exact.numpy().std((0, 2, 3))
     expected = naively_rounded(exact.numpy(), widths * (highest / widths).max())
-    np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(given, expected, rtol=1e-6, atol=1e-6)
     assert np.abs(given - exact.numpy()).max() > 1e-4  # it is rounded
 
 

@@ -3,7 +3,6 @@
 import functools
 import itertools
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -13,16 +12,18 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from aeinfer import kernels, tuning
+from aeinfer import kernels
 from aeinfer.arrays import as_hwc, check_finite, output_for, overlap
 from aeinfer.batching import Job, Part, Scratch, batch_pixels, batch_shape, fill_batches, gather, place
-from aeinfer.errors import InputError, ModelError
+from aeinfer.errors import InputError
 from aeinfer.forking import call_in_children
+from aeinfer.halves import Halves
 from aeinfer.limits import Limits, Wish
+from aeinfer.model_file import ModelFile, find_model
 from aeinfer.model_info import ModelInfo
-from aeinfer.models import PRECISIONS, half_file, model_path, plain_stem
 from aeinfer.pair import Pair
-from aeinfer.session import Session, backend, fingerprint_of, read_model, thread_count
+from aeinfer.session import Session, thread_count
+from aeinfer.settings import Settings
 from aeinfer.splitting import halved, in_bands
 from aeinfer.stream import Stats, process
 
@@ -33,8 +34,6 @@ __all__ = ["AEInfer"]
 
 Image = NDArray[Any]
 Tensor = NDArray[np.float32]
-
-MOST = {"threads": 1024, "tile": 1 << 20, "batch": 1 << 20}  # no machine has more use for
 
 logger = logging.getLogger("aeinfer")
 
@@ -64,34 +63,31 @@ class AEInfer:
     ((48, 64, 3), dtype('uint8'))
     """
 
-    def __init__(self, content: bytes, name: str, path: Path | None, settings: dict[str, Any]) -> None:
-        self._content, self._name, self._path, self._settings = content, name, path, settings
+    def __init__(self, file: ModelFile, settings: Settings) -> None:
+        self._file, self._settings = file, settings
         self._lock = threading.Lock()
-        self._halves: dict[str, Session] = {}
         call_in_children(self, AEInfer._unlock)
-        tuned: tuning.Tuned | None = settings["tuned"]
-        threads = settings["threads"] or (min(tuned.threads, thread_count()) if tuned else thread_count())
-        facts = {"fingerprint": settings["fingerprint"], "spinning": settings["spinning"]}
-        options = settings["session_options"]
-        self._session: Session | None = Session(content, name, settings["device"], threads, options, **facts)
-        if self._session.input_shape[0] == 1:  # exported without a free batch, as many models of others are
-            settings["batch"] = 1
+        tuned, options = file.tuned, settings.session_options
+        threads = settings.threads or (min(tuned.threads, thread_count()) if tuned else thread_count())
+        start = functools.partial(
+            Session, file.content, file.name, fingerprint=file.fingerprint, spinning=settings.spinning
+        )
+        self._session: Session | None = start(settings.device, threads, options)
         self.info: ModelInfo = self._session.info()
         self.provider: str = self._session.provider
         self.on_gpu: bool = self._session.on_gpu
-        if self.provider == "TensorrtExecutionProvider" and self.info.tile is None:
-            settings["batch"] = settings["batch"] or 1  # it takes memory for the largest batch of the largest tiles
         self.stats = Stats()
         self._scratch = Scratch()
-        alone = self.on_gpu or options is not None or settings["spinning"]  # all threads would spin beside the pair's
-        self._pair = Pair(lambda each: Session(content, name, "cpu", each, **facts), 1 if alone else threads)
+        self._halves = Halves(file, settings)
+        alone = self.on_gpu or options is not None or settings.spinning  # all threads would spin beside the pair's
+        self._pair = Pair(functools.partial(start, "cpu"), 1 if alone else threads)
         wish = Wish(
-            settings["tile"] or (tuned.tile if tuned else None),
-            settings["batch"],
+            settings.tile or (tuned.tile if tuned else None),
+            self._batch_wish(),
             tuned.batch_pixels if tuned else None,
-            settings["max_memory_mb"],
+            settings.max_memory_mb,
         )
-        self._limits = Limits(self.info, len(content) / 1e6, wish, self.on_gpu)
+        self._limits = Limits(self.info, len(file.content) / 1e6, wish, self.on_gpu)
 
     @classmethod
     def load(
@@ -153,32 +149,8 @@ class AEInfer:
         InputError
             An option has an impossible value.
         """
-        if precision not in ("auto", *PRECISIONS):
-            raise InputError(f"precision is one of auto, {', '.join(PRECISIONS)}, got {precision!r}")
-        if color not in ("rgb", "bgr"):
-            raise InputError(f"color is 'rgb' or 'bgr', got {color!r}")
-        for option, value in {"threads": threads, "tile": tile, "batch": batch}.items():
-            if value is not None and not (isinstance(value, int | np.integer) and 1 <= value <= MOST[option]):
-                raise InputError(f"{option} is a whole number from 1 to {MOST[option]}, got {value!r}")
-        if max_memory_mb is not None and not 0 < max_memory_mb < math.inf:
-            raise InputError(f"max_memory_mb is a number of megabytes above 0, got {max_memory_mb}")
-        settings = {
-            "device": device,
-            "threads": threads,
-            "tile": tile,
-            "batch": batch,
-            "max_memory_mb": max_memory_mb,
-            "color": color,
-            "spinning": spinning,
-            "session_options": session_options,
-        }
-        if isinstance(model, bytes):
-            path, content = None, model
-        else:
-            path = _with_precision(model_path(model), precision)
-            content = read_model(path)
-        path, content, remembered = _recalled(path, content, precision, device)
-        return cls(content, str(path or "the model given as bytes"), path, settings | remembered)
+        settings = Settings(device, threads, tile, batch, max_memory_mb, color, spinning, session_options)
+        return cls(find_model(model, precision, device), settings)
 
     def denoise(self, image: Image, *, strength: float = 1.0, out: Image | None = None) -> Image:
         """Denoise one image.
@@ -334,7 +306,8 @@ class AEInfer:
         InputError
             An image has another size than the window.
         """
-        encoder, side = self._half("encoder"), self.info.tile or 0
+        self._open_session()
+        encoder, side = self._halves.session("encoder"), self.info.tile or 0
         views = [as_hwc(image) for image in images]
         wrong = {view.shape for view in views if view.shape != (side, side, self.info.channels)}
         if wrong or not views:
@@ -360,7 +333,8 @@ class AEInfer:
         InputError
             The codes have another shape or dtype than this model's.
         """
-        decoder = self._half("decoder")
+        self._open_session()
+        decoder = self._halves.session("decoder")
         codes = np.asarray(codes)
         expected = decoder.input_shape[1:]
         if codes.dtype != np.float32 or list(codes.shape[1:]) != expected:
@@ -381,7 +355,7 @@ class AEInfer:
         """Free the session; a later call raises InputError. Closing twice is harmless."""
         self._session = None
         self._pair.close()
-        self._halves.clear()
+        self._halves.close()
 
     def __enter__(self) -> Self:
         return self
@@ -390,12 +364,19 @@ class AEInfer:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._settings["session_options"] is not None:
+        if self._settings.session_options is not None:
             raise InputError("an AEInfer with session_options of its own cannot be pickled: onnxruntime's cannot")
-        return (type(self), (self._content, self._name, self._path, self._settings))
+        return (type(self), (self._file, self._settings))
 
     def __repr__(self) -> str:
         return f"<AEInfer {self.info.name} {self.info.precision} on {self.provider}>"
+
+    def _batch_wish(self) -> int | None:
+        if self._open_session().input_shape[0] == 1:  # exported without a free batch, as many models of others are
+            return 1
+        # TensorRT takes memory for the largest batch of the largest tiles
+        costly = self.provider == "TensorrtExecutionProvider" and self.info.tile is None
+        return self._settings.batch or (1 if costly else None)
 
     def _unlock(self) -> None:
         """Make anew, in a forked process, the lock that another thread may have held."""
@@ -495,29 +476,12 @@ class AEInfer:
     @property
     def _order(self) -> slice:
         """The channels of an image in the order of the network's, and those in the image's."""
-        return slice(2, None, -1) if self._settings["color"] == "bgr" and self.info.channels == 3 else slice(0, 3)
+        return slice(2, None, -1) if self._settings.color == "bgr" and self.info.channels == 3 else slice(0, 3)
 
     def _batches(self, items: Sequence[Any] | Image) -> Iterator[Any]:
         """Split images of the window's size, or their codes, into what one run of the network takes."""
         size = self._limits.capacity(self._limits.plan(1, 1))
         return (items[start : start + size] for start in range(0, len(items), size))
-
-    def _half(self, half: str) -> Session:
-        self._open_session()
-        with self._lock:
-            if half not in self._halves:
-                sibling = self._path and half_file(self._path, half)
-                if sibling is None or not sibling.is_file():
-                    raise ModelError(
-                        f"{self._name} has no {half}: expected {sibling or 'a file'} beside it; "
-                        "dense and conv models are exported with their halves"
-                    )
-                device, threads, options, spinning = (
-                    self._settings[key] for key in ("device", "threads", "session_options", "spinning")
-                )
-                content = read_model(sibling)
-                self._halves[half] = Session(content, str(sibling), device, threads, options, spinning=spinning)
-            return self._halves[half]
 
 
 def _piled(images: Image) -> Image | None:
@@ -525,33 +489,3 @@ def _piled(images: Image) -> Image | None:
     if not images.size or images.strides[0] != images.shape[1] * images.strides[1]:
         return None
     return images.reshape(-1, *images.shape[2:])
-
-
-def _with_precision(path: Path, precision: str) -> Path:
-    """Return the sibling of that precision: what is asked for by name is taken, or its absence an error."""
-    stem = plain_stem(path) + ("" if precision == "fp32" else f".{precision}")
-    if precision == "auto" or path.stem == stem:
-        return path
-    sibling = path.with_name(f"{stem}.onnx")
-    if not sibling.is_file():
-        raise ModelError(f"precision {precision!r} needs {sibling}, which does not exist; export it, or ask for 'auto'")
-    return sibling
-
-
-def _recalled(
-    path: Path | None, content: bytes, precision: str, device: str
-) -> tuple[Path | None, bytes, dict[str, Any]]:
-    """Return the file to take with its content, and as settings its fingerprint and what bench found best for it here.
-
-    Another file than the given one is taken for precision "auto", where it is the very sibling that was faster.
-    """
-    fingerprint = fingerprint_of(content)
-    family = tuning.recall(fingerprint, lambda: tuning.machine_name(backend(device), thread_count()))
-    tuned = next((each for each in family if each.fingerprint == fingerprint), None)
-    faster = tuning.sooner(family, fingerprint) if family else None
-    if precision == "auto" and path is not None and path.stem == plain_stem(path) and faster:
-        sibling = path.with_name(f"{path.stem}.{faster.precision}.onnx")
-        other = read_model(sibling) if sibling.is_file() else b""
-        if fingerprint_of(other) == faster.fingerprint:
-            path, content, tuned, fingerprint = sibling, other, faster, faster.fingerprint
-    return path, content, {"tuned": tuned, "fingerprint": fingerprint}

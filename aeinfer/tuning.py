@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from aeinfer.atomic import write_whole
+from aeinfer.models import PRECISIONS
 
 __all__ = ["Tuned", "cache_folder", "machine_name", "processor_name", "recall", "remember", "sooner"]
 
 VERSION = 1
-PRECISIONS = ("fp32", "int8", "fp16")
 CLEARLY = 1.03  # a factor below it is the noise of one measurement
 
 CPU_INFO, BOARD = Path("/proc/cpuinfo"), Path("/proc/device-tree/model")

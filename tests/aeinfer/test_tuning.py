@@ -165,7 +165,7 @@ def test_without_a_home_nothing_is_remembered(monkeypatch: pytest.MonkeyPatch, t
 
     monkeypatch.setattr(Path, "home", no_home)
     with AEInfer.load(tiny_model) as ae:
-        assert ae._settings["tuned"] is None
+        assert ae._file.tuned is None
     with pytest.raises(OSError, match="no home"):
         tuning.remember([Tuned(**GOOD)], "here")
 
@@ -264,10 +264,10 @@ def test_loading_reads_the_file_once_and_hashes_once(family: Path, monkeypatch: 
     read = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path) or read(path))  # type: ignore
     hashes: list[bytes] = []
-    import aeinfer.denoiser
+    import aeinfer.model_file
     import aeinfer.session
 
-    for room in (aeinfer.denoiser, aeinfer.session):
+    for room in (aeinfer.model_file, aeinfer.session):
         monkeypatch.setattr(room, "fingerprint_of", lambda content: hashes.append(content) or fingerprint_of(content))
     AEInfer.load(family)
     assert [path.name for path in reads] == ["net.onnx", "bench.json"]

@@ -9,10 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -26,17 +23,15 @@ from train.equalize import equalize
 from train.gptq import round_weights
 from train.grow import can_grow, grow
 from train.models import BOTTLENECKS, MODELS, WAYS_UP, macs, parameter_count
-from train.muon import Muon
+from train.optimizers import make_optimizers, schedule
 from train.photos import Photos
-from train.quantization import RoundedActivation, build_model, calibrate, rounded
+from train.quantization import build_model, calibrate, rounded
 from train.recipes import RECIPES, VARIANT, Recipe
 from train.rehearsal import rehearse
 from train.revive import revive
+from train.validation import LOSSES, measure
 
-LOSSES = {"bce": F.binary_cross_entropy, "mse": F.mse_loss, "l1": F.l1_loss}
-WARM_UP_STEPS = 200
 CALIBRATION_BATCHES = 10
-RANGE_RATE = 10.0  # learning rate of the logarithm of a range, in that of the weights
 CHECKPOINT_SECONDS = 180
 
 
@@ -110,14 +105,11 @@ def fit(
         state["step"] += 1
         progress.update()
         if state["step"] % data.steps_per_epoch == 0:
-            held_out, psnr = validate(averaged, data.validation, recipe.loss, device)
-            judge(state, held_out)
-            figures = {"loss/train": loss.item(), "loss/validation": held_out, "psnr/validation": psnr}
-            for kind, pictures in data.without_noise.items():
-                figures[f"psnr/worst {kind}"] = worst_psnr(averaged, pictures, device)
+            figures = {"loss/train": loss.item(), **measure(averaged, data, recipe.loss, device)}
+            judge(state, figures["loss/validation"])
             log_epoch(log, averaged, data.validation[0], state["step"], figures, device)
             curve.add({"step": state["step"], "epoch": state["step"] // data.steps_per_epoch, **figures})
-            progress.set_postfix(loss=f"{held_out:.5f}", psnr=f"{psnr:.2f} dB")
+            progress.set_postfix(loss=f"{figures['loss/validation']:.5f}", psnr=f"{figures['psnr/validation']:.2f} dB")
             if state["stale"] == 0:
                 save_checkpoint(folder / "best.pt", recipe, state, averaged)
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -210,32 +202,6 @@ def update(
     return loss.detach()
 
 
-def make_optimizers(recipe: Recipe, model: nn.Module) -> list[torch.optim.Optimizer]:
-    """One or two; no weight decay: fresh noise is all the regularization needed."""
-    if recipe.optimizer == "adadelta":
-        made = [torch.optim.Adadelta(model.parameters(), lr=recipe.learning_rate)]
-    else:
-        convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
-        inner = convolutions[1:-1] if recipe.optimizer == "muon" else []
-        hidden = [layer.weight for layer in inner if layer.groups == 1]  # depthwise filters are no matrix
-        ranges = [layer.log_scale for layer in model.modules() if isinstance(layer, RoundedActivation)]
-        rest = set(model.parameters()) - set(hidden) - set(ranges)
-        ordered = [parameter for parameter in model.parameters() if parameter in rest]
-        groups = [{"params": ordered}, {"params": ranges, "lr": RANGE_RATE * recipe.learning_rate}]
-        made = [torch.optim.AdamW(groups[: 1 + bool(ranges)], lr=recipe.learning_rate, weight_decay=0.0)]
-        made += [Muon(hidden, lr=recipe.muon_rate)] if hidden else []
-    for group in (group for optimizer in made for group in optimizer.param_groups):
-        group["initial_lr"] = group["lr"]
-    return made
-
-
-def schedule(recipe: Recipe, step: int, total: int) -> float:
-    """Share of the learning rate as a pure function of the step, so that resuming needs no scheduler."""
-    if not recipe.cosine:
-        return 1.0
-    return min(1.0, (step + 1) / WARM_UP_STEPS) * 0.5 * (1 + math.cos(math.pi * step / total))
-
-
 @torch.no_grad()
 def average(averaged: nn.Module, model: nn.Module, decay: float, step: int) -> None:
     """Exponential moving average of the weights, faster at the start."""
@@ -255,34 +221,6 @@ def judge(state: dict[str, Any], held_out: float) -> None:
         raise InputError(f"the loss is {held_out} after step {state['step']}: try a lower learning rate")
     state["stale"] = 0 if held_out < state["best"] else state["stale"] + 1
     state["best"] = min(held_out, state["best"])
-
-
-@torch.no_grad()
-def validate(model: nn.Module, pairs: list[Pair], loss: str, device: str) -> tuple[float, float]:
-    """Mean loss, and mean over the images of the PSNR in dB, of the output clipped to [0, 1]."""
-    model.eval()
-    losses, psnrs = [], []
-    for noisy, clean in pairs:
-        target = torch.from_numpy(clean).to(device)
-        output = model(torch.from_numpy(noisy).to(device)).clamp(0, 1)
-        losses.append(LOSSES[loss](output, target).item())
-        psnrs.append(image_psnr(output, target).cpu())
-    return float(np.mean(losses)), torch.cat(psnrs).mean().item()
-
-
-@torch.no_grad()
-def worst_psnr(model: nn.Module, pictures: list[NDArray[np.float32]], device: str) -> float:
-    """PSNR in dB, 100 at most, of the picture that comes out worst, of those that should come out as they are.
-
-    The mean over noisy pictures does not tell: a patch of grass or cloth wiped out in one of them costs 10 dB there.
-    """
-    given = [torch.from_numpy(picture).to(device) for picture in pictures]
-    return min(100.0, *(image_psnr(model.eval()(picture).clamp(0, 1), picture).item() for picture in given))
-
-
-def image_psnr(output: Tensor, target: Tensor) -> Tensor:
-    """(N,) PSNR in dB for data range 1, each image by itself."""
-    return -10 * torch.log10((output - target).square().flatten(1).mean(1))
 
 
 @torch.no_grad()
@@ -314,59 +252,71 @@ def describe(recipe: Recipe) -> None:
     print(", ".join(f"{key}={value}" for key, value in asdict(recipe).items() if key != "model"))
 
 
-def main(argv: list[str] | None = None) -> int:
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
     parser = argparse.ArgumentParser(prog="python -m train.fit", description=__doc__)
-    parser.add_argument("model", choices=sorted(MODELS))
-    parser.add_argument("--data", type=Path, help="folder of IDX files, or of photographs [data/mnist, data/photos]")
-    parser.add_argument(
+    add = parser.add_argument
+    add("model", choices=sorted(MODELS))
+    add("--data", type=Path, help="folder of IDX files, or of photographs [data/mnist, data/photos]")
+    add(
         "--recipe",
         default="default",
         help="default; seed: the classic Keras recipe; longer: lower rates; int8: rounding",
     )
-    parser.add_argument("--decoder", help=f"conv's way up: {', '.join(WAYS_UP)}")
-    parser.add_argument("--bottleneck", help=f"conv's: {' or '.join(BOTTLENECKS)}")
-    parser.add_argument("--code", type=int, help="numbers in the bottleneck of dense or conv [64]")
-    parser.add_argument(
-        "--widths",
-        type=lambda text: tuple(map(int, text.split(","))),
-        help="channels of conv's three scales [128,64,16]",
-    )
-    parser.add_argument("--sigma", type=float, help="noise in 8-bit levels: 127.5 is 0.5; 0 trains a plain autoencoder")
-    parser.add_argument("--epochs", type=int)
-    parser.add_argument("--patience", type=int, help="stop after so many epochs without a lower held-out loss")
-    parser.add_argument("--rate", type=float, default=1.0, help="of the recipe's learning rates so much [1]")
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--out", type=Path, help="folder of checkpoints and log [runs/MODEL, runs/MODEL-RECIPE]")
-    parser.add_argument("--resume", action="store_true", help="go on from last.pt, exactly")
-    parser.add_argument(
+    add("--decoder", help=f"conv's way up: {', '.join(WAYS_UP)}")
+    add("--bottleneck", help=f"conv's: {' or '.join(BOTTLENECKS)}")
+    add("--code", type=int, help="numbers in the bottleneck of dense or conv [64]")
+    add("--widths", type=_widths, help="channels of conv's three scales [128,64,16]")
+    add("--sigma", type=float, help="noise in 8-bit levels: 127.5 is 0.5; 0 trains a plain autoencoder")
+    add("--epochs", type=int)
+    add("--patience", type=int, help="stop after so many epochs without a lower held-out loss")
+    add("--rate", type=float, default=1.0, help="of the recipe's learning rates so much [1]")
+    add("--seed", type=int)
+    add("--out", type=Path, help="folder of checkpoints and log [runs/MODEL, runs/MODEL-RECIPE]")
+    add("--resume", action="store_true", help="go on from last.pt, exactly")
+    add(
         "--start",
         type=Path,
         help="a checkpoint to begin with, also a smaller network's; int8 needs one, also to resume",
     )
-    parser.add_argument(
-        "--teacher", type=Path, help="a checkpoint whose output is learnt instead of clean pictures; also to resume"
-    )
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument(
-        "--bfloat16", action=argparse.BooleanOptionalAction, help="slower on a processor without such instructions"
-    )
-    parser.add_argument("--no-verify", action="store_true", help="accept IDX files whose checksum is not a known set's")
-    args = parser.parse_args(argv)
+    add("--teacher", type=Path, help="a checkpoint whose output is learnt instead of clean pictures; also to resume")
+    add("--device", default="cpu")
+    add("--bfloat16", action=argparse.BooleanOptionalAction, help="slower on a processor without such instructions")
+    add("--no-verify", action="store_true", help="accept IDX files whose checksum is not a known set's")
+    return parser
+
+
+def asked_recipe(args: argparse.Namespace) -> Recipe:
+    """The recipe of that name, changed as the options say.
+
+    Raises
+    ------
+    InputError
+        The network has no recipe of that name.
+    """
     if (args.model, args.recipe) not in RECIPES:
         known = ", ".join(name for model, name in RECIPES if model == args.model)
-        parser.error(f"{args.model} has the recipes {known}, not {args.recipe}")
+        raise InputError(f"{args.model} has the recipes {known}, not {args.recipe}")
+    recipe = RECIPES[args.model, args.recipe]
     given = {name: getattr(args, name) for name in ("sigma", "epochs", "patience", "seed", "bfloat16")}
     options = {name: getattr(args, name) for name in VARIANT}
-    recipe = replace(
-        RECIPES[args.model, args.recipe],
+    return replace(
+        recipe,
         options={name: value for name, value in options.items() if value is not None},
+        learning_rate=args.rate * recipe.learning_rate,
+        muon_rate=args.rate * recipe.muon_rate,
         **{name: value for name, value in given.items() if value is not None},
     )
-    recipe = replace(recipe, learning_rate=args.rate * recipe.learning_rate, muon_rate=args.rate * recipe.muon_rate)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = make_parser()
+    args = parser.parse_args(argv)
     folder = args.out or Path("runs", args.model if args.recipe == "default" else f"{args.model}-{args.recipe}")
     if (folder / "last.pt").exists() and not args.resume:
         parser.error(f"{folder} holds a run already: go on with --resume, or give another --out")
     try:
+        recipe = asked_recipe(args)
         describe(recipe)
         data = open_data(recipe, args.data or Path("data", "photos" if recipe.crop else "mnist"), not args.no_verify)
         best = fit(recipe, data, folder, args.resume, args.device, start=args.start, teacher=args.teacher)
@@ -374,6 +324,10 @@ def main(argv: list[str] | None = None) -> int:
         parser.exit(2, f"train.fit: {error}\n")
     print(f"best checkpoint: {best}")
     return 0
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split(",")))
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ def _filters(node: onnx.NodeProto, shape: list[int]) -> int:
 def _shaped(content: bytes, height: int, width: int) -> tuple[onnx.GraphProto, dict[str, list[int]]]:
     """The graph for one image of that size, and the shapes of its values."""
     proto = onnx.load_from_string(content)
+    del proto.graph.value_info[:]  # it names sides
     for value in (*proto.graph.input, *proto.graph.output):
         dims = value.type.tensor_type.shape.dim
         for dim, size in zip((dims[0], *dims[2:]), (1, height, width), strict=True):

@@ -20,11 +20,12 @@ from aeinfer.atomic import write_whole
 from aeinfer.errors import AEInferError, InputError
 from aeinfer.session import Session, read_model
 from export.measure import measure_bytes_per_pixel
+from export.simplify import name_shapes
 from export.to_onnx import with_facts
 from export.verify import TOLERANCE
 
 Tensor = NDArray[np.float32]
-ENDS = ("Conv", "ConvTranspose", "Sub", "Clip")  # the first operator of the family, and its last three
+ENDS = ("ConvTranspose", "Sub", "Clip")  # the last operators of the family
 
 
 def folded(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -39,15 +40,22 @@ def folded(proto: onnx.ModelProto) -> onnx.ModelProto:
     grey.CopyFrom(proto)
     graph = grey.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
-    ends = [*graph.node[:1], *graph.node[-3:]]
-    if tuple(node.op_type for node in ends) != ENDS or not {*ends[0].input[1:], *ends[1].input[1:]} <= weights.keys():
+    ends, image = graph.node[-3:], graph.input[0].name
+    heads = [node for node in graph.node[:-2] if image in node.input]
+    tail = ends[0]
+    if (
+        tuple(node.op_type for node in ends) != ENDS
+        or {node.op_type for node in heads} != {"Conv"}
+        or not {*tail.input[1:], *(node.input[1] for node in heads)} <= weights.keys()
+    ):
         raise InputError("expected a network of the photo family, which begins with a convolution and ends in a sum")
-    head, tail = ends[0], ends[1]
-    _change(weights[head.input[1]], lambda filters: filters.sum(1, keepdims=True))
+    for head in heads:
+        _change(weights[head.input[1]], lambda filters: filters.sum(1, keepdims=True))
     for name, axis in zip(tail.input[1:], (1, 0), strict=False):  # filters, and biases where they are not zero
         _change(weights[name], functools.partial(np.mean, axis=axis, keepdims=True))
     for value in (graph.input[0], graph.output[0]):
         value.type.tensor_type.shape.dim[1].dim_value = 1
+    del graph.value_info[:]  # with three channels at the end
     onnx.checker.check_model(grey, full_check=True)
     return grey
 
@@ -75,6 +83,7 @@ def export_grey(source: Path, target: Path) -> float:
             f"{source}"
         )
     proto = folded(onnx.load_from_string(content))
+    name_shapes(proto, info.stride)
     # what it was measured on had three colours
     info = replace(info, name=target.stem, channels=1, psnr={}, torch_error=0.0)
     info = replace(info, bytes_per_pixel=measure_bytes_per_pixel(with_facts(proto, info), 1))

@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from aeinfer.model_info import ModelInfo, metadata_from_info
+from export.simplify import name_shapes, simplify
 
 OPSET = 18  # the exporter's own; every operator used here is older
 MULTIPLES = ("height", "width")
 
 
 def to_onnx(model: nn.Module, example: torch.Tensor, *, free_sides: bool, stride: int = 1) -> onnx.ModelProto:
-    """Return the network as an ONNX graph from `input` to `output`.
+    """Return the network as an ONNX graph from `input` to `output`, in the form that onnxruntime does soonest.
 
     Parameters
     ----------
@@ -51,6 +52,9 @@ def to_onnx(model: nn.Module, example: torch.Tensor, *, free_sides: bool, stride
         for dim, name in zip(dims, names, strict=False):
             if name:
                 dim.dim_param = name
+    simplify(proto)
+    if free_sides:
+        name_shapes(proto, stride)
     onnx.checker.check_model(proto, full_check=True)
     return proto
 

@@ -1,0 +1,211 @@
+"""The same network in the form that onnxruntime does soonest; no result changes but by rounding.
+
+A linear step after a linear step is one, and a convolution of a sum is the sum of convolutions. So values at half the
+resolution, where there are most, are written and read less often: on a CPU they take longer than the arithmetic.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+Array = NDArray[np.float64]
+
+BATCH = 1009  # a prime, which no network has as a number of channels: what begins with it is a batch of values
+BLOCKS = (2, 3)  # sides of the images that shapes are inferred for, in strides
+
+
+def simplify(proto: onnx.ModelProto) -> None:
+    """Do all that is below but naming shapes, where it is less work."""
+    graph = proto.graph
+    merge_halvings(graph)
+    split_doublings(graph)
+    move_before_sums(graph)
+    _drop_unread(graph)
+
+
+def merge_halvings(graph: onnx.GraphProto) -> None:
+    """Let a convolution that halves both sides read what the one before it reads.
+
+    3 channels are less to read than the 64 that follow from them: of `photo` the way down begins with one convolution
+    of 6x6 with stride 4 for 4x4 and 2x2 with stride 2. The one before stays for what else reads it.
+    """
+    made_by, weights = _made_by(graph), _weights(graph)
+    for second in list(graph.node):
+        first = made_by.get(second.input[0])
+        if not (first and _is_plain(first, weights) and _is_plain(second, weights) and _halves(second)):
+            continue
+        (inner, inner_bias), (outer, outer_bias) = (_arrays(node, weights) for node in (first, second))
+        down, right = _attribute(first, "strides")
+        rows, columns = inner.shape[2:]
+        filters = np.zeros((len(outer), inner.shape[1], rows + down, columns + right))
+        for i, j in np.ndindex(2, 2):
+            part = filters[:, :, i * down : i * down + rows, j * right : j * right + columns]
+            part += np.einsum("om,mcyx->ocyx", outer[:, :, i, j], inner)
+        if filters.size < outer.size:
+            bias = outer_bias + np.einsum("omij,m->o", outer, inner_bias)
+            made = _conv(
+                graph, first.input[0], filters, bias, second.output[0], (2 * down, 2 * right), _attribute(first, "pads")
+            )
+            _replace(graph, second, [made])
+
+
+def split_doublings(graph: onnx.GraphProto) -> None:
+    """Let a transposed convolution that doubles both sides place values alone, and one of 1x1 before it make them."""
+    weights = _weights(graph)
+    for node in list(graph.node):
+        if not (node.op_type == "ConvTranspose" and weights.keys() >= set(node.input[1:]) and _halves(node)):
+            continue
+        filters, *biases = _arrays(node, weights)
+        channels = filters.shape[1]
+        if len(filters) <= 4 * channels or _attribute(node, "group") != 1:
+            continue
+        bias = np.repeat(biases[0], 4) if biases else np.zeros(4 * channels)
+        values, places = f"{node.output[0]}_values", f"{node.output[0]}_places"
+        made = _conv(graph, node.input[0], filters.reshape(len(filters), -1).T, bias, values)
+        graph.initializer.append(_tensor(np.eye(4 * channels).reshape(-1, channels, 2, 2), places))
+        placed = helper.make_node("ConvTranspose", [values, places], node.output, kernel_shape=[2, 2], strides=[2, 2])
+        _replace(graph, node, [made, placed])
+
+
+def move_before_sums(graph: onnx.GraphProto) -> None:
+    """Let a convolution of 1x1 that gives fewer channels than it reads come before the sum that it reads, twice.
+
+    Where what is added was made by a convolution of 1x1, that becomes one with it. onnxruntime adds as it convolves.
+    """
+    made_by, readers = _made_by(graph), _readers(graph)
+    for node in list(graph.node):
+        weights = _weights(graph)
+        add = made_by.get(node.input[0])
+        if not (add and add.op_type == "Add" and readers[add.output[0]] == 1 and _is_pointwise(node, weights)):
+            continue
+        (filters, bias), (first, second) = _arrays(node, weights), add.input
+        gives, reads = filters.shape
+        last = made_by.get(second)
+        if last and readers[second] == 1 and _is_pointwise(last, weights):
+            inner, inner_bias = _arrays(last, weights)
+            added, added_bias, second = filters @ inner, bias + filters @ inner_bias, last.input[0]
+        else:  # nothing is saved but the sum
+            added, added_bias, gives = filters, bias, 2 * gives
+        if gives < reads:
+            parts = [f"{node.output[0]}_{part}" for part in ("kept", "added")]
+            kept = _conv(graph, first, filters, np.zeros(len(filters)), parts[0])
+            made = _conv(graph, second, added, added_bias, parts[1])
+            _replace(graph, node, [kept, made, helper.make_node("Add", parts, node.output)])
+
+
+def name_shapes(proto: onnx.ModelProto, stride: int) -> None:
+    """State the shape of each value in the graph, sides as "height/2": onnxruntime then adds as it convolves.
+
+    It does so only where it knows that shapes are equal, and of what was resized it knows that by names alone.
+
+    Parameters
+    ----------
+    proto : ModelProto
+        From `input` to `output`, (batch, C, height, width) both.
+    stride : int
+        What sides are multiples of.
+    """
+    sized = onnx.ModelProto()
+    sized.CopyFrom(proto)
+    sizes = {0: ("batch", BATCH), 2: ("height", BLOCKS[0] * stride), 3: ("width", BLOCKS[1] * stride)}
+    for value in (sized.graph.input[0], sized.graph.output[0]):
+        for axis, (_name, size) in sizes.items():
+            value.type.tensor_type.shape.dim[axis].dim_value = size
+    del proto.graph.value_info[:]
+    for value in onnx.shape_inference.infer_shapes(sized, strict_mode=True, data_prop=True).graph.value_info:
+        dims = value.type.tensor_type.shape.dim
+        if len(dims) == 4 and dims[0].dim_value == BATCH:
+            for axis, (name, size) in sizes.items():
+                part = size // dims[axis].dim_value
+                dims[axis].dim_param = name if part == 1 else f"{name}/{part}"
+            proto.graph.value_info.append(value)
+
+
+def _made_by(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
+    return {name: node for node in graph.node for name in node.output}
+
+
+def _readers(graph: onnx.GraphProto) -> Counter[str]:
+    """How often each value is read."""
+    return Counter([name for node in graph.node for name in node.input] + [value.name for value in graph.output])
+
+
+def _weights(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    return {tensor.name: tensor for tensor in graph.initializer}
+
+
+def _arrays(node: onnx.NodeProto, weights: dict[str, onnx.TensorProto]) -> list[Array]:
+    """Filters and biases; those of 1x1 as a matrix."""
+    filters, *bias = (numpy_helper.to_array(weights[name]).astype(np.float64) for name in node.input[1:])
+    return [filters[:, :, 0, 0] if filters.shape[2:] == (1, 1) else filters, *bias]
+
+
+def _is_plain(node: onnx.NodeProto, weights: dict[str, onnx.TensorProto]) -> bool:
+    """Whether it is a convolution with weights and biases as they are stored, neither grouped nor dilated."""
+    return (
+        node.op_type == "Conv"
+        and len(node.input) == 3
+        and weights.keys() >= set(node.input[1:])
+        and _attribute(node, "group") == 1
+        and _attribute(node, "dilations") == [1, 1]
+    )
+
+
+def _is_pointwise(node: onnx.NodeProto, weights: dict[str, onnx.TensorProto]) -> bool:
+    return (
+        _is_plain(node, weights)
+        and _attribute(node, "kernel_shape") == _attribute(node, "strides") == [1, 1]
+        and not any(_attribute(node, "pads"))
+    )
+
+
+def _halves(node: onnx.NodeProto) -> bool:
+    """Whether each 2x2 values are one: those that it reads, or, transposed, those that it gives."""
+    kernel, stride, pads = (_attribute(node, name) for name in ("kernel_shape", "strides", "pads"))
+    return kernel == stride == [2, 2] and not any(pads)
+
+
+def _attribute(node: onnx.NodeProto, name: str) -> object:
+    return helper.get_node_attr_value(node, name)
+
+
+def _conv(
+    graph: onnx.GraphProto,
+    source: str,
+    filters: Array,
+    bias: Array,
+    output: str,
+    strides: Sequence[int] = (1, 1),
+    pads: Sequence[int] = (0, 0, 0, 0),
+) -> onnx.NodeProto:
+    """A convolution whose weights are named after its output."""
+    filters = filters if filters.ndim == 4 else filters[:, :, None, None]
+    names = [f"{output}.weight", f"{output}.bias"]
+    graph.initializer.extend(_tensor(array, name) for array, name in zip((filters, bias), names, strict=True))
+    shape = {"kernel_shape": filters.shape[2:], "strides": strides, "pads": pads}
+    return helper.make_node("Conv", [source, *names], [output], group=1, dilations=[1, 1], **shape)
+
+
+def _tensor(array: Array, name: str) -> onnx.TensorProto:
+    return numpy_helper.from_array(array.astype(np.float32), name)
+
+
+def _replace(graph: onnx.GraphProto, node: onnx.NodeProto, made: Sequence[onnx.NodeProto]) -> None:
+    place = list(graph.node).index(node)
+    graph.node.remove(node)
+    for each in reversed(made):
+        graph.node.insert(place, each)
+
+
+def _drop_unread(graph: onnx.GraphProto) -> None:
+    """Remove nodes that nothing reads, the last first, and then weights."""
+    for node in reversed(list(graph.node)):
+        if not _readers(graph).keys() & set(node.output):
+            graph.node.remove(node)
+    for tensor in list(graph.initializer):
+        if tensor.name not in _readers(graph):
+            graph.initializer.remove(tensor)

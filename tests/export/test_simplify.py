@@ -1,0 +1,105 @@
+"""The form that onnxruntime does soonest is the same function and less work; what would not be less stays as it is."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from benchmarks.graph import graph_cost
+from export import to_onnx as room
+from export.simplify import name_shapes, simplify
+from train.models import PhotoAutoencoder
+
+STRIDE = 8
+
+
+def exported(
+    monkeypatch: pytest.MonkeyPatch,
+    encoder: int = 0,
+    separable: bool = True,
+    widths: tuple[int, ...] = (32, 40, 48),
+) -> onnx.ModelProto:
+    """A small network of the photo family with a node for each of its steps."""
+    torch.manual_seed(0)
+    model = PhotoAutoencoder(widths, (encoder, 1), 1, (1, 2), separable).eval()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    monkeypatch.setattr(room, "simplify", lambda *_: None)
+    monkeypatch.setattr(room, "name_shapes", lambda *_: None)
+    return room.to_onnx(model, torch.rand(2, 3, 32, 48), free_sides=True, stride=STRIDE)
+
+
+def run(proto: onnx.ModelProto, images: np.ndarray) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {"input": images})
+
+
+def work(proto: onnx.ModelProto) -> int:
+    return graph_cost(proto.SerializeToString(), 64, 64)[0]
+
+
+@pytest.mark.parametrize(
+    ("encoder", "separable", "nodes"),
+    [
+        (0, True, {"Conv": 1}),  # one more at the end; what comes up to half resolution was a sum's already
+        (1, True, {"Conv": 1}),  # the way down begins behind a block
+        (0, False, {"Conv": 2}),  # relu is behind the convolutions: the sum at the end alone can come last
+    ],
+)
+def test_it_is_the_same_function_for_less_work(
+    monkeypatch: pytest.MonkeyPatch, encoder: int, separable: bool, nodes: dict[str, int]
+) -> None:
+    plain = exported(monkeypatch, encoder, separable)
+    proto = onnx.ModelProto()
+    proto.CopyFrom(plain)
+    simplify(proto)
+    onnx.checker.check_model(proto, full_check=True)
+    kinds = Counter(node.op_type for node in proto.graph.node)
+    kinds.subtract(node.op_type for node in plain.graph.node)
+    assert {kind: more for kind, more in kinds.items() if more} == nodes
+    assert work(proto) < (0.95 if separable else 1.02) * work(plain)
+    for shape in ((1, 3, 8, 8), (2, 3, 40, 24)):
+        images = np.random.default_rng(0).random(shape, np.float32)
+        (expected,), (got,) = run(plain, images), run(proto, images)
+        assert expected.std() > 0.1
+        np.testing.assert_allclose(got, expected, atol=2e-5)
+
+
+def test_the_way_down_reads_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    proto = exported(monkeypatch)
+    simplify(proto)
+    shapes = {tensor.name: list(tensor.dims) for tensor in proto.graph.initializer}
+    first = [shapes[node.input[1]] for node in proto.graph.node if node.input[0] == "input" and node.op_type == "Conv"]
+    assert first == [[32, 3, 4, 4], [40, 3, 6, 6]]
+
+
+def test_what_would_be_more_work_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 12 channels at half resolution neither the image nor single pixels are less to read."""
+    proto = exported(monkeypatch, widths=(12, 12, 12))
+    before = proto.SerializeToString(deterministic=True)
+    simplify(proto)
+    assert proto.SerializeToString(deterministic=True) == before
+
+
+def test_shapes_are_named_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    proto = exported(monkeypatch, encoder=1)
+    simplify(proto)
+    name_shapes(proto, STRIDE)
+    named = {value.name: value.type.tensor_type.shape.dim for value in proto.graph.value_info}
+    assert named.keys() == {name for node in proto.graph.node for name in node.output} - {"output"}
+    height, width = 24, 40
+    proto.graph.output.extend(proto.graph.value_info)
+    del proto.graph.value_info[:]
+    results = run(proto, np.zeros((2, 3, height, width), np.float32))
+    for value, result in zip(proto.graph.output, results, strict=True):
+        batch, channels, *sides = named.get(value.name, value.type.tensor_type.shape.dim)
+        assert (batch.dim_param, channels.dim_value) == ("batch", result.shape[1])
+        for side, name, size, got in zip(sides, ("height", "width"), (height, width), result.shape[2:], strict=True):
+            base, _, part = side.dim_param.partition("/")
+            assert (base, size / int(part or 1)) == (name, got)
+    assert math.prod(results[0].shape) == 2 * 3 * height * width

@@ -54,10 +54,16 @@ def merge_halvings(graph: onnx.GraphProto) -> None:
 
 
 def split_doublings(graph: onnx.GraphProto) -> None:
-    """Let a transposed convolution that doubles both sides place values alone, and one of 1x1 before it make them."""
-    weights = _weights(graph)
+    """Let a transposed convolution that doubles both sides place values alone, and one of 1x1 before it make them.
+
+    Not where it reads what was 8-bit integers: those lie in another order, which plain convolutions do not take.
+    """
+    made_by, weights = _made_by(graph), _weights(graph)
     for node in list(graph.node):
         if not (node.op_type == "ConvTranspose" and weights.keys() >= set(node.input[1:]) and _halves(node)):
+            continue
+        source = made_by.get(node.input[0])
+        if source and any(name in made_by and made_by[name].op_type == "DequantizeLinear" for name in source.input):
             continue
         filters, *biases = _arrays(node, weights)
         channels = filters.shape[1]

@@ -223,6 +223,20 @@ def test_int8_that_was_trained_cannot_saturate(trained_int8: Path) -> None:
     assert all(opset.domain in ("", "ai.onnx") for opset in proto.opset_import)
 
 
+def test_names_of_shapes_that_cost_memory_are_left_out(trained_int8: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    proto, info = onnx.load(trained_int8), AEInfer.load(trained_int8).info
+    assert proto.graph.value_info
+    costs = {True: 200, False: 100}
+    monkeypatch.setattr(
+        command,
+        "measure_bytes_per_pixel",
+        lambda content, *_: costs[bool(onnx.load_from_string(content).graph.value_info)],
+    )
+    assert not command.leaner(proto, info).graph.value_info
+    costs[True] = 105
+    assert command.leaner(proto, info).graph.value_info
+
+
 def test_values_stay_in_8_bits_between_convolutions(trained_int8: Path, tmp_path: Path) -> None:
     """In onnxruntime's own plan all is below half resolution, which is reached and left once."""
     options = onnxruntime.SessionOptions()

@@ -19,6 +19,8 @@ Tensor = NDArray[np.float32]
 Run = Callable[[Tensor], Tensor]
 Engine = Callable[[Path, int, Tensor], Run]  # of a model file, a number of threads and a batch as all will be
 
+CHECKPOINTS = Path(__file__).parent.parent / "train" / "checkpoints"  # of the packaged models
+
 
 class UnavailableError(RuntimeError):
     """An engine that is not installed, or that does not take this network."""
@@ -75,19 +77,12 @@ def _in_torch(path: Path, threads: int, *, compiled: bool) -> Run:
 
 
 def torch_network(path: Path) -> Any:
-    """Return the network of a packaged file with the weights in it, which have kept their names."""
-    import onnx
-    import torch
-    from onnx.numpy_helper import to_array
-
-    from train.models import MODELS
+    """Return the network of a packaged file from its checkpoint: in the file some of its steps are merged."""
+    from train.checkpoint import trained_model
 
     if path.name.endswith(".int8.onnx"):
         raise UnavailableError("the 8-bit weights are there in ONNX's form alone")
-    weights = {each.name: torch.from_numpy(to_array(each).copy()) for each in onnx.load(path).graph.initializer}
-    network = MODELS[path.stem]()
-    network.load_state_dict({name: weights[name] for name in network.state_dict()})
-    return network.eval()
+    return trained_model(CHECKPOINTS / f"{path.stem}.pt")[0]
 
 
 def openvino(path: Path, threads: int, _batch: Tensor) -> Run:

@@ -33,11 +33,12 @@ def test_the_yardstick_runs_and_its_values_stay_in_bounds() -> None:
     assert 0.1 < output.std() < 10
 
 
-def test_both_precisions_of_a_model_cost_the_same_work() -> None:
+def test_both_precisions_of_a_model_cost_about_the_same_work() -> None:
+    """Not all that is merged in fp32 can be where it is rounded between."""
     costs = {method: graph_cost(path.read_bytes(), 64, 64) for method, path in packaged.color_models().items()}
     assert costs
     for method, cost in costs.items():
-        assert cost == costs[method.replace("int8", "fp32")]
+        assert cost == pytest.approx(costs[method.replace("int8", "fp32")], rel=0.1)
 
 
 def test_cost_and_remembered_places_are_those_of_the_layers() -> None:

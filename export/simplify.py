@@ -82,9 +82,8 @@ def move_before_sums(graph: onnx.GraphProto) -> None:
 
     Where what is added was made by a convolution of 1x1, that becomes one with it. onnxruntime adds as it convolves.
     """
-    made_by, readers = _made_by(graph), _readers(graph)
+    made_by, readers, weights = _made_by(graph), _readers(graph), _weights(graph)
     for node in list(graph.node):
-        weights = _weights(graph)
         add = made_by.get(node.input[0])
         if not (add and add.op_type == "Add" and readers[add.output[0]] == 1 and _is_pointwise(node, weights)):
             continue
@@ -208,10 +207,13 @@ def _replace(graph: onnx.GraphProto, node: onnx.NodeProto, made: Sequence[onnx.N
 
 
 def _drop_unread(graph: onnx.GraphProto) -> None:
-    """Remove nodes that nothing reads, the last first, and then weights."""
+    """Remove nodes and weights that nothing reads; whoever reads a value stands behind the node that makes it."""
+    read = {value.name for value in graph.output}
     for node in reversed(list(graph.node)):
-        if not _readers(graph).keys() & set(node.output):
+        if read & set(node.output):
+            read |= set(node.input)
+        else:
             graph.node.remove(node)
     for tensor in list(graph.initializer):
-        if tensor.name not in _readers(graph):
+        if tensor.name not in read:
             graph.initializer.remove(tensor)

@@ -3,7 +3,6 @@
 import functools
 import itertools
 import logging
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from aeinfer import kernels
 from aeinfer.arrays import as_hwc, check_finite, output_for, overlap
 from aeinfer.batching import Job, Part, Scratch, batch_pixels, batch_shape, fill_batches, gather, place
 from aeinfer.errors import InputError
-from aeinfer.forking import call_in_children
+from aeinfer.forking import Lock
 from aeinfer.halves import Halves
 from aeinfer.limits import Limits, Wish
 from aeinfer.model_file import ModelFile, find_model
@@ -65,8 +64,7 @@ class AEInfer:
 
     def __init__(self, file: ModelFile, settings: Settings) -> None:
         self._file, self._settings = file, settings
-        self._lock = threading.Lock()
-        call_in_children(self, AEInfer._unlock)
+        self._lock = Lock()
         tuned, options = file.tuned, settings.session_options
         threads = settings.threads or (min(tuned.threads, thread_count()) if tuned else thread_count())
         start = functools.partial(
@@ -377,10 +375,6 @@ class AEInfer:
         # TensorRT takes memory for the largest batch of the largest tiles
         costly = self.provider == "TensorrtExecutionProvider" and self.info.tile is None
         return self._settings.batch or (1 if costly else None)
-
-    def _unlock(self) -> None:
-        """Make anew, in a forked process, the lock that another thread may have held."""
-        self._lock = threading.Lock()
 
     # The way of the images: plan -> gather -> run -> place.
 

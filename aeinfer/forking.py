@@ -5,11 +5,12 @@ A lock that another thread held stays locked there, and the threads of a pool ar
 
 import ctypes
 import os
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["call_in_children", "keep_forever"]
+__all__ = ["Lock", "call_in_children", "keep_forever"]
 
 Owner = TypeVar("Owner")
 
@@ -19,6 +20,31 @@ _calls: "weakref.WeakKeyDictionary[Any, Callable[[Any], None]]" = weakref.WeakKe
 def call_in_children(owner: Owner, call: Callable[[Owner], None]) -> None:
     """Call `call(owner)` in each child that is forked while `owner` lives, before anything else happens there."""
     _calls[owner] = call
+
+
+class Lock:
+    """A lock that is free in each forked child, whichever thread held it before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        call_in_children(self, Lock._unlock)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_exception: object) -> None:
+        self._lock.release()
+
+    def take(self) -> bool:
+        """Acquire it if no thread has it, and return whether it did; `release` gives it back."""
+        return self._lock.acquire(blocking=False)
+
+    def release(self) -> None:
+        """Let the next thread have it."""
+        self._lock.release()
+
+    def _unlock(self) -> None:
+        self._lock = threading.Lock()
 
 
 def keep_forever(thing: object) -> None:

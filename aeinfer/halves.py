@@ -1,9 +1,7 @@
 """The encoder and the decoder that lie beside a model's file."""
 
-import threading
-
 from aeinfer.errors import ModelError
-from aeinfer.forking import call_in_children
+from aeinfer.forking import Lock
 from aeinfer.model_file import ModelFile
 from aeinfer.models import half_file
 from aeinfer.session import Session, read_model
@@ -18,8 +16,7 @@ class Halves:
     def __init__(self, file: ModelFile, settings: Settings) -> None:
         self._file, self._settings = file, settings
         self._sessions: dict[str, Session] = {}
-        self._lock = threading.Lock()
-        call_in_children(self, Halves._unlock)
+        self._lock = Lock()
 
     def session(self, half: str) -> Session:
         """Return the session of the "encoder" or the "decoder".
@@ -48,7 +45,3 @@ class Halves:
         wanted = self._settings
         options, spinning = wanted.session_options, wanted.spinning
         return Session(read_model(path), str(path), wanted.device, wanted.threads, options, spinning=spinning)
-
-    def _unlock(self) -> None:
-        """Make anew, in a forked process, the lock that another thread may have held."""
-        self._lock = threading.Lock()

@@ -2,10 +2,9 @@
 
 import math
 import sys
-import threading
 from dataclasses import dataclass
 
-from aeinfer.forking import call_in_children
+from aeinfer.forking import Lock
 from aeinfer.memory import memory_left
 from aeinfer.model_info import ModelInfo
 from aeinfer.tiling import (
@@ -72,14 +71,13 @@ class Limits:
 
     def __init__(self, info: ModelInfo, model_mb: float, wish: Wish, on_gpu: bool = False) -> None:
         self._info, self._model_mb, self._wish = info, model_mb, wish
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._was_short = False
         self.batch_pixels = wish.batch_pixels or default_batch(info.bytes_per_pixel, on_gpu=on_gpu)
         self.tile, self.most_pixels = self._bounds(wish.tile)
         if wish.max_memory_mb is None:  # a small board or container kills who takes more than there is
             least = (LEAST_HALOS * info.halo) ** 2
             self._keep_to(max(least, memory_left() // SHARE // info.bytes_per_pixel))
-        call_in_children(self, Limits._unlock)
 
     def plan(self, height: int, width: int, copied_bytes: int = 0) -> TilePlan:
         """Plan one image, of which a row of tiles is copied twice where a value of the copy has so many bytes."""
@@ -140,7 +138,3 @@ class Limits:
             model_mb=self._model_mb,
         )
         return min(tile, largest), pixels_for_memory(max_memory_mb, bytes_per_pixel=cost, model_mb=self._model_mb)
-
-    def _unlock(self) -> None:
-        """Make anew, in a forked process, the lock that another thread may have held."""
-        self._lock = threading.Lock()

@@ -3,13 +3,12 @@
 Threads that share one batch wait for each other after each operator, and while its pixels are moved all but one wait.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import islice
 from typing import TypeVar
 
-from aeinfer.forking import call_in_children
+from aeinfer.forking import Lock
 from aeinfer.session import Session
 
 __all__ = ["Pair"]
@@ -31,8 +30,7 @@ class Pair:
     def __init__(self, start: Callable[[int], Session], threads: int) -> None:
         self._start, self._threads = start, threads
         self._sessions: list[Session] = []
-        self._taken = threading.Lock()
-        call_in_children(self, Pair._unlock)
+        self._taken = Lock()
 
     def run(
         self,
@@ -46,7 +44,7 @@ class Pair:
         A thread that comes while another has the pair does its batches on `whole`. Of a pair that fails both have ended
         when the error is raised.
         """
-        if self._threads % 2 or not self._taken.acquire(blocking=False):
+        if self._threads % 2 or not self._taken.take():
             for batch in batches:
                 work(whole, batch)
             return
@@ -75,7 +73,3 @@ class Pair:
         count = 1 if self._threads == 2 else 2  # of one thread, which is the caller's own, two callers may share one
         sessions = self._sessions = self._sessions or [self._start(self._threads // 2) for _ in range(count)]
         return sessions[0], sessions[-1]
-
-    def _unlock(self) -> None:
-        """Make anew, in a forked process, the lock that another thread may have held."""
-        self._taken = threading.Lock()

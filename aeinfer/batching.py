@@ -55,17 +55,19 @@ class Part:
 def fill_batches(jobs: Iterable[Job], capacity: Callable[[TilePlan], int]) -> Iterator[list[Part]]:
     """Yield batches of tiles of one size, in the order of the jobs, each full unless the next tile has another size."""
     parts: list[Part] = []
-    used = 0
+    used = room = 0
     for job in jobs:
         if parts and _size(parts[0].job) != _size(job):
             yield parts
             parts, used = [], 0
         first, count = 0, len(job.plan.positions)
         while first < count:
-            last = min(count, first + capacity(job.plan) - used)
+            if not parts:
+                room = capacity(job.plan)  # asked once a batch: another thread that is short of memory makes it less
+            last = min(count, first + room - used)
             parts.append(Part(job, first, last, slice(used, used + last - first)))
             used, first = parts[-1].rows.stop, last
-            if used == capacity(job.plan):
+            if used == room:
                 yield parts
                 parts, used = [], 0
     if parts:

@@ -21,10 +21,11 @@ from aeinfer.limits import Limits, Wish
 from aeinfer.model_file import ModelFile, find_model
 from aeinfer.model_info import ModelInfo
 from aeinfer.pair import Pair
-from aeinfer.session import Session, thread_count
+from aeinfer.session import Session
 from aeinfer.settings import Settings
 from aeinfer.splitting import halved, in_bands
 from aeinfer.stream import Stats, process
+from aeinfer.threads import thread_count
 
 if TYPE_CHECKING:
     from aeinfer.temporal import TemporalFilter

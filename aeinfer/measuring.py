@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aeinfer.denoiser import AEInfer
 from aeinfer.model_info import ModelInfo
-from aeinfer.session import thread_count
+from aeinfer.threads import thread_count
 from aeinfer.tiling import default_batch, default_tile
 from aeinfer.tuning import CLEARLY, Tuned
 

@@ -1,26 +1,26 @@
 """How much memory this process may still take, as Linux accounts for it; what to do with it is for others to say."""
 
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from aeinfer.groups import groups_around
 
 __all__ = ["memory_left"]
 
 
 class _Names(NamedTuple):
-    """Where groups of processes lie, and what a group's limit, what it uses and its idle part are called there."""
+    """What a group's limit, what it uses and its idle part are called."""
 
-    mount: str
     limit: str
     used: str
     idle: str
 
 
-GROUPS = {  # by the controllers that a line of /proc/self/cgroup names: none in version 2
-    "": _Names("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
-    "memory": _Names("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+NAMES = {  # by the version of the groups
+    2: _Names("memory.max", "memory.current", "inactive_file"),
+    1: _Names("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 }
 
 
@@ -42,22 +42,12 @@ def memory_left(root: Path = Path("/")) -> int:
     left = [sys.maxsize]
     with suppress(OSError, KeyError, ValueError):
         left.append(_numbers(root / "proc/meminfo")["MemAvailable:"] << 10)
-    for group, names in _groups(root):
+    for group, version in groups_around("memory", root):
+        names = NAMES[version]
         with suppress(OSError, KeyError, ValueError):  # the topmost has no limit, or it says "max"
             limit, used = (int((group / name).read_text()) for name in (names.limit, names.used))
             left.append(limit - used + _numbers(group / "memory.stat")[names.idle])
     return max(0, min(left))
-
-
-def _groups(root: Path) -> Iterator[tuple[Path, _Names]]:
-    """Yield the groups that this process is in, and those around them; in a container some are out of sight."""
-    with suppress(OSError, ValueError):
-        for line in (root / "proc/self/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if names := GROUPS.get(controllers):
-                mount = root / names.mount
-                inner = mount / path.lstrip("/")
-                yield from ((group, names) for group in (inner, *inner.parents) if group.is_relative_to(mount))
 
 
 def _numbers(path: Path) -> dict[str, int]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from aeinfer import tuning
 from aeinfer.errors import InputError, ModelError
 from aeinfer.models import PRECISIONS, model_path, plain_stem
-from aeinfer.session import backend, fingerprint_of, read_model, thread_count
+from aeinfer.session import backend, fingerprint_of, read_model
+from aeinfer.threads import thread_count
 
 __all__ = ["ModelFile", "find_model"]
 

@@ -6,8 +6,6 @@ What is asked for and cannot be had is an error; what really runs is what `provi
 import codecs
 import hashlib
 import logging
-import math
-import os
 import platform
 import re
 from collections import deque
@@ -19,16 +17,14 @@ from numpy.typing import NDArray
 
 from aeinfer.binding import Binding
 from aeinfer.devices import CPU, failure_said, missing_library, providers
-from aeinfer.errors import BackendMissingError, InputError, ModelError, ProviderUnavailableError
+from aeinfer.errors import BackendMissingError, ModelError, ProviderUnavailableError
 from aeinfer.forking import call_in_children, keep_forever
 from aeinfer.model_info import ModelInfo, info_from_metadata
+from aeinfer.threads import thread_count
 
-__all__ = ["Session", "backend", "cgroup_cpus", "fingerprint_of", "listed_providers", "read_model", "thread_count"]
+__all__ = ["Session", "backend", "fingerprint_of", "listed_providers", "read_model"]
 
 Tensor = NDArray[np.float32]
-
-CGROUP = Path("/sys/fs/cgroup")
-THREAD_VARIABLES = ("AEINFER_NUM_THREADS", "OMP_NUM_THREADS")
 
 # onnxruntime has no exception of its own for it: its arena's words, the C++ library's, CUDA's, those of its libraries
 OUT_OF_MEMORY = re.compile(r"Failed to allocate memory|bad[_ ]alloc|out of memory|STATUS_ALLOC_FAILED", re.IGNORECASE)
@@ -243,42 +239,6 @@ def listed_providers() -> list[str]:
     """
     listed: list[str] = _onnxruntime().get_available_providers()
     return listed
-
-
-def thread_count() -> int:
-    """Return how many threads this process may use: the least of CPU affinity, cgroup quota and environment.
-
-    AEINFER_NUM_THREADS is looked at first, then OMP_NUM_THREADS (a list of levels may be there: the first counts).
-    onnxruntime itself looks at none of them.
-
-    Raises
-    ------
-    InputError
-        The environment variable is not a positive number.
-    """
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    available = min(available, cgroup_cpus())
-    for name in THREAD_VARIABLES:
-        if value := os.environ.get(name):
-            first = value.partition(",")[0].strip()
-            if not first.isdecimal() or int(first) < 1:
-                raise InputError(f"{name} must be a positive number, got {value!r}")
-            return min(available, int(first))
-    return available
-
-
-def cgroup_cpus() -> int:
-    """Return how many CPUs the cgroup's quota allows, rounded up; a large number where there is no quota."""
-    unlimited = 1 << 16
-    v2, v1 = CGROUP / "cpu.max", CGROUP / "cpu/cpu.cfs_quota_us"
-    try:
-        if v2.exists():
-            quota, period = v2.read_text().split()
-        else:
-            quota, period = v1.read_text(), v1.with_name("cpu.cfs_period_us").read_text()
-        return max(1, math.ceil(int(quota) / int(period))) if int(quota) > 0 else unlimited
-    except (OSError, ValueError):  # no cgroup, or "max": no quota
-        return unlimited
 
 
 def _onnxruntime() -> Any:

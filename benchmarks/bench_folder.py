@@ -26,7 +26,7 @@ from aeinfer.cli.overlap import do_jobs
 from aeinfer.folder import plan
 from aeinfer.image import read_image, read_pages, write_image, write_pages
 from aeinfer.report import Report
-from aeinfer.session import thread_count
+from aeinfer.threads import thread_count
 from benchmarks import results
 from benchmarks.goals import at_most
 from benchmarks.timing import SPIN_SECONDS, interleaved_seconds

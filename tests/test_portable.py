@@ -13,7 +13,8 @@ import pytest
 
 from aeinfer import AEInfer
 from aeinfer.models import packaged_models
-from aeinfer.session import Session, thread_count
+from aeinfer.session import Session
+from aeinfer.threads import thread_count
 from benchmarks.engines import DEFAULTS, ENGINES, Run, Tensor
 from tests.documented import ROOT, documented
 

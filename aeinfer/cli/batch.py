@@ -21,7 +21,7 @@ from aeinfer.folder import Plan, parse_shard, plan
 from aeinfer.formats import FORMATS
 from aeinfer.image import quiet_opencv
 from aeinfer.report import Entry, Report
-from aeinfer.session import thread_count
+from aeinfer.threads import thread_count
 
 __all__ = ["process"]
 

@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     """Measure one model, print what was found and remember the best."""
     from aeinfer import measuring, tuning
     from aeinfer.models import model_path, plain_stem, precision_files
-    from aeinfer.session import backend, fingerprint_of, read_model, thread_count
+    from aeinfer.session import backend, fingerprint_of, read_model
+    from aeinfer.threads import thread_count
 
     path = model_path(args.model)
     plain = path.with_name(plain_stem(path) + path.suffix)

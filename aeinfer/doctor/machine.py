@@ -1,6 +1,6 @@
 """What the machine, its limits and the environment give: Python, cores, memory, folders, programs; runs no network.
 
-numpy and onnxruntime are not needed before `check_threads`, which `session` knows the cgroup's quota for.
+Neither numpy nor onnxruntime is needed.
 """
 
 import os
@@ -14,6 +14,7 @@ from aeinfer.doctor.finding import Finding
 from aeinfer.doctor.process import Ended
 from aeinfer.errors import InputError
 from aeinfer.memory import memory_left
+from aeinfer.threads import THREAD_VARIABLES, cgroup_cpus, thread_count, usable_cores
 from aeinfer.version import __version__
 
 __all__ = [
@@ -46,21 +47,19 @@ def check_install() -> Finding:
 
 def check_threads() -> Finding:
     """Say how many threads networks get, and what decides it."""
-    from aeinfer.session import THREAD_VARIABLES, cgroup_cpus, thread_count
-
     stated = next((name for name in THREAD_VARIABLES if os.environ.get(name)), "")
     try:
-        threads = thread_count()
+        threads = thread_count(ROOT)
     except InputError as error:
         return Finding("threads", "failure", str(error), f"unset {stated}")
     cores = os.cpu_count() or 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else cores
+    usable = usable_cores()
     told = f"{threads}, of {cores} cores"
     if usable < cores:
         told += f", {usable} by affinity"
     if stated:
         told += f", {stated}={os.environ[stated]}"
-    if (quota := cgroup_cpus()) < usable:
+    if (quota := cgroup_cpus(ROOT)) < usable:
         return Finding("threads", "note", f"{told}: the cgroup's quota is {quota}", "docker run --cpus=N, or its like")
     return Finding("threads", "ok", told)
 

@@ -16,6 +16,7 @@ from aeinfer.doctor import Finding, devices, libraries, machine, models, process
 from aeinfer.doctor.process import Ended, call
 from aeinfer.doctor.selftest import denoise_sample
 from aeinfer.errors import InputError
+from aeinfer.threads import THREAD_VARIABLES
 
 pytest.importorskip("cv2")
 
@@ -341,29 +342,8 @@ def test_an_old_python_is_a_failure() -> None:
 
 
 @pytest.fixture
-def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a cgroup on a machine with four cores and without variables."""
-    monkeypatch.setattr(session, "CGROUP", tmp_path)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2, 3}, raising=False)
-    for name in session.THREAD_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
-def test_a_quota_below_the_cores_is_said(cgroup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert machine.check_threads().state == "ok"
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert ", OMP_NUM_THREADS=3" in machine.check_threads().sentence
-    (cgroup / "cpu.max").write_text("150000 100000\n")
-    finding = machine.check_threads()
-    assert finding.state == "note"
-    assert finding.sentence.startswith("2, of ")
-    assert finding.sentence.endswith("the cgroup's quota is 2")
-
-
-@pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The root of a system that tells of memory what is written below it."""
+    """The root of a system that tells of itself what is written below it."""
     monkeypatch.setattr(machine, "ROOT", tmp_path)
     return tmp_path
 
@@ -371,6 +351,21 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+def test_a_quota_below_the_cores_is_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2, 3}, raising=False)
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert machine.check_threads().state == "ok"
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert ", OMP_NUM_THREADS=3" in machine.check_threads().sentence
+    write(root / "proc/self/cgroup", "0::/camera.service\n")
+    write(root / "sys/fs/cgroup/camera.service/cpu.max", "150000 100000\n")
+    finding = machine.check_threads()
+    assert finding.state == "note"
+    assert finding.sentence.startswith("2, of ")
+    assert finding.sentence.endswith("the cgroup's quota is 2")
 
 
 @pytest.mark.parametrize(

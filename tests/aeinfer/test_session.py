@@ -13,83 +13,15 @@ import aeinfer
 from aeinfer import AEInfer, session
 from aeinfer.errors import BackendMissingError, InputError, ModelError, ProviderUnavailableError
 from aeinfer.model_info import ModelInfo, metadata_from_info
-from aeinfer.session import Session, thread_count
+from aeinfer.session import Session
 from tests import handmade
 
 FACTS = metadata_from_info(ModelInfo(stride=1))
 GREY_FACTS = metadata_from_info(ModelInfo(channels=1))
 
 
-@pytest.fixture
-def four_cpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine with four CPUs and neither quota nor variables; returns the folder of its cgroup."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2, 3}, raising=False)
-    monkeypatch.setattr(session, "CGROUP", tmp_path)
-    for name in ("AEINFER_NUM_THREADS", "OMP_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
-def test_threads_follow_affinity(four_cpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert thread_count() == 4
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {7}, raising=False)
-    assert thread_count() == 1
-    monkeypatch.delattr(os, "sched_getaffinity")  # as on Windows and macOS
-    monkeypatch.setattr(os, "cpu_count", lambda: 6)
-    assert thread_count() == 6
-    assert not list(four_cpus.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        ({"cpu.max": "max 100000\n"}, 4),
-        ({"cpu.max": "200000 100000\n"}, 2),
-        ({"cpu.max": "150000 100000\n"}, 2),
-        ({"cpu.max": "10000 100000\n"}, 1),
-        ({"cpu.max": "900000 100000\n"}, 4),
-        ({"cpu.max": "nonsense"}, 4),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
-        ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
-        ({"cpu/cpu.cfs_quota_us": "300000\n"}, 4),
-    ],
-)
-def test_threads_follow_the_cgroup(four_cpus: Path, files: dict[str, str], expected: int) -> None:
-    for name, text in files.items():
-        (four_cpus / name).parent.mkdir(exist_ok=True)
-        (four_cpus / name).write_text(text)
-    assert thread_count() == expected
-
-
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({"OMP_NUM_THREADS": "2"}, 2),
-        ({"OMP_NUM_THREADS": "3,2"}, 3),
-        ({"OMP_NUM_THREADS": "64"}, 4),
-        ({"OMP_NUM_THREADS": ""}, 4),
-        ({"OMP_NUM_THREADS": "2", "AEINFER_NUM_THREADS": "3"}, 3),
-    ],
-)
-def test_threads_follow_the_environment(
-    four_cpus: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: int
-) -> None:
-    assert four_cpus.is_dir()
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert thread_count() == expected
-
-
-@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
-def test_a_wrong_variable_is_named(four_cpus: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    assert four_cpus.is_dir()
-    monkeypatch.setenv("AEINFER_NUM_THREADS", value)
-    with pytest.raises(InputError, match=f"AEINFER_NUM_THREADS must be a positive number, got '{value}'"):
-        thread_count()
-
-
-def test_the_network_gets_the_threads(four_cpus: Path, tiny_model: Path) -> None:
-    assert four_cpus.is_dir()
+def test_the_network_gets_the_threads(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "thread_count", lambda: 4)
     content = tiny_model.read_bytes()
     for asked, given in ((None, 4), (1, 1)):
         options = Session(content, "tiny", threads=asked)._session.get_session_options()

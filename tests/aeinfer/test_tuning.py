@@ -14,7 +14,8 @@ import pytest
 from aeinfer import AEInfer, measuring, tuning
 from aeinfer.cli import main
 from aeinfer.models import precision_files
-from aeinfer.session import backend, fingerprint_of, thread_count
+from aeinfer.session import backend, fingerprint_of
+from aeinfer.threads import thread_count
 from aeinfer.tiling import default_tile
 from aeinfer.tuning import Tuned
 

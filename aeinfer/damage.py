@@ -17,8 +17,8 @@ FILLER = bytes((index * 37 + index // 5) % 251 for index in range(4096))
 """Bytes that a JPEG decoder takes for blocks of a picture, and none for a marker."""
 
 
-def check_jpeg_scans(data: bytes, start: int) -> None:
-    """Refuse a JPEG whose restart markers are out of turn, or that has other than JPEG's markers inside a scan.
+def check_jpeg_scans(data: bytes, start: int) -> int:
+    """Refuse a JPEG without an end, with restart markers out of turn or other than JPEG's markers inside a scan.
 
     Parameters
     ----------
@@ -26,6 +26,11 @@ def check_jpeg_scans(data: bytes, start: int) -> None:
         The file.
     start : int
         Where the data of its first scan begin.
+
+    Returns
+    -------
+    int
+        Where its picture ends: what follows, another picture for instance, is no part of it.
 
     Raises
     ------
@@ -40,23 +45,25 @@ def check_jpeg_scans(data: bytes, start: int) -> None:
                 raise ImageReadError("damaged: a part of the JPEG's picture is missing between two restart markers")
             turn = (turn + 1) % 8
         elif marker == 0xD9:
-            return
+            return found.start()
         elif marker in (0xC4, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE) or 0xE0 <= marker <= 0xEF:  # what stands between scans
             at += int.from_bytes(data[at : at + 2])
             turn = 0
         else:
             raise ImageReadError(f"damaged: the JPEG's picture is broken off by a marker ff {marker:02x}")
+    raise ImageReadError("truncated: the JPEG has no end-of-image marker")
 
 
-def with_filler(data: bytes) -> bytes:
+def with_filler(data: bytes, end: int) -> bytes:
     """Put more coded data before a JPEG's end: a picture that was whole stays as it is, one that was cut changes.
 
     Parameters
     ----------
     data : bytes
-        A JPEG that `check_jpeg_scans` lets pass.
+        A JPEG.
+    end : int
+        Where its picture ends, by `check_jpeg_scans`.
     """
-    end = data.rfind(b"\xff\xd9")
     return data[:end] + FILLER + data[end:]
 
 

@@ -29,7 +29,8 @@ class FileFacts:
     `orientation` what a viewer applies (EXIF's 1 to 8), `grey_alpha` a grey image with alpha,
     `clear_grey` the one grey value that is transparent, `straight_alpha` a TIFF whose colours are not premultiplied,
     `premultiplied` one whose are, `cmyk` a picture in inks, `blocks` the metadata that was read from the file's own
-    bytes, `page` a TIFF's table, `odd_layout` a TIFF that OpenCV does not read faithfully and tifffile does.
+    bytes, `page` a TIFF's table, `odd_layout` a TIFF that OpenCV does not read faithfully and tifffile does,
+    `end` where a JPEG's picture ends.
     """
 
     format: str
@@ -44,6 +45,7 @@ class FileFacts:
     blocks: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     page: Table | None = None
     odd_layout: bool = False
+    end: int = 0
 
 
 def inspect(data: bytes) -> FileFacts:
@@ -227,11 +229,11 @@ def _jpeg(data: bytes) -> FileFacts:
             found |= {kind for header, kind in kinds.items() if body.startswith(header)}
             if body.startswith(EXIF_HEADER):
                 exif = exif or body.removeprefix(EXIF_HEADER)
-    if scan < 0 or data.find(b"\xff\xd9", scan) < 0:
-        raise _truncated("the JPEG has no end-of-image marker")
-    check_jpeg_scans(data, scan)
+    if scan < 0:
+        raise _truncated("the JPEG has no picture")
+    end = check_jpeg_scans(data, scan)
     blocks = _blocks(resolution=resolution)
-    return FileFacts("jpg", size, frozenset(found), read_orientation(exif), cmyk=inks == 4, blocks=blocks)
+    return FileFacts("jpg", size, frozenset(found), read_orientation(exif), cmyk=inks == 4, blocks=blocks, end=end)
 
 
 def _webp(data: bytes) -> FileFacts:
@@ -312,6 +314,8 @@ def _tiff_page(data: bytes, page: Table) -> FileFacts:
 
 
 def _bmp(data: bytes) -> FileFacts:
+    if int.from_bytes(data[14:18], "little") == 12:
+        raise ImageReadError("a BMP of OS/2, which OpenCV does not read faithfully (save it as png)")
     width, height = (int.from_bytes(data[at : at + 4], "little", signed=True) for at in (18, 22))
     across, down = (int.from_bytes(data[at : at + 4], "little", signed=True) for at in (38, 42))
     known = len(data) >= 46 and data[14] >= 40

@@ -123,7 +123,7 @@ def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
         raise ImageReadError(f"damaged: OpenCV cannot decode this {facts.format}")
     check_depth(pixels, facts)
     if facts.format == "jpg":
-        _check_end(cv2, data, pixels)
+        _check_end(cv2, data, facts.end, pixels)
     for kind, header in (("exif", EXIF_HEADER), ("xmp", XMP_HEADER)):
         if kind in metadata:
             metadata[kind] = metadata[kind].removeprefix(header)
@@ -158,12 +158,12 @@ def check_depth(pixels: Pixels, facts: FileFacts) -> None:
         )
 
 
-def _check_end(cv2: Any, data: bytes, pixels: Pixels) -> None:
+def _check_end(cv2: Any, data: bytes, end: int, pixels: Pixels) -> None:
     """Refuse a JPEG whose coded data ran out before the picture did: the decoder fills the rest with middle grey."""
     corner = pixels[-2:, -2:].astype(int)
     if (abs(corner - 128) > 2).any():
         return
-    again = cv2.imdecode(np.frombuffer(damage.with_filler(data), np.uint8), cv2.IMREAD_UNCHANGED)
+    again = cv2.imdecode(np.frombuffer(damage.with_filler(data, end), np.uint8), cv2.IMREAD_UNCHANGED)
     if again is None or not np.array_equal(again, pixels):
         raise ImageReadError("damaged: the JPEG's data end before its picture does")
 

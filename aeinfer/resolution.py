@@ -10,6 +10,7 @@ from aeinfer.tiff_tags import Table
 
 __all__ = ["Resolution", "of_tiff", "with_resolution"]
 
+MOST = (1 << 31) - 1  # of pixels per unit, and of a rational's two numbers: what all readers take
 PER_INCH = {"inch": Fraction(1), "cm": Fraction(254, 100), "m": Fraction(254, 10000)}
 
 
@@ -35,7 +36,7 @@ class Resolution:
 
         Examples
         --------
-        >>> Resolution.parse(b"300 300 inch").rounded("m")
+        >>> Resolution.parse(b"300 300 inch").rounded("m", most=65535)
         (11811, 11811)
         """
         try:
@@ -59,13 +60,21 @@ class Resolution:
         factor = Fraction(1) if self.unit == "none" else PER_INCH[self.unit] / PER_INCH[unit]
         return self.x * factor, self.y * factor
 
-    def rounded(self, unit: str) -> tuple[int, int]:
-        """Whole pixels per unit, at least 1; a bare ratio is kept as near as two numbers up to 65535 can."""
+    def rounded(self, unit: str, most: int) -> tuple[int, int]:
+        """Whole pixels per unit, from 1 to `most`; a bare ratio is kept as near as two numbers up to 32768 can."""
         x, y = self.per(unit)
         if self.unit == "none":
             ratio = (x / y).limit_denominator(1 << 15)
-            return ratio.numerator, ratio.denominator
-        return max(round(x), 1), max(round(y), 1)
+            x, y = Fraction(ratio.numerator), Fraction(ratio.denominator)
+        return min(max(round(x), 1), most), min(max(round(y), 1), most)
+
+    def rationals(self) -> tuple[tuple[int, int], tuple[int, int], str]:
+        """What a TIFF holds: numerator and denominator of 32 bits along x and y, and "inch", "cm" or "none"."""
+        unit = "cm" if self.unit == "m" else self.unit
+        pair = self.per(unit) if self.unit == "m" else (self.x, self.y)
+        nearest = [value.limit_denominator(min(1 << 16, max(1, int(MOST // value)))) for value in pair]
+        x, y = (min(max(value, Fraction(1, MOST)), Fraction(MOST)) for value in nearest)
+        return x.as_integer_ratio(), y.as_integer_ratio(), unit
 
 
 def of_tiff(page: Table) -> bytes | None:
@@ -102,10 +111,10 @@ def with_resolution(data: bytes, name: str, resolution: Resolution) -> bytes:
     """
     if name == "jpg":
         unit = "cm" if resolution.unit == "cm" else "inch"
-        x, y = (min(value, 65535) for value in resolution.rounded(unit))
+        x, y = resolution.rounded(unit, 65535)
         density = struct.pack(">BHH", {"none": 0, "cm": 2}.get(resolution.unit, 1), x, y)
         return data[:13] + density + data[18:] if data[6:11] == b"JFIF\0" else data
-    x, y = resolution.rounded("m")
+    x, y = resolution.rounded("m", MOST)
     if name == "bmp":
         return data[:38] + struct.pack("<II", x, y) + data[46:]
     chunk = b"pHYs" + struct.pack(">IIB", x, y, resolution.unit != "none")

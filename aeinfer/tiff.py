@@ -127,13 +127,8 @@ def _write_page(writer: Any, picture: Picture, tree: Tree) -> None:
         extra.append((700, 1, len(metadata["xmp"]), metadata["xmp"], False))
     options: dict[str, Any] = {}
     if "resolution" in metadata:
-        resolution = Resolution.parse(metadata["resolution"])
-        unit = "cm" if resolution.unit == "m" else resolution.unit
-        pair = resolution.per("cm") if resolution.unit == "m" else (resolution.x, resolution.y)
-        options["resolution"] = tuple(
-            (value.numerator, value.denominator) for value in (each.limit_denominator(1 << 16) for each in pair)
-        )
-        options["resolutionunit"] = {"none": 1, "inch": 2, "cm": 3}[unit]
+        *pair, unit = Resolution.parse(metadata["resolution"]).rationals()
+        options |= {"resolution": tuple(pair), "resolutionunit": {"none": 1, "inch": 2, "cm": 3}[unit]}
     if channels in (2, 4):
         options["extrasamples"] = [1 if "premultiplied" in metadata else 2]
     writer.write(

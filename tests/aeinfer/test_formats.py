@@ -48,6 +48,19 @@ def test_what_is_no_resolution_is_refused(block: bytes) -> None:
         Resolution.parse(block)
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "tif"])
+@pytest.mark.parametrize("pixels", ["4294967295", "1/4294967295", "99999999999999999999", "4000000000/3"])
+def test_a_resolution_beyond_what_a_format_holds_is_bounded(tmp_path: Path, suffix: str, pixels: str) -> None:
+    if suffix == "tif":
+        pytest.importorskip("tifffile")
+    path = tmp_path / f"a.{suffix}"
+    write_image(path, pixels_of((8, 8, 3)), metadata={"resolution": f"{pixels} 300 inch".encode()})
+    picture = read_image(path)
+    x, y = Resolution.parse(picture.metadata["resolution"]).per("inch")
+    assert float(y) == pytest.approx(300, rel=1e-4)
+    assert 0 < x <= 1 if pixels.startswith("1/") else x >= 65535
+
+
 def test_inks_are_converted_and_said(tmp_path: Path) -> None:
     smooth = np.kron(pixels_of((2, 2, 3)), np.ones((16, 16, 1), np.uint8))
     pil.fromarray(smooth).convert("CMYK").save(tmp_path / "a.jpg", quality=100, icc_profile=bytes(16) + b"CMYK" * 40)
@@ -129,11 +142,12 @@ def test_every_format_says_how_large_it_is_before_it_is_decoded(tmp_path: Path, 
 @pytest.mark.parametrize("part", [0.4, 0.9])
 def test_a_jpeg_that_was_cut_and_closed_is_damaged(tmp_path: Path, options: dict[str, object], part: float) -> None:
     whole = saved(pixels_of((64, 64, 3)), "JPEG", **options)
-    (tmp_path / "a.jpg").write_bytes(whole)
-    read_image(tmp_path / "a.jpg")
-    (tmp_path / "a.jpg").write_bytes(whole[: int(len(whole) * part)] + b"\xff\xd9")
-    with pytest.raises(ImageReadError, match="damaged"):
-        read_image(tmp_path / "a.jpg")
+    for behind in (b"", saved(pixels_of((16, 16, 3)), "JPEG")):  # as in files of two pictures, which are read for one
+        (tmp_path / "a.jpg").write_bytes(whole + behind)
+        assert read_image(tmp_path / "a.jpg").pixels.shape == (64, 64, 3)
+        (tmp_path / "a.jpg").write_bytes(whole[: int(len(whole) * part)] + b"\xff\xd9" + behind)
+        with pytest.raises(ImageReadError, match="damaged"):
+            read_image(tmp_path / "a.jpg")
 
 
 def test_a_jpeg_without_one_of_its_parts_is_damaged() -> None:

@@ -291,7 +291,7 @@ class AEInfer:
 
         Parameters
         ----------
-        images : sequence of (H, W) arrays, or one (N, H, W) array
+        images : sequence of (H, W) or, where the model has colour, (H, W, 3) arrays, or one (N, ...) array of them
             uint8, uint16 or float32.
 
         Returns

@@ -20,6 +20,15 @@ EXIF_HEADER = b"Exif\0\0"
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 """What stands before EXIF and XMP in a JPEG segment; other formats hold the bare block."""
 
+JPEG_HEADERS = {
+    EXIF_HEADER: "exif",
+    XMP_HEADER: "xmp",
+    b"http://ns.adobe.com/xmp/extension/\0": "xmp extension",
+    b"ICC_PROFILE\0": "icc",
+    b"Photoshop 3.0\0": "iptc",
+}
+"""What blocks of metadata begin with in a JPEG, and their kinds."""
+
 
 @dataclass(frozen=True)
 class FileFacts:
@@ -213,8 +222,8 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _jpeg(data: bytes) -> FileFacts:
-    kinds = {EXIF_HEADER: "exif", XMP_HEADER: "xmp", b"ICC_PROFILE\0": "icc", b"Photoshop 3.0\0": "iptc"}
-    size, found, exif, scan, inks, resolution = None, set(), None, -1, 0, None
+    size, found, scan, inks, resolution = None, set(), -1, 0, None
+    blocks: dict[str, list[bytes]] = {}
     for marker, end, body in _jpeg_segments(data):
         if marker == 0xDA:
             scan = end
@@ -226,14 +235,34 @@ def _jpeg(data: bytes) -> FileFacts:
         elif marker == 0xFE:
             found.add("comment")
         elif marker in (0xE1, 0xE2, 0xED):
-            found |= {kind for header, kind in kinds.items() if body.startswith(header)}
-            if body.startswith(EXIF_HEADER):
-                exif = exif or body.removeprefix(EXIF_HEADER)
+            for header in (each for each in JPEG_HEADERS if body.startswith(each)):
+                blocks.setdefault(JPEG_HEADERS[header], []).append(body.removeprefix(header))
     if scan < 0:
         raise _truncated("the JPEG has no picture")
     end = check_jpeg_scans(data, scan)
-    blocks = _blocks(resolution=resolution)
-    return FileFacts("jpg", size, frozenset(found), read_orientation(exif), cmyk=inks == 4, blocks=blocks, end=end)
+    found |= blocks.keys() | {f"second {kind}" for kind in ("exif", "xmp") if len(blocks.get(kind, ())) > 1}
+    if b"\xff\xd8\xff" in data[end:]:
+        found.add("second picture")
+    exif, xmp = (blocks.get(kind, [b""])[0] for kind in ("exif", "xmp"))
+    profile = _joined_profile(blocks.get("icc", []))
+    return FileFacts(
+        "jpg",
+        size,
+        frozenset(found),
+        read_orientation(exif),
+        cmyk=inks == 4,
+        blocks=_blocks(exif=exif, xmp=xmp.rstrip(b"\0"), icc=profile, resolution=resolution),
+        end=end,
+    )
+
+
+def _joined_profile(pieces: list[bytes]) -> bytes | None:
+    """Join the numbered pieces of a JPEG's ICC profile; None where one is missing, or it is of inks, which go."""
+    pieces = sorted(pieces)
+    numbers, count = [[*piece[:2]] for piece in pieces], len(pieces)
+    profile = b"".join(piece[2:] for piece in pieces)
+    whole = numbers == [[number, count] for number in range(1, count + 1)]
+    return profile if whole and profile[16:20] != b"CMYK" else None
 
 
 def _webp(data: bytes) -> FileFacts:

@@ -90,7 +90,7 @@ def can_write(suffix: str) -> bool:
 
 
 def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
-    """Decode to RGB order and the blocks of metadata that OpenCV hands out, bare of JPEG's headers.
+    """Decode to RGB order and the blocks of metadata that OpenCV hands out, EXIF bare of its header.
 
     Raises
     ------
@@ -110,7 +110,8 @@ def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
     buffer = np.frombuffer(data, np.uint8)
     metadata: dict[str, bytes] = {}
     try:
-        if hasattr(cv2, "imdecodeWithMetadata"):
+        # of a JPEG it joins whatever lies in segments APP2 to a profile; its blocks are read from its bytes
+        if hasattr(cv2, "imdecodeWithMetadata") and facts.format != "jpg":
             pixels, kinds, blocks = cv2.imdecodeWithMetadata(buffer, cv2.IMREAD_UNCHANGED)
             names = {getattr(cv2, constant): name for name, constant in _METADATA.items() if hasattr(cv2, constant)}
             pairs = zip(kinds, blocks, strict=True)
@@ -124,13 +125,10 @@ def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
     check_depth(pixels, facts)
     if facts.format == "jpg":
         _check_end(cv2, data, facts.end, pixels)
-    for kind, header in (("exif", EXIF_HEADER), ("xmp", XMP_HEADER)):
-        if kind in metadata:
-            metadata[kind] = metadata[kind].removeprefix(header)
+    if "exif" in metadata:
+        metadata["exif"] = metadata["exif"].removeprefix(EXIF_HEADER)
     if "xmp" in metadata:
         metadata["xmp"] = metadata["xmp"].rstrip(b"\0")
-    if metadata.get("icc", b"")[16:20] == b"CMYK":  # the pixels were converted, their profile was not
-        del metadata["icc"]
     return _to_rgb(pixels, facts), metadata
 
 

@@ -110,11 +110,14 @@ def test_without_opencv_5_losses_are_named_and_the_picture_stands_upright(
     exif = pil.Exif()
     exif[274] = 6
     pil.fromarray(pixels_of((20, 30, 3))).save(tmp_path / "a.jpg", exif=exif, icc_profile=b"x" * 200)
-    picture = read_image(tmp_path / "a.jpg")
+    picture = read_image(tmp_path / "a.jpg")  # whose blocks are read from its bytes
+    assert write_image(tmp_path / "b.jpg", picture.pixels, metadata=picture.metadata) == {"exif", "icc"}
+    assert read_image(tmp_path / "b.jpg").pixels.shape == (30, 20, 3)
+    pil.fromarray(pixels_of((20, 30, 3))).save(tmp_path / "a.png", exif=exif, icc_profile=b"x" * 200)
+    picture = read_image(tmp_path / "a.png")
     assert picture.lost == {"exif", "icc"}
     assert picture.metadata == {}
     assert picture.pixels.shape == (30, 20, 3)
-    assert write_image(tmp_path / "b.jpg", picture.pixels, metadata={"icc": b"x"}) == {"icc"}
 
 
 def test_formats_without_metadata_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,6 +174,59 @@ def test_what_nobody_carries_is_named(tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.jpg").lost == {"comment", "iptc"}
     (tmp_path / "a.png").write_bytes(png_with(gamma(100000), OTHERS, (b"tEXt", b"Author\0somebody")))
     assert read_image(tmp_path / "a.png").lost == {"gamma", "primaries", "text"}
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body
+
+
+def exif_with(orientation: int) -> bytes:
+    return b"Exif\0\0MM\0*" + struct.pack(">IHHHIII", 8, 1, 274, 3, 1, orientation << 16, 0)
+
+
+PROFILE = bytes(range(256)) * 3
+PIECES = [b"ICC_PROFILE\0" + bytes([number, 2]) + part for number, part in ((1, PROFILE[:500]), (2, PROFILE[500:]))]
+STRANGE = b"MPF\0MM\0*" + bytes(60)  # where the other pictures of a file are: OpenCV takes it for a profile
+
+
+@pytest.mark.parametrize(
+    ("segments", "blocks", "lost"),
+    [
+        ([(0xE2, PIECES[0]), (0xE2, PIECES[1])], {"icc": PROFILE}, set()),
+        ([(0xE2, PIECES[1]), (0xE2, STRANGE), (0xE2, PIECES[0])], {"icc": PROFILE}, set()),
+        ([(0xE2, STRANGE)], {}, set()),
+        ([(0xE2, b"FPXR\0" + bytes(80))], {}, set()),
+        ([(0xE2, PIECES[0])], {}, {"icc"}),
+        ([(0xE2, PIECES[0]), (0xE2, PIECES[0])], {}, {"icc"}),
+        ([(0xE2, b"ICC_PROFILE\0")], {}, {"icc"}),
+        (
+            [(0xE1, exif_with(6)), (0xE1, exif_with(1))],
+            {"exif": exif_with(6).removeprefix(b"Exif\0\0")},
+            {"second exif"},
+        ),
+        (
+            [(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP), (0xE1, b"http://ns.adobe.com/xmp/extension/\0more")],
+            {"xmp": XMP},
+            {"xmp extension"},
+        ),
+    ],
+)
+def test_blocks_of_a_jpeg_are_its_own(
+    tmp_path: Path, segments: list[tuple[int, bytes]], blocks: dict[str, bytes], lost: set[str]
+) -> None:
+    jpeg = saved(pixels_of((4, 4, 3)), "JPEG")
+    (tmp_path / "a.jpg").write_bytes(jpeg[:20] + b"".join(segment(*each) for each in segments) + jpeg[20:])
+    picture = read_image(tmp_path / "a.jpg")
+    assert {kind: block for kind, block in picture.metadata.items() if kind != "resolution"} == blocks
+    assert picture.lost == lost
+
+
+def test_a_second_picture_in_a_jpeg_is_said_to_be_lost(tmp_path: Path) -> None:
+    jpeg = saved(pixels_of((4, 4, 3)), "JPEG")
+    (tmp_path / "a.jpg").write_bytes(jpeg + jpeg)
+    assert read_image(tmp_path / "a.jpg").lost == {"second picture"}
+    (tmp_path / "a.jpg").write_bytes(jpeg + bytes(9))
+    assert read_image(tmp_path / "a.jpg").lost == frozenset()
 
 
 @needs_metadata

@@ -16,7 +16,7 @@ try:
 except ImportError:  # Windows: there an open file cannot be removed or renamed, which protects a part as well
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["clear_parts", "ignores_case", "lock", "locked", "replacing", "write_all", "write_whole"]
+__all__ = ["clear_parts", "ignores_case", "is_empty", "lock", "locked", "replacing", "write_all", "write_whole"]
 
 PART = re.compile(r"\.aeinfer-[0-9a-f]{16}\.part")
 
@@ -129,6 +129,17 @@ def _flock(file: IO[Any], *flags: str) -> bool:
     except (OSError, AttributeError):  # taken, or no such locks here
         return False
     return True
+
+
+def is_empty(path: Path) -> bool:
+    """Tell whether a file holds nothing, as a power cut leaves it: that counts as no result.
+
+    Examples
+    --------
+    >>> is_empty(Path("no-such-file"))
+    False
+    """
+    return path.is_file() and path.stat().st_size == 0
 
 
 def clear_parts(folder: Path) -> int:

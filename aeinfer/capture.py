@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from aeinfer.errors import ImageReadError
 from aeinfer.opencv import load_opencv
 
-__all__ = ["Capture"]
+__all__ = ["Capture", "is_missing_file"]
 
 Frame = NDArray[np.uint8]
 
@@ -22,6 +22,20 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0  # seconds between tries, doubled each ti
 USUAL_FPS = 25.0  # of a source that does not tell
 
 logger = logging.getLogger("aeinfer")
+
+
+URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+
+
+def is_missing_file(source: str) -> bool:
+    """Tell whether a source is neither a camera's number, a URL, a pattern of OpenCV's nor anything on the disk.
+
+    Examples
+    --------
+    >>> [is_missing_file(source) for source in ("no-such.mp4", "0", "rtsp://192.0.2.1/live", "frame-%03d.png")]
+    [True, False, False, False]
+    """
+    return not (source.isdecimal() or URL.match(source) or set("%!") & set(source) or Path(source).exists())
 
 
 class Capture:
@@ -56,7 +70,7 @@ class Capture:
         # libavformat writes of each lost connection on stderr, which `logger` does as well
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         self.source, self._reconnect, self._timeout = source, reconnect, timeout
-        self._is_url = re.match(r"[a-z][a-z0-9+.-]*://", source) is not None
+        self._is_url = URL.match(source) is not None
         self._capture = self._open()
         if self._capture is None:
             raise ImageReadError(f"{source} does not open: {self._expected()}")

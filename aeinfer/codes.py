@@ -5,10 +5,11 @@ and `fingerprint`.
 """
 
 import io
+import os
 import zipfile
 import zlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,10 +118,11 @@ def read_codes(path: Path) -> Codes:
             f"found {codes.dtype} {codes.shape} and {names.dtype} {names.shape}; encode again"
         )
     if outside := [name for name in names.tolist() if not _is_inside(name)]:
-        raise InputError(f"{path}: a name in it, {outside[0]!r}, leads out of any folder; it was not made by aeinfer")
+        raise InputError(f"{path}: a name in it, {outside[0]!r}, is of no file within a folder on this system")
     return Codes(codes, names, **{key: str(text) for key, text in texts.items()})
 
 
-def _is_inside(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    return bool(parts) and not {"..", "/"} & set(parts) and not set(":\\\0") & set(name)
+def _is_inside(name: str, system: type[PurePath] = PureWindowsPath if os.name == "nt" else PurePosixPath) -> bool:
+    path = system(name)
+    forbidden = "\0:" if system is PureWindowsPath else "\0"
+    return bool(path.parts) and not path.anchor and ".." not in path.parts and not set(forbidden) & set(name)

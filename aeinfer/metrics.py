@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
 
-__all__ = ["psnr", "ssim"]
+__all__ = ["SSIM_WINDOW", "psnr", "ssim"]
 
 _SIGMA: Final = 1.5  # of the window of Wang et al. 2004, in pixels
 _RADIUS: Final = 5  # 3.5 sigma: 11 taps
-_TAPS: Final = 2 * _RADIUS + 1
+SSIM_WINDOW: Final = 2 * _RADIUS + 1  # smaller images have none
 _STRIP: Final = 128  # rows measured at once, so that memory does not grow with the photograph
 
 Image = NDArray[Any]
@@ -84,16 +84,16 @@ def ssim(image: Image, reference: Image, *, data_range: float) -> float:
     """
     _check(image, reference, data_range)
     height, width = image.shape[:2]
-    if min(height, width) < _TAPS:
+    if min(height, width) < SSIM_WINDOW:
         raise InputError(
-            f"ssim needs images of at least {_TAPS}x{_TAPS} pixels, found {height}x{width} (height x width); "
-            "psnr has no such limit"
+            f"ssim needs images of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, found {height}x{width} "
+            "(height x width); psnr has no such limit"
         )
     total = 0.0
-    for rows in _strips(height, overlap=_TAPS - 1):
+    for rows in _strips(height, overlap=SSIM_WINDOW - 1):
         x, y = image[rows].astype(np.float64), reference[rows].astype(np.float64)
         total += float(_similarity(x, y, data_range).sum())
-    windows: int = (height - _TAPS + 1) * (width - _TAPS + 1) * (image.size // (height * width))
+    windows: int = (height - SSIM_WINDOW + 1) * (width - SSIM_WINDOW + 1) * (image.size // (height * width))
     return total / windows
 
 
@@ -115,7 +115,7 @@ def _weighted_mean(values: Map) -> Map:
     offsets = np.arange(-_RADIUS, _RADIUS + 1)
     weights = np.exp(-0.5 * (offsets / _SIGMA) ** 2)
     weights /= weights.sum()
-    height, width = values.shape[0] - _TAPS + 1, values.shape[1] - _TAPS + 1
+    height, width = values.shape[0] - SSIM_WINDOW + 1, values.shape[1] - SSIM_WINDOW + 1
     down: Map = sum(weight * values[tap : tap + height] for tap, weight in enumerate(weights))
     across: Map = sum(weight * down[:, tap : tap + width] for tap, weight in enumerate(weights))
     return across

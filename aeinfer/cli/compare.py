@@ -14,13 +14,10 @@ from numpy.typing import NDArray
 from aeinfer.cli.console import ExitCode, complain, say, say_json
 from aeinfer.errors import ImageReadError, InputError
 from aeinfer.folder import list_images
-from aeinfer.image import caption_strip, quiet_opencv, read_image, write_image
+from aeinfer.image import SUFFIXES, caption_strip, quiet_opencv, read_image, write_image
 from aeinfer.picture import Pixels, split_alpha
 
 __all__ = ["add_options", "run"]
-
-SMALLEST_SSIM = 11
-"""Side of SSIM's window: smaller images have a PSNR only."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +39,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure what the arguments name."""
-    gone = [name for name in [*args.inputs, args.clean] if not Path(name).exists()]
+    names = [*args.inputs, args.clean]
+    gone = [name for name in names if not Path(name).exists()]
     if gone:
         complain(f"nothing found: {', '.join(gone)} does not exist")
         return ExitCode.NOTHING_FOUND
-    columns = [_by_stem(name, args.recursive) for name in [*args.inputs, args.clean]]
-    if all(Path(name).is_file() for name in [*args.inputs, args.clean]):  # these belong together, however called
-        stem = next(iter(columns[0]))
-        columns = [{stem: next(iter(column.values()))} for column in columns]
-    if (
-        args.picture
-        and Path(args.picture).exists()
-        and any(Path(args.picture).samefile(path) for column in columns for path in column.values())
-    ):
-        raise InputError(f"{args.picture} is one of the images to compare; name another file for the picture")
+    columns = _columns(names, args.recursive)
+    if args.picture:
+        _check_picture(Path(args.picture), columns)
     stems = list(dict.fromkeys(itertools.chain.from_iterable(columns[:-1])))
     if not stems:
         complain(f"nothing found: {', '.join(args.inputs)} holds no images")
@@ -66,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     labels = [Path(name).resolve().stem if Path(name).is_file() else Path(name).resolve().name for name in args.inputs]
     for stem in stems:
         try:
-            images = _read_row(stem, [*args.inputs, args.clean], columns)
+            images = _read_row(stem, names, columns)
         except (ImageReadError, InputError) as error:
             complain(str(error))
             continue
@@ -74,10 +65,27 @@ def run(args: argparse.Namespace) -> int:
         if args.picture:
             captions = [f"{label} {score.psnr:.2f} dB" for label, score in zip(labels, scores[stem], strict=True)]
             rows.append(_row(images, [*captions, "clean"]))
-    if args.picture and rows:
-        write_image(args.picture, _stack(rows))
     _tell(args, labels, scores, failed=len(stems) - len(scores))
+    if rows:
+        write_image(args.picture, _stack(rows))
     return ExitCode.DONE if len(scores) == len(stems) else ExitCode.FAILED
+
+
+def _columns(names: Sequence[str], recursive: bool) -> list[dict[str, Path]]:
+    """Return the images that each name stands for, by what they are called; the clean ones come last."""
+    columns = [_by_stem(name, recursive) for name in names]
+    if all(Path(name).is_file() for name in names):  # these belong together, however called
+        stem = next(iter(columns[0]))
+        columns = [{stem: next(iter(column.values()))} for column in columns]
+    return columns
+
+
+def _check_picture(picture: Path, columns: Sequence[dict[str, Path]]) -> None:
+    """Refuse a place for the picture before anything is measured."""
+    if picture.suffix.lower() not in SUFFIXES or picture.is_dir():
+        raise InputError(f"{picture} is no image by its name; the picture needs a file such as side-by-side.png")
+    if picture.exists() and any(picture.samefile(path) for column in columns for path in column.values()):
+        raise InputError(f"{picture} is one of the images to compare; name another file for the picture")
 
 
 def _by_stem(name: str, recursive: bool) -> dict[str, Path]:
@@ -106,15 +114,17 @@ def _read_row(stem: str, names: Sequence[str], columns: Sequence[dict[str, Path]
         if image.shape != clean.shape or image.dtype != clean.dtype:
             found, expected = f"{image.shape} {image.dtype}", f"{clean.shape} {clean.dtype}"
             raise InputError(f"{path}: is {found}, but its clean partner {paths[-1]} is {expected}")
+        if not np.isfinite(image).all():
+            raise InputError(f"{path}: holds NaN or infinity, which cannot be measured")
     return images
 
 
 def _measure(image: Pixels, clean: Pixels) -> Scores:
     from aeinfer.kernels import full_scale
-    from aeinfer.metrics import psnr, ssim
+    from aeinfer.metrics import SSIM_WINDOW, psnr, ssim
 
     data_range = float(full_scale(clean.dtype))
-    large = min(clean.shape[:2]) >= SMALLEST_SSIM
+    large = min(clean.shape[:2]) >= SSIM_WINDOW
     return Scores(
         psnr(image, clean, data_range=data_range), ssim(image, clean, data_range=data_range) if large else math.nan
     )

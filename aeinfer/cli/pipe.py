@@ -1,9 +1,11 @@
 """One image through standard input or standard output, either named "-"; nothing else is printed there."""
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from aeinfer.cli.console import ExitCode, complain
@@ -74,6 +76,10 @@ def _ends(args: argparse.Namespace) -> tuple[str, str]:
         raise InputError(f"{source} is not one file; -o - takes one image")
     if target != "-" and (Path(target).suffix.lower() not in SUFFIXES or Path(target).is_dir()):
         raise InputError(f"{target} is no image by its name; the image from standard input needs a file to go to")
+    if source == "-" and target != "-" and Path(target).exists():
+        with suppress(io.UnsupportedOperation):  # there is no file behind it
+            if os.path.samestat(os.fstat(sys.stdin.fileno()), Path(target).stat()):
+                raise InputError(f"{target} is the input itself; name another file for the result")
     return source, target
 
 

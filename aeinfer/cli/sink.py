@@ -11,7 +11,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from aeinfer.atomic import write_all
+from aeinfer.atomic import is_empty, write_all
 from aeinfer.cli.source import Frame, Source
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.rawvideo import Layout, write_header
@@ -30,7 +30,8 @@ def open_sink(
     Parameters
     ----------
     output : str or None
-        "-" is standard output, None nowhere. A file holds whole frames, whatever ends the stream.
+        "-" is standard output, None nowhere. A file holds whole frames, whatever ends the stream; without a frame
+        none is made, and an older one stays.
     source : Source
         Whose frames they are: what came as bytes leaves in the same layout.
     pixel_format : str or None
@@ -39,28 +40,32 @@ def open_sink(
     Raises
     ------
     InputError
-        Standard output is a terminal, or the file is there already, or is where the frames come from.
+        Standard output is a terminal, or the file is a folder, is there already, or is where the frames come from.
     """
     if output is None:
         yield _forget
-    elif output == "-":
-        if sys.stdout.isatty():
-            raise InputError("standard output is a terminal: send the frames to a program, or name a file with -o")
-        with open(sys.stdout.fileno(), "wb", buffering=0, closefd=False) as file:
-            yield _Sink(file, "standard output", source, pixel_format).write
-    else:
-        if Path(output).is_file():
-            if source.stat is not None and os.path.samestat(source.stat, Path(output).stat()):
-                raise InputError(f"{output} is the input itself; name another file for the frames")
-            if not overwrite:
-                raise InputError(f"{output} is there already; --on-exist overwrite replaces it")
-        with Path(output).open("wb", buffering=0) as file:
-            sink = _Sink(file, output, source, pixel_format)
-            try:
-                yield sink.write
-            finally:
-                if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    file.truncate(sink.written)
+        return
+    path = None if output == "-" else Path(output)
+    if path is not None:
+        _check(path, source, overwrite=overwrite)
+    elif sys.stdout.isatty():
+        raise InputError("standard output is a terminal: send the frames to a program, or name a file with -o")
+    sink = _Sink(path, source, pixel_format)
+    if path is not None and path.exists() and not path.is_file():
+        sink.open()  # whoever reads from a named pipe waits for that
+    try:
+        yield sink.write
+    finally:
+        sink.close()
+
+
+def _check(path: Path, source: Source, *, overwrite: bool) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file for the frames")
+    if path.is_file() and source.stat is not None and os.path.samestat(source.stat, path.stat()):
+        raise InputError(f"{path} is the input itself; name another file for the frames")
+    if path.is_file() and not is_empty(path) and not overwrite:
+        raise InputError(f"{path} is there already; --on-exist overwrite replaces it")
 
 
 def _forget(_: Frame) -> None:
@@ -68,14 +73,39 @@ def _forget(_: Frame) -> None:
 
 
 class _Sink:
-    """An unbuffered file, and what is known of the frames in it."""
+    """An unbuffered file, opened for the first frame: where none comes, an older one stays; None: standard output."""
 
-    def __init__(self, file: IO[bytes], name: str, source: Source, pixel_format: str | None) -> None:
-        self._file, self._name, self._fps = file, name, source.fps
+    def __init__(self, path: Path | None, source: Source, pixel_format: str | None) -> None:
+        self._path, self._name, self._fps = path, "standard output" if path is None else str(path), source.fps
         self._layout, self._header, self._bare = source.layout, source.header, pixel_format is not None
         self._pixel_format = pixel_format or "yuv420p"
-        self.written = 0
-        """Bytes of whole frames."""
+        self._file: IO[bytes] | None = None
+        self._written = 0  # bytes of whole frames
+
+    def open(self) -> IO[bytes]:
+        """Open the file; its folders are made.
+
+        Raises
+        ------
+        ImageWriteError
+            The disk refuses.
+        """
+        try:
+            if self._path is None:
+                self._file = os.fdopen(sys.stdout.fileno(), "wb", buffering=0, closefd=False)
+            else:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self._path.open("wb", buffering=0)
+        except OSError as error:
+            raise self._refusal(error) from error
+        return self._file
+
+    def close(self) -> None:
+        """Close it, without what is there of a frame that was not written to its end."""
+        if self._file is not None:
+            with self._file as file:
+                if self._path is not None and stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    file.truncate(self._written)
 
     def write(self, frame: Frame) -> None:
         """Write a frame, with what y4m has before it.
@@ -85,20 +115,26 @@ class _Sink:
         ImageReadError
             It has another size than the first one.
         ImageWriteError
-            Whoever read from the other end of the pipe does no longer.
+            The disk refuses, or whoever read from the other end of the pipe does no longer.
         """
         if self._layout is None:
             height, width = frame.pixels.shape[:2]
             self._layout = Layout(width, height, self._pixel_format)
             self._header = b"" if self._bare else write_header(width, height, self._fps)
         data = _bytes(frame, self._layout)
-        before = (b"" if self.written else self._header) + (b"" if self._bare else frame.line)
+        before = (b"" if self._written else self._header) + (b"" if self._bare else frame.line)
+        file = self._file or self.open()
         try:
-            write_all(self._file, before)
-            write_all(self._file, data.data)
+            write_all(file, before)
+            write_all(file, data.data)
         except BrokenPipeError as error:
             raise ImageWriteError(f"{self._name} was closed by whoever read from it") from error
-        self.written += len(before) + data.size
+        except OSError as error:
+            raise self._refusal(error) from error
+        self._written += len(before) + data.size
+
+    def _refusal(self, error: OSError) -> ImageWriteError:
+        return ImageWriteError(f"{self._name}: cannot be written: {error.strerror}")
 
 
 def _bytes(frame: Frame, layout: Layout) -> Bytes:

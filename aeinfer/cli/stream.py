@@ -64,11 +64,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _stream(args: argparse.Namespace) -> int:
+    from aeinfer.capture import is_missing_file
     from aeinfer.cli.sink import open_sink
     from aeinfer.cli.source import open_source
     from aeinfer.denoiser import AEInfer
     from aeinfer.temporal import TemporalFilter
 
+    if args.source != "-" and is_missing_file(args.source):
+        complain(f"nothing found: {args.source} does not exist")
+        return ExitCode.NOTHING_FOUND
     source = open_source(args)
     piped = source.layout is not None
     grey = source.layout is not None and (args.luma or source.layout.pixel_format == "gray")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import av
-from av import Packet, VideoFrame
+from av import Packet
 from av.codec.context import Flags
 from av.format import Flags as ContainerFlags
 from av.stream import Discard, Disposition
@@ -21,6 +21,7 @@ from aeinfer.errors import AEInferError, ImageWriteError, InputError
 from aeinfer.video.encoding import Encoding, choose_codec, choose_format, holds, options_for
 from aeinfer.video.pixels import Colour, Luma, Picture, Way, has_alpha
 from aeinfer.video.reader import VideoReader
+from aeinfer.video.side_data import side_data
 
 __all__ = ["VideoWriter"]
 
@@ -177,7 +178,7 @@ class VideoWriter:
         example = self._way.close(self._way.open(reader.first))
         for tag in TAGS:
             setattr(context, tag, getattr(example, tag))
-        matrix = _side_data(reader.first, "DISPLAYMATRIX")
+        matrix = side_data(reader.first, "DISPLAYMATRIX")
         if matrix is not None:
             stream.set_display_matrix(struct.unpack("9i", bytes(matrix)))
         _carry(source, stream, stale=STALE)
@@ -211,7 +212,7 @@ class VideoWriter:
         source = reader.first.format.name
         if has_alpha(source) and not has_alpha(self.pix_fmt):
             self.left_out.append(f"alpha: {self.pix_fmt} has none; --codec ffv1 into .mkv keeps it")
-        if any(_side_data(reader.first, kind) is not None for kind in HDR):
+        if any(side_data(reader.first, kind) is not None for kind in HDR):
             self.left_out.append("HDR metadata of the mastering display: PyAV cannot write it; colour tags are kept")
 
 
@@ -255,14 +256,10 @@ def _missing(before: VideoReader, after: VideoReader) -> Iterator[str]:
     aspects = [reader.stream.sample_aspect_ratio or 1 for reader in (before, after)]
     if aspects[0] != aspects[1]:
         yield f"the pixels' aspect ratio {aspects[0]}: this codec in {name} does not hold it, libx264 in .mp4 does"
+    is_grey = len(before.first.format.components) < 3
     for tag, word in TAGS.items():
+        if is_grey and tag == "colorspace":
+            continue
         values = [getattr(reader.first, tag) for reader in (before, after)]
         if values[0] not in (UNSPECIFIED[tag], values[1]) and before.first.format.is_rgb == after.first.format.is_rgb:
             yield f"the colours' {word} ({values[0]}): this codec in {name} does not hold it, libx264 in .mp4 does"
-
-
-def _side_data(frame: VideoFrame, kind: str) -> Any:
-    try:
-        return frame.side_data.get(kind)
-    except ValueError:  # beside it is a kind that this PyAV does not know
-        return None

@@ -102,6 +102,19 @@ def test_compares_picture_replaces_none_of_its_images(capsys: pytest.CaptureFixt
     assert cli.main(["compare", "in", "--clean", "clean", "--picture", "clean/../clean/a.png"]) == 2
     assert "is one of the images" in capsys.readouterr().err
     assert Path("clean/a.png").read_bytes() == before
+    for place in ("side-by-side.gif", "clean"):
+        assert cli.main(["compare", "in", "--clean", "clean", "--picture", place]) == 2
+        assert "is no image by its name" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+def test_compare_measures_no_image_of_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    values = np.full((24, 32, 3), 0.5, np.float32)
+    write_image("clean.tif", values)
+    values[3, 4, 1] = np.nan
+    write_image("bad.tif", values)
+    assert cli.main(["compare", "bad.tif", "--clean", "clean.tif"]) == 1
+    assert "bad.tif: holds NaN or infinity" in capsys.readouterr().err
 
 
 def test_info_shows_the_facts(tiny_model: Path, tiny_grey: Path, capsys: pytest.CaptureFixture[str]) -> None:

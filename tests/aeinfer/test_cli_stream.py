@@ -221,7 +221,8 @@ def test_what_is_wrong_with_a_pipe_is_said(
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["no-such.mp4"], 1, "there is no such file"),
+        (["no-such.mp4"], 5, "nothing found: no-such.mp4 does not exist"),
+        (["no-such-%03d.png"], 1, "there is no such file"),
         ([__file__], 1, "expected a video file"),
         (["987"], 1, "expected a camera of that number"),
         (["tcp://127.0.0.1:9", "--timeout", "1"], 1, "expected a stream there within 1 s"),
@@ -249,6 +250,28 @@ def test_a_file_that_is_there_is_left_alone(
     assert (tmp_path / "out").read_bytes() == b"mine"
     assert stream(monkeypatch, tmp_path / "in", *options, "--on-exist", "overwrite") == 0
     assert len((tmp_path / "out").read_bytes()) == 16
+
+
+def test_a_stream_without_a_frame_leaves_what_was_there(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").touch()
+    (tmp_path / "old").write_bytes(b"mine")
+    options = ["--size", "4x4", "--pix-fmt", "gray", "-m", tiny_model]
+    assert stream(monkeypatch, tmp_path / "in", *options, "-o", tmp_path / "old", "--on-exist", "overwrite") == 5
+    assert (tmp_path / "old").read_bytes() == b"mine"
+    assert stream(monkeypatch, tmp_path / "in", *options, "-o", tmp_path / "new") == 5
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "in").write_bytes(bytes(16))
+    (tmp_path / "empty").touch()  # as a power cut leaves it
+    for name in ("empty", "folder/within/new"):
+        assert stream(monkeypatch, tmp_path / "in", *options, "-o", tmp_path / name) == 0
+        assert len((tmp_path / name).read_bytes()) == 16
+    capsys.readouterr()
+    assert stream(monkeypatch, tmp_path / "in", *options, "-o", tmp_path / "folder") == 2
+    assert "is a folder" in capsys.readouterr().err
+    assert stream(monkeypatch, tmp_path / "in", *options, "-o", tmp_path / "in/below") == 1
+    assert "below: cannot be written: " in capsys.readouterr().err
 
 
 def test_the_source_is_never_the_sink(

@@ -121,6 +121,9 @@ def test_unsafe_places_are_refused() -> None:
     with pytest.raises(InputError, match="another input"):
         plan(["one.png", "one-denoised.png"], on_exist="overwrite")
     assert [job.action for job in plan(["one.png", "one-denoised.png"]).jobs] == ["write", "skip"]
+    Path("in-denoised/img10.png").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"its result .*img10\.png is a folder"):
+        plan(["in"])
 
 
 @pytest.mark.usefixtures("tree")

@@ -95,6 +95,10 @@ def test_one_image_through_standard_input_and_output(
     assert capsys.readouterr().err.startswith("aeinfer: skipped: c.png is there already")
     assert run(["noise", "-", *NOISE], b"words") == (1, b"")
     assert capsys.readouterr().err.startswith("aeinfer: standard input: not an image but text")
+    with Path("in/b.png").open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        assert cli.main(["noise", "-", "-o", "in/../in/b.png", "--on-exist", "overwrite", *NOISE]) == 2
+    assert "is the input itself" in capsys.readouterr().err
     for wrong in (["-", "in"], ["-", "--json"], ["in", "-o", "-"], ["-", "-o", "out"], ["-", "--name", "{stem}.png"]):
         assert run(["noise", *wrong, *NOISE]) == (2, b"")
 

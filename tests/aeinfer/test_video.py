@@ -283,6 +283,32 @@ def test_rotation_stays(
     assert bytes(after.side_data["DISPLAYMATRIX"]) == bytes(before.side_data["DISPLAYMATRIX"])
 
 
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_a_still_picture_with_exif_is_a_video_of_one_frame(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """Its EXIF is side data of a kind that PyAV has no name for."""
+    pil = pytest.importorskip("PIL.Image")
+    exif = pil.Exif()
+    exif[274] = 6
+    pil.fromarray(np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)).save(tmp_path / name, exif=exif)
+    run(name, "b.mkv")
+    before, after = (probe(tmp_path / file)[1][0] for file in (name, "b.mkv"))
+    assert before.rotation == after.rotation == -90
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16"])
+def test_of_a_grey_picture_no_matrix_is_missed(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str
+) -> None:
+    dtype = np.uint8 if mode == "L" else np.uint16
+    cv2 = pytest.importorskip("cv2")
+    cv2.imwrite(str(tmp_path / "a.png"), np.random.default_rng(0).integers(0, 256, (64, 96), dtype))
+    run("a.png", "b.mp4")
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "nv12", "yuv422p", "yuv420p10le", "yuv444p12le", "gray", "gray10le"])
 def test_luma_alone_is_changed(run: Any, tmp_path: Path, tiny_model: Path, pix_fmt: str) -> None:
     codec = "rawvideo" if pix_fmt == "nv12" else "ffv1"

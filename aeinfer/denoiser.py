@@ -5,6 +5,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -205,9 +206,9 @@ class AEInfer:
         if images.ndim not in (3, 4):
             raise InputError(f"expected (N, H, W) or (N, H, W, C), got an array of shape {images.shape}")
         result = np.empty_like(images, order="C", subok=False) if out is None else out
-        if not isinstance(result, np.ndarray) or result.shape != images.shape:
-            got = f"one of shape {result.shape}" if isinstance(result, np.ndarray) else f"a {type(result).__name__}"
-            raise InputError(f"out must be an array of the images' shape {images.shape}, got {got}")
+        if not isinstance(result, np.ndarray) or (result.shape, result.dtype) != (images.shape, images.dtype):
+            got = f"{result.dtype} of shape {result.shape}" if isinstance(result, np.ndarray) else type(result).__name__
+            raise InputError(f"out must be like the images, {images.dtype} of shape {images.shape}, got {got}")
         source = images.copy() if overlap(images, result) else images
         pile, results = _piled(source), _piled(result)
         if pile is None or results is None or self._limits.plan(*source.shape[1:3]).blended:
@@ -383,8 +384,8 @@ class AEInfer:
         self, images: Iterable[Image], strength: float, outs: Iterable[Image] | None, count: int = 1
     ) -> list[Image]:
         """Denoise images, or piles of `count` of one size each."""
-        if not 0 <= strength <= 1:
-            raise InputError(f"strength is between 0 (the input) and 1 (the full result), got {strength}")
+        if not (isinstance(strength, Real) and 0 <= strength <= 1):
+            raise InputError(f"strength is a number between 0 (the input) and 1 (the full result), got {strength!r}")
         begin = time.perf_counter()
         images = list(images)
         targets = [None] * len(images) if outs is None else list(outs)

@@ -1,5 +1,6 @@
 """Which file is loaded: what a model's name, a path or bytes stand for, and what bench found best for it here."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def find_model(model: str | Path | bytes, precision: str, device: str) -> ModelF
     Raises
     ------
     InputError
-        There is no such precision.
+        There is no such precision, or the model is neither a text, a path nor bytes.
     ModelError
         There is no such model, or none of that precision.
     BackendMissingError, ProviderUnavailableError
@@ -51,8 +52,10 @@ def find_model(model: str | Path | bytes, precision: str, device: str) -> ModelF
     """
     if precision not in ("auto", *PRECISIONS):
         raise InputError(f"precision is one of auto, {', '.join(PRECISIONS)}, got {precision!r}")
-    if isinstance(model, bytes):
-        path, content = None, model
+    if isinstance(model, bytes | bytearray | memoryview):
+        path, content = None, bytes(model)
+    elif not isinstance(model, str | os.PathLike):
+        raise InputError(f"a model is a packaged name, a path or the bytes of a file, got {type(model).__name__}")
     else:
         path = _with_precision(model_path(model), precision)
         content = read_model(path)

@@ -121,7 +121,7 @@ def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
     except cv2.error as error:
         raise ImageReadError(f"damaged: OpenCV cannot decode it ({error.err})") from None
     if pixels is None:
-        raise ImageReadError(f"damaged: OpenCV cannot decode this {facts.format}")
+        raise ImageReadError(f"damaged, or of a kind that OpenCV does not decode: {_kind(facts)}")
     check_depth(pixels, facts)
     if facts.format == "jpg":
         _check_end(cv2, data, facts.end, pixels)
@@ -130,6 +130,13 @@ def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
     if "xmp" in metadata:
         metadata["xmp"] = metadata["xmp"].rstrip(b"\0")
     return _to_rgb(pixels, facts), metadata
+
+
+def _kind(facts: FileFacts) -> str:
+    if facts.page is None:
+        return f"a {facts.format}"
+    bits, compression = facts.page.first(258, 1), facts.page.first(259, 1)
+    return f"a tiff of {bits} bits a sample, compressed by method {compression}"
 
 
 def _from_page(data: bytes, offset: int) -> bytes:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from aeinfer.binding import Binding
 from aeinfer.devices import CPU, failure_said, missing_library, providers
-from aeinfer.errors import BackendMissingError, ModelError, ProviderUnavailableError
+from aeinfer.errors import BackendMissingError, InputError, ModelError, ProviderUnavailableError
 from aeinfer.forking import call_in_children, keep_forever
 from aeinfer.model_info import ModelInfo, info_from_metadata
 from aeinfer.threads import thread_count
@@ -93,6 +93,8 @@ class Session:
         self._fingerprint = fingerprint or fingerprint_of(content)
         self._providers = providers(ort, device, self._fingerprint, half=HALF_PRECISION in content)
         self._bindings: deque[Binding] = deque()
+        if not isinstance(options, ort.SessionOptions | None):
+            raise InputError(f"session_options is an onnxruntime.SessionOptions, got {type(options).__name__}")
         self._options = options or _session_options(
             ort, threads, exact=NEVER_SATURATES not in content, spinning=spinning
         )
@@ -208,8 +210,8 @@ def read_model(path: Path) -> bytes:
     """
     try:
         return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"cannot read the model file {path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # a ValueError is of a name that no file can have
+        raise ModelError(f"cannot read the model file {path}: {getattr(error, 'strerror', error)}") from error
 
 
 def fingerprint_of(content: bytes) -> str:

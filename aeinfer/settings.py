@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,16 @@ class Settings:
     session_options: Any = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.device, str):
+            raise InputError(f"device is a text such as 'cpu', got {self.device!r}")
         if self.color not in ("rgb", "bgr"):
             raise InputError(f"color is 'rgb' or 'bgr', got {self.color!r}")
         for option, most in MOST.items():
             value = getattr(self, option)
             if value is not None and not (isinstance(value, int | np.integer) and 1 <= value <= most):
                 raise InputError(f"{option} is a whole number from 1 to {most}, got {value!r}")
-        if self.max_memory_mb is not None and not 0 < self.max_memory_mb < math.inf:
-            raise InputError(f"max_memory_mb is a number of megabytes above 0, got {self.max_memory_mb}")
+        memory = self.max_memory_mb
+        if memory is not None and not (isinstance(memory, Real) and 0 < memory < math.inf):
+            raise InputError(f"max_memory_mb is a number of megabytes above 0, got {memory!r}")
+        if self.spinning not in (None, True, False):
+            raise InputError(f"spinning is True, False or None, got {self.spinning!r}")

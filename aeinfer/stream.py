@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -157,14 +158,14 @@ def process(
     """
     if policy not in ("all", "latest"):
         raise InputError(f"policy is 'all' or 'latest', got {policy!r}")
-    if batch < 1:
-        raise InputError(f"batch is at least 1, got {batch}")
+    if not (isinstance(batch, Integral) and batch >= 1):
+        raise InputError(f"batch is a whole number of at least 1, got {batch!r}")
     if max_latency_ms is not None and policy == "all":
         raise InputError("max_latency_ms drops frames, which policy 'all' does not: ask for policy='latest'")
-    if max_latency_ms is not None and not max_latency_ms > 0:
-        raise InputError(f"max_latency_ms is a number above 0, got {max_latency_ms}")
-    if timeout is not None and not timeout > 0:
-        raise InputError(f"timeout is a number of seconds above 0, got {timeout}")
+    if max_latency_ms is not None and not (isinstance(max_latency_ms, Real) and max_latency_ms > 0):
+        raise InputError(f"max_latency_ms is a number above 0, got {max_latency_ms!r}")
+    if timeout is not None and not (isinstance(timeout, Real) and timeout > 0):
+        raise InputError(f"timeout is a number of seconds above 0, got {timeout!r}")
     return _Flow(frames, work, stats, policy == "latest", batch, max_latency_ms, timeout).run()
 
 

@@ -48,7 +48,7 @@ def _add_encoding(parser: argparse.ArgumentParser) -> None:
     )
     encoding.add_argument(
         "--crf",
-        type=whole(0),
+        type=whole(0, 63),
         metavar="N",
         help="quality in the encoder's own scale, lower is better "
         "(default: 18 for libx264, 20 for libx265, 24 for libvpx-vp9 and libsvtav1)",

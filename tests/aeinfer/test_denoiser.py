@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aeinfer import AEInfer, arrays, kernels
-from aeinfer.errors import InputError
+from aeinfer.errors import InputError, ModelError
 from aeinfer.model_info import ModelInfo, metadata_from_info
 from aeinfer.session import Session
 from aeinfer.tiling import blend_weights, plan_windows
@@ -333,8 +333,19 @@ REFUSED = {
     "out list": (lambda ae: ae(ZEROS, out=[0]), "got list"),
     "out read-only": (lambda ae: ae(ZEROS, out=np.broadcast_to(np.uint8(0), (4, 4, 3))), "out is read-only"),
     "out count": (lambda ae: ae.denoise_batch([ZEROS], out=[]), "0 outputs for 1 images"),
-    "out of an array": (lambda ae: ae.denoise_batch(ZEROS[None], out=[ZEROS]), "out must be an array .*got a list"),
-    "out of another shape": (lambda ae: ae.denoise_batch(ZEROS[None], out=ZEROS), r"\(1, 4, 4, 3\), got one of"),
+    "out of an array": (
+        lambda ae: ae.denoise_batch(ZEROS[None], out=[ZEROS]),
+        "out must be like the images, .*got list",
+    ),
+    "out of another shape": (
+        lambda ae: ae.denoise_batch(ZEROS[None], out=ZEROS),
+        r"\(1, 4, 4, 3\), got uint8 of shape \(4, 4, 3\)",
+    ),
+    "out of another dtype": (
+        lambda ae: ae.denoise_batch(ZEROS[None], out=np.zeros((1, 4, 4, 3), np.float32)),
+        r"uint8 of shape \(1, 4, 4, 3\), got float32 of shape \(1, 4, 4, 3\)",
+    ),
+    "strength of no number": (lambda ae: ae(ZEROS, strength="0.5"), "strength is a number .*got '0.5'"),  # type: ignore[arg-type]
     "batch of one axis": (lambda ae: ae.denoise_batch(np.zeros(4, np.uint8)), r"expected \(N, H, W\)"),
 }
 
@@ -354,8 +365,31 @@ def test_what_does_not_fit_is_refused(color: AEInfer, call: Callable[[AEInfer], 
         ({"threads": 10**10}, "threads is a whole number from 1 to 1024, got 10000000000"),
         ({"tile": -1}, "tile is a whole number from 1 to .*, got -1"),
         ({"batch": 1.5}, "batch is a whole number from 1 to .*, got 1.5"),
+        ({"max_memory_mb": "x"}, "max_memory_mb is a number of megabytes above 0, got 'x'"),
+        ({"device": None}, "device is a text such as 'cpu', got None"),
+        ({"spinning": "x"}, "spinning is True, False or None, got 'x'"),
+        ({"session_options": 5}, "session_options is an onnxruntime.SessionOptions, got int"),
+        ({"session_options": {}}, "session_options is an onnxruntime.SessionOptions, got dict"),
     ],
 )
 def test_impossible_options(tiny_model: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         AEInfer.load(tiny_model, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", [None, 5, ["photo"]])
+def test_what_is_no_model_at_all_is_refused(model: object) -> None:
+    with pytest.raises(InputError, match="a model is a packaged name, a path or the bytes of a file"):
+        AEInfer.load(model)  # type: ignore[arg-type]
+
+
+def test_a_name_that_no_file_can_have_is_said() -> None:
+    with pytest.raises(ModelError, match="cannot read the model file"):
+        AEInfer.load("\0.onnx")
+
+
+def test_bytes_of_any_kind_are_a_model(tiny_model: Path) -> None:
+    content = tiny_model.read_bytes()
+    for given in (content, bytearray(content), memoryview(content)):
+        with AEInfer.load(given) as ae:  # type: ignore[arg-type]
+            assert ae(ZEROS).shape == ZEROS.shape

@@ -202,7 +202,8 @@ def test_frames_too_old_when_their_turn_comes_are_dropped(stats: Stats) -> None:
     ("options", "complaint"),
     [
         ({"policy": "newest"}, "'all' or 'latest', got 'newest'"),
-        ({"batch": 0}, "batch is at least 1, got 0"),
+        ({"batch": 0}, "batch is a whole number of at least 1, got 0"),
+        ({"batch": "2"}, "batch is a whole number of at least 1, got '2'"),
         ({"max_latency_ms": 5}, "ask for policy='latest'"),
         ({"policy": "latest", "max_latency_ms": 0}, "above 0, got 0"),
         ({"policy": "latest", "max_latency_ms": float("nan")}, "above 0, got nan"),

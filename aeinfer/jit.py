@@ -21,7 +21,7 @@ try:
 except (ImportError, OSError) as error:  # OSError: of its library, where there is no memory to load it
     raise BackendMissingError(f"numba cannot be imported ({error}): pip install numba") from error
 
-__all__ = ["jit"]
+__all__ = ["cache_path", "is_compiled", "jit"]
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 
@@ -40,6 +40,16 @@ def jit(function: Kernel) -> Kernel:
         _say_uncached()
     kernel: Kernel = compiled
     return kernel
+
+
+def is_compiled(kernel: Callable[..., object]) -> bool:
+    """Tell whether a kernel is, or will be, machine code: with NUMBA_DISABLE_JIT it stays Python."""
+    return hasattr(kernel, "stats")
+
+
+def cache_path(kernel: Callable[..., object]) -> str | None:
+    """Return the folder that a kernel's machine code is kept in; None where none is."""
+    return getattr(getattr(kernel, "stats", None), "cache_path", None)
 
 
 class _Cache(FunctionCache):  # type: ignore[misc]

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from aeinfer.atomic import write_whole
 from aeinfer.tuning import processor_name
 
 FOLDER = Path(__file__).parent / "results"
@@ -32,10 +33,8 @@ def show(row: Row) -> None:
 
 
 def write(name: str, rows: list[Row]) -> None:
-    FOLDER.mkdir(exist_ok=True)
-    temporary = FOLDER / f"{name}.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
-    temporary.replace(FOLDER / f"{name}.json")  # whole at every moment: two runs may save side by side
+    content = json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n"
+    write_whole(FOLDER / f"{name}.json", content.encode())  # two runs may save side by side
 
 
 def load(name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch import nn
 
 from aeinfer.model_info import ModelInfo
 from aeinfer.session import Session
+from train.evaluate import image_psnr
 
 Tensor = NDArray[np.float32]
 HALF_A_LEVEL = 0.5 / 255
@@ -103,8 +104,4 @@ def measure_bytes_per_pixel(content: bytes, channels: int, window: int | None = 
 
 def held_out_psnr(session: Session, pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
     """Mean PSNR in dB over the images of (noisy, clean) batches, data range 1."""
-    psnrs = [
-        -10 * np.log10(np.square(session.run(noisy).astype(np.float64) - clean).mean((1, 2, 3)))
-        for noisy, clean in pairs
-    ]
-    return float(np.concatenate(psnrs).mean())
+    return float(np.concatenate([image_psnr(session.run(noisy), clean) for noisy, clean in pairs]).mean())

@@ -53,6 +53,7 @@ ROOMS = {
     "doctor": {
         "denoiser",
         "devices",
+        "jit",
         "kernels",
         "memory",
         "metrics",

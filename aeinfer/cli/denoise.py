@@ -3,13 +3,12 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 
 from aeinfer.cli.batch import process
 from aeinfer.cli.console import complain
 from aeinfer.cli.job import Change, Worker
-from aeinfer.cli.options import add_job_options, add_network, number, whole
+from aeinfer.cli.options import add_job_options, add_network, network_options, number, whole
 
 if TYPE_CHECKING:
     from aeinfer.denoiser import AEInfer
@@ -42,23 +41,16 @@ def run(args: argparse.Namespace) -> int:
     def open_worker() -> Iterator[Worker]:
         from aeinfer.denoiser import AEInfer
 
-        load = partial(
-            AEInfer.load,
-            args.model,
-            device=args.device,
-            precision=args.precision,
-            tile=args.tile,
-            batch=args.batch,
-            max_memory_mb=args.max_memory,
-            spinning=False,  # decoders and encoders want the cores that the network's threads wait on
-        )
+        # decoders and encoders want the cores that the network's threads would wait on
+        options = {**network_options(args), "batch": args.batch, "spinning": False}
         with ExitStack() as stack:
-            model = stack.enter_context(load(threads=args.threads))
+            model = stack.enter_context(AEInfer.load(args.model, **options))
             if args.verbose:
                 complain(f"model {model.info.name} on {model.provider}")
 
             def narrow() -> Change:
-                return _change(stack.enter_context(load(threads=1)), args.strength)
+                alike = AEInfer.load(args.model, **{**options, "threads": 1})
+                return _change(stack.enter_context(alike), args.strength)
 
             # several at once would share a bound on memory, and a GPU
             alone = args.max_memory is not None or model.on_gpu

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from aeinfer.models import PRECISIONS
 
@@ -110,6 +111,12 @@ def add_network(parser: argparse.ArgumentParser, model: str | None, beyond: str,
         help=f"for libraries, network and copies; {beyond} on top",
     )
     parser.add_argument("--threads", type=whole(1), metavar="N", help=threads)
+
+
+def network_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the options of `add_network` ask of `AEInfer.load`."""
+    asked = {name: getattr(args, name) for name in ("device", "precision", "tile", "threads")}
+    return {**asked, "max_memory_mb": args.max_memory}
 
 
 def add_frames(parser: argparse.ArgumentParser, luma: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aeinfer.cli.console import ExitCode, Line, complain, say, say_json
 from aeinfer.cli.interrupt import until_stopped
-from aeinfer.cli.options import add_frames, add_network, add_voice, frames_model, number, size, whole
+from aeinfer.cli.options import add_frames, add_network, add_voice, frames_model, network_options, number, size, whole
 from aeinfer.rawvideo import PIXEL_FORMATS
 from aeinfer.stream import Stats
 
@@ -77,12 +77,11 @@ def _stream(args: argparse.Namespace) -> int:
     piped = source.layout is not None
     grey = source.layout is not None and (args.luma or source.layout.pixel_format == "gray")
     model = frames_model(args, grey=grey)
-    load = {"device": args.device, "precision": args.precision, "tile": args.tile, "threads": args.threads}
     overwrite = args.on_exist == "overwrite"
     policy = args.policy or ("latest" if source.live else "all")
     read = itertools.islice(source.frames, args.frames if policy == "all" else None)  # no further than what is wanted
     with (
-        AEInfer.load(model, color=source.color, max_memory_mb=args.max_memory, **load) as ae,
+        AEInfer.load(model, color=source.color, **network_options(args)) as ae,
         open_sink(args.output, source, args.pix_fmt, overwrite=overwrite) as write,
         Line(wanted=not (args.quiet or args.no_progress)) as line,
     ):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aeinfer.atomic import clear_parts, is_empty
 from aeinfer.cli.console import ExitCode, Progress, complain, say, say_json
 from aeinfer.cli.interrupt import until_stopped
-from aeinfer.cli.options import add_frames, add_network, add_voice, frames_model, whole
+from aeinfer.cli.options import add_frames, add_network, add_voice, frames_model, network_options, whole
 from aeinfer.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,11 +83,10 @@ def _run(args: argparse.Namespace) -> int:
     clear_parts(args.target.parent)
     reader = VideoReader(args.source, args.threads)
     wish = Encoding(args.codec, args.crf, args.preset, args.pix_fmt, args.luma, args.threads)
-    load = {"device": args.device, "precision": args.precision, "tile": args.tile, "threads": args.threads}
     with (
         VideoWriter.open(args.target, reader, wish) as writer,
         # decoder and encoder want the cores that the network's threads would wait on
-        AEInfer.load(frames_model(args, grey=args.luma), max_memory_mb=args.max_memory, spinning=False, **load) as ae,
+        AEInfer.load(frames_model(args, grey=args.luma), spinning=False, **network_options(args)) as ae,
     ):
         if args.verbose:
             complain(f"model {ae.info.name} {ae.info.precision} on {ae.provider}")

@@ -26,9 +26,9 @@ def run(args: argparse.Namespace) -> int:
     models = [_run_model(name, args.device) for name in args.model or sorted(packaged_models())]
     _make_noise()
     _average_frames()
-    kept_in = _kept_in()
+    kept_in, why_not = _kept_in()
     if kept_in is None:
-        complain(f"no compiled kernels are kept: {_why_not()}")
+        complain(f"no compiled kernels are kept: {why_not}")
     if args.json:
         say_json({"models": models, "kernels": kept_in, "seconds": round(time.perf_counter() - began, 3)})
         return ExitCode.DONE
@@ -80,20 +80,15 @@ def _average_frames() -> None:
             steady((wide[:, moved : moved + 128] + rng.integers(0, 20, (128, 128))).astype(dtype))
 
 
-def _kept_in() -> str | None:
-    """The folder that holds the machine code; None where none does."""
-    from aeinfer import kernels
-
-    loops = kernels.load_loops()
-    return getattr(getattr(loops and loops.gather, "stats", None), "cache_path", None)
-
-
-def _why_not() -> str:
+def _kept_in() -> tuple[str | None, str]:
+    """The folder that holds the machine code; None where none does, and why."""
     from aeinfer import kernels
 
     loops = kernels.load_loops()
     if loops is None:
-        return "there is no numba to compile them"
-    if not hasattr(loops.gather, "stats"):
-        return "NUMBA_DISABLE_JIT is set, Python runs them"
-    return "no cache folder is writable; NUMBA_CACHE_DIR names another"
+        return None, "there is no numba to compile them"
+    from aeinfer.jit import cache_path, is_compiled
+
+    if not is_compiled(loops.gather):
+        return None, "NUMBA_DISABLE_JIT is set, Python runs them"
+    return cache_path(loops.gather), "no cache folder is writable; NUMBA_CACHE_DIR names another"

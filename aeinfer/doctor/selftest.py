@@ -67,10 +67,10 @@ def move_pixels() -> dict[str, Any]:
     loops = kernels.load_loops()
     if loops is None:
         return {"equal": None, "compiled": False, "kept_in": None}
-    compiled = hasattr(loops.gather, "stats")  # not with NUMBA_DISABLE_JIT
-    kept_in = loops.gather.stats.cache_path if compiled else None
+    from aeinfer.jit import cache_path, is_compiled
+
     equal = all(np.array_equal(*pair) for pair in zip(by_numpy, _moved(), strict=True))
-    return {"equal": equal, "compiled": compiled, "kept_in": kept_in}
+    return {"equal": equal, "compiled": is_compiled(loops.gather), "kept_in": cache_path(loops.gather)}
 
 
 def _moved() -> tuple[NDArray[Any], ...]:

@@ -1,80 +1,127 @@
-"""What OpenCV does not hand out of an AVIF: its colour profile and its XMP, out of its boxes; no pixels, no disk.
+"""What an AVIF says of itself: size, orientation, which metadata it holds, and those that OpenCV does not hand out.
 
-Boxes: ISO/IEC 14496-12; items and their places (iinf, iloc) likewise; the profile's box (colr): ISO/IEC 23008-12.
+Boxes: ISO/IEC 14496-12; items and their places (iinf, iloc) likewise; colour, turns and sizes (colr, irot, imir, ispe):
+ISO/IEC 23008-12. No pixels, no disk.
 """
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
 
-__all__ = ["blocks_of"]
+from aeinfer.errors import ImageReadError
+
+__all__ = ["AvifFacts", "avif_facts"]
 
 XMP_TYPE = b"application/rdf+xml"
 INSIDE = {b"meta": 4, b"iprp": 0, b"ipco": 0}
 """Boxes that hold boxes on the way to what is looked for, and what stands before those."""
+
+ORIENTATIONS = {
+    (0, None): 1, (0, 1): 2, (2, None): 3, (0, 0): 4, (1, 0): 5, (3, None): 6, (3, 0): 7, (1, None): 8,
+    (2, 0): 2, (2, 1): 4, (3, 1): 5, (1, 1): 7,
+}  # fmt: skip
+"""(quarter turns anticlockwise, then mirror axis) of the boxes irot and imir as EXIF's orientation."""
+
 Box = tuple[bytes, bytes]
 
 
-def blocks_of(data: bytes) -> dict[str, bytes]:
-    """Return the blocks "icc" and "xmp" of an AVIF, as far as they are there and whole.
+@dataclass(frozen=True)
+class AvifFacts:
+    """`size` (height, width) or None, EXIF's `orientation`, the kinds of metadata, the `blocks` "icc" and "xmp"."""
+
+    size: tuple[int, int] | None = None
+    orientation: int = 1
+    metadata: frozenset[str] = frozenset()
+    blocks: dict[str, bytes] = field(default_factory=dict)
+
+
+def avif_facts(data: bytes) -> AvifFacts:
+    """Read the boxes of an AVIF.
+
+    Raises
+    ------
+    ImageReadError
+        It ends inside a box, or is animated.
 
     Examples
     --------
-    >>> blocks_of(b"no AVIF")
-    {}
+    >>> avif_facts(b"")
+    AvifFacts(size=None, orientation=1, metadata=frozenset(), blocks={})
     """
-    blocks = {}
-    try:
-        boxes = dict(_boxes(data))
-        colour = boxes.get(b"colr", b"")
-        if colour[:4] in (b"prof", b"rICC"):
-            blocks["icc"] = colour[4:]
-        item = _xmp_item(boxes.get(b"iinf", b""))
-        xmp = b"" if item is None else _item(data, boxes, item)
-        if xmp:
-            blocks["xmp"] = xmp
-    except struct.error:  # cut short
-        pass
-    return blocks
+    every = list(_boxes(data, whole=True))
+    if data[8:12] == b"avis":
+        raise ImageReadError("an animated AVIF: only still images are denoised")
+    boxes = dict(reversed(every))  # of several of a kind the first
+    sizes = [struct.unpack(">II", content[4:12])[::-1] for kind, content in every if kind == b"ispe" and content[11:]]
+    turn, mirror = boxes.get(b"irot", b"")[:1], boxes.get(b"imir", b"")[:1]
+    items = list(_items(boxes.get(b"iinf", b"")))
+    colour = boxes.get(b"colr", b"")
+    blocks = {
+        "icc": colour[4:] if colour[:4] in (b"prof", b"rICC") else b"",
+        "xmp": _item(data, boxes, "xmp", items),
+    }
+    return AvifFacts(
+        max(sizes, key=lambda size: size[0] * size[1], default=None),  # of the picture, its alpha and its tiles
+        ORIENTATIONS[turn[0] & 3 if turn else 0, mirror[0] & 1 if mirror else None],
+        frozenset(kind for _, kind in items if kind) | ({"icc"} if blocks["icc"] else set()),
+        {kind: block for kind, block in blocks.items() if block},
+    )
 
 
-def _boxes(data: bytes) -> Iterator[Box]:
-    """Give (kind, content) of all boxes that INSIDE leads to; of two colour boxes the profile counts."""
+def _boxes(data: bytes, *, whole: bool = False) -> Iterator[Box]:
+    """Give (kind, content) of all boxes that INSIDE leads to, but no colour box without a profile.
+
+    `whole` refuses data that end inside of a box.
+    """
     at = 0
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         head = 16 if length == 1 else 8
         length = {0: len(data) - at, 1: int.from_bytes(data[at + 8 : at + 16])}.get(length, length)
+        if whole and (length < head or at + length > len(data)):
+            break
         content = data[at + head : at + length]
         if kind in INSIDE:
             yield from _boxes(content[INSIDE[kind] :])
         elif kind != b"colr" or content[:4] != b"nclx":
             yield kind, content
         at += max(length, head)
+    if whole and at != len(data):
+        raise ImageReadError("truncated: the AVIF ends inside a box")
 
 
-def _xmp_item(names: bytes) -> int | None:
-    """Return the number of the item that is XMP, from the box of the items' names."""
+def _items(names: bytes) -> Iterator[tuple[int, str | None]]:
+    """Give the number of each item that the box of names tells of, and the kind of metadata that it is."""
     if not names:
-        return None
-    at = 6 if names[0] == 0 else 8
-    for kind, content in _boxes(names[at:]):
-        wide = "I" if content[:1] == b"\3" else "H"
-        number, _, of_type = struct.unpack_from(f">{wide}H4s", content, 4)
-        texts = content[4 + struct.calcsize(f">{wide}H4s") :].split(b"\0")  # its name, then its type
-        if kind == b"infe" and of_type == b"mime" and XMP_TYPE in texts[1:2]:
-            return int(number)
-    return None
+        return
+    for kind, content in _boxes(names[6 if names[0] == 0 else 8 :]):
+        layout = ">4xIH4s" if content[:1] == b"\3" else ">4xHH4s"
+        if kind != b"infe" or len(content) < struct.calcsize(layout):
+            continue
+        number, _, of_type = struct.unpack_from(layout, content)
+        texts = content[struct.calcsize(layout) :].split(b"\0")  # its name, then its type
+        is_xmp = of_type == b"mime" and XMP_TYPE in texts[1:2]
+        yield number, "exif" if of_type == b"Exif" else "xmp" if is_xmp else None
 
 
-def _item(data: bytes, boxes: dict[bytes, bytes], wanted: int) -> bytes:
-    """Return the bytes of an item, which the box of places (iloc) tells."""
-    places = boxes.get(b"iloc", b"")
+def _item(data: bytes, boxes: dict[bytes, bytes], kind: str, items: list[tuple[int, str | None]]) -> bytes:
+    """Return the bytes of the first item of a kind; nothing where there is none, or its place is not told."""
+    number = next((number for number, its in items if its == kind), None)
+    with suppress(struct.error):  # the box of places is cut short
+        for item, inside, extents in _places(boxes.get(b"iloc", b"")):
+            if item == number:
+                source = boxes.get(b"idat", b"") if inside else data
+                return b"".join(source[start : start + length] for start, length in extents)
+    return b""
+
+
+def _places(places: bytes) -> Iterator[tuple[int, bool, list[tuple[int, int]]]]:
+    """Give of each item its number, whether it lies in the box idat, else in the file, and (start, length) of parts."""
     version, sizes = struct.unpack_from(">B3xH", places)
     offset_size, length_size, base_size, index_size = ((sizes >> shift) & 15 for shift in (12, 8, 4, 0))
-    index_size = index_size if version else 0
-    wide = "I" if version == 2 else "H"
-    (count,) = struct.unpack_from(f">{wide}", places, 6)
-    at = 6 + struct.calcsize(wide)
+    wide = 4 if version == 2 else 2
+    at = 6
 
     def number(size: int) -> int:
         nonlocal at
@@ -83,15 +130,12 @@ def _item(data: bytes, boxes: dict[bytes, bytes], wanted: int) -> bytes:
         at += size
         return int.from_bytes(places[at - size : at])
 
-    for _ in range(count):
-        item = number(struct.calcsize(wide))
-        inside = number(2) & 15 if version else 0  # 1: in the box idat, 0: in the file
+    for _ in range(number(wide)):
+        item = number(wide)
+        inside = bool(version) and number(2) & 15 == 1
         number(2)
         base, extents = number(base_size), []
         for _ in range(number(2)):
-            number(index_size)
+            number(index_size if version else 0)
             extents.append((base + number(offset_size), number(length_size)))
-        if item == wanted:
-            source = boxes.get(b"idat", b"") if inside == 1 else data
-            return b"".join(source[start : start + length] for start, length in extents)
-    return b""
+        yield item, inside, extents

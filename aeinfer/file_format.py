@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from aeinfer.avif import blocks_of
+from aeinfer.avif import avif_facts
 from aeinfer.damage import check_jpeg_scans, check_pnm_length, check_strips
 from aeinfer.errors import ImageReadError
 from aeinfer.exif import exif_of_page
@@ -369,33 +369,9 @@ def _pnm(data: bytes) -> FileFacts:
 
 
 def _avif(data: bytes) -> FileFacts:
-    meta = b""
-    at = 0
-    while at < len(data):
-        length = int.from_bytes(data[at : at + 4])
-        length = {0: len(data) - at, 1: int.from_bytes(data[at + 8 : at + 16])}.get(length, length)
-        if length < 8 or at + length > len(data):
-            raise _truncated("the AVIF ends inside a box")
-        if data[at + 4 : at + 8] == b"meta":
-            meta = data[at : at + length]
-        at += length
-    if data[8:12] == b"avis":
-        raise ImageReadError("an animated AVIF: only still images are denoised")
-    marks = {"exif": rb"infe.{8}Exif", "xmp": rb"application/rdf\+xml", "icc": rb"colr(prof|rICC)"}
-    turn, mirror = (re.search(rb"\0\0\0\x09" + name + rb"(.)", meta, re.DOTALL) for name in (b"irot", b"imir"))
-    shown = (turn[1][0] & 3 if turn else 0, mirror[1][0] & 1 if mirror else None)
-    found = frozenset(kind for kind, mark in marks.items() if re.search(mark, meta, re.DOTALL))
-    extents = re.findall(rb"ispe\0{4}(.{4})(.{4})", meta, re.DOTALL)  # one an item: the picture, its alpha, its tiles
-    sizes = [(int.from_bytes(high), int.from_bytes(wide)) for wide, high in extents]
-    size = max(sizes, key=_area, default=None)
-    return FileFacts("avif", size, found, AVIF_ORIENTATIONS[shown], blocks=_blocks(**blocks_of(data)))
+    facts = avif_facts(data)
+    return FileFacts("avif", facts.size, facts.metadata, facts.orientation, blocks=_blocks(**facts.blocks))
 
-
-AVIF_ORIENTATIONS = {
-    (0, None): 1, (0, 1): 2, (2, None): 3, (0, 0): 4, (1, 0): 5, (3, None): 6, (3, 0): 7, (1, None): 8,
-    (2, 0): 2, (2, 1): 4, (3, 1): 5, (1, 1): 7,
-}  # fmt: skip
-"""(quarter turns anticlockwise, then mirror axis) of AVIF's irot and imir boxes as EXIF's orientation."""
 
 READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], FileFacts]], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), _png),

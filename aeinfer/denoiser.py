@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import kernels
-from aeinfer.arrays import as_hwc, check_finite, output_for, overlap
+from aeinfer.arrays import as_hwc, output_for, overlap
 from aeinfer.batching import Job, Part, Scratch, batch_pixels, batch_shape, fill_batches, gather, place
 from aeinfer.errors import InputError
 from aeinfer.forking import Lock
@@ -78,7 +78,7 @@ class AEInfer:
         self.on_gpu: bool = self._session.on_gpu
         self.stats = Stats()
         self._scratch = Scratch()
-        self._halves = Halves(file, settings)
+        self._halves = Halves(file, settings, self.info)
         alone = self.on_gpu or options is not None or settings.spinning  # all threads would spin beside the pair's
         self._pair = Pair(functools.partial(start, "cpu"), 1 if alone else threads)
         wish = Wish(
@@ -307,21 +307,7 @@ class AEInfer:
             An image has another size than the window.
         """
         self._open_session()
-        encoder, side = self._halves.session("encoder"), self.info.tile or 0
-        views = [as_hwc(image) for image in images]
-        wrong = {view.shape for view in views if view.shape != (side, side, self.info.channels)}
-        if wrong or not views:
-            got = f"one of shape {min(wrong)}" if wrong else "no image"
-            raise InputError(f"expected images of {side}x{side} with {self.info.channels} channel(s), got {got}")
-        codes: list[Tensor] = []
-        for part in self._batches(views):
-            batch = np.empty((len(part), self.info.channels, side, side), np.float32)
-            for n, view in enumerate(part):
-                check_finite(view)
-                view = view[..., self._order]
-                kernels.gather_tiles(view, np.zeros((1, 2), np.int64), kernels.full_scale(view.dtype), batch[n : n + 1])
-            codes.append(encoder.run(batch))
-        return np.concatenate(codes)
+        return self._halves.encode(images, self._at_once)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Return the images of codes that `encode` gave: (N, H, W) float32 in [0, 1], (N, H, W, 3) for colour models.
@@ -334,16 +320,7 @@ class AEInfer:
             The codes have another shape or dtype than this model's.
         """
         self._open_session()
-        decoder = self._halves.session("decoder")
-        codes = np.asarray(codes)
-        expected = decoder.input_shape[1:]
-        if codes.dtype != np.float32 or list(codes.shape[1:]) != expected:
-            axes = ", ".join(map(str, ["N", *expected]))
-            raise InputError(f"expected float32 codes ({axes}), got {codes.dtype} of shape {codes.shape}")
-        if not len(codes):
-            raise InputError("expected codes of at least one image, got none")
-        images = np.concatenate([decoder.run(np.ascontiguousarray(part)) for part in self._batches(codes)])
-        return images[:, 0] if self.info.channels == 1 else images.transpose(0, 2, 3, 1)[..., self._order]
+        return self._halves.decode(codes, self._at_once)
 
     def warmup(self, shape: tuple[int, ...] = (64, 64, 3), dtype: str = "uint8") -> None:
         """Run once on zeros of that shape and dtype, so that the first real image pays for no compilation."""
@@ -471,13 +448,12 @@ class AEInfer:
 
     @property
     def _order(self) -> slice:
-        """The channels of an image in the order of the network's, and those in the image's."""
-        return slice(2, None, -1) if self._settings.color == "bgr" and self.info.channels == 3 else slice(0, 3)
+        return self._settings.order(self.info.channels)
 
-    def _batches(self, items: Sequence[Any] | Image) -> Iterator[Any]:
-        """Split images of the window's size, or their codes, into what one run of the network takes."""
-        size = self._limits.capacity(self._limits.plan(1, 1))
-        return (items[start : start + size] for start in range(0, len(items), size))
+    @property
+    def _at_once(self) -> int:
+        """How many images of the window's size, or their codes, one run of the network takes."""
+        return self._limits.capacity(self._limits.plan(1, 1))
 
 
 def _piled(images: Image) -> Image | None:

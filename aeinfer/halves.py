@@ -1,24 +1,68 @@
-"""The encoder and the decoder that lie beside a model's file."""
+"""The encoder and the decoder that lie beside a model's file: images of the window's size to codes, and back."""
 
-from aeinfer.errors import ModelError
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer import kernels
+from aeinfer.arrays import as_hwc, check_finite
+from aeinfer.errors import InputError, ModelError
 from aeinfer.forking import Lock
 from aeinfer.model_file import ModelFile
+from aeinfer.model_info import ModelInfo
 from aeinfer.models import half_file
 from aeinfer.session import Session, read_model
 from aeinfer.settings import Settings
 
 __all__ = ["Halves"]
 
+Image = NDArray[Any]
+Tensor = NDArray[np.float32]
+
 
 class Halves:
     """The sessions of a model's halves, each started when it is first asked for; safe to use from many threads."""
 
-    def __init__(self, file: ModelFile, settings: Settings) -> None:
-        self._file, self._settings = file, settings
+    def __init__(self, file: ModelFile, settings: Settings, info: ModelInfo) -> None:
+        self._file, self._settings, self._info = file, settings, info
         self._sessions: dict[str, Session] = {}
         self._lock = Lock()
 
-    def session(self, half: str) -> Session:
+    def encode(self, images: Sequence[Image] | Image, at_once: int) -> Tensor:
+        """Return the codes of images as `AEInfer.encode` takes them, so many in a run of the network."""
+        encoder, side, channels = self._session("encoder"), self._info.tile or 0, self._info.channels
+        views = [as_hwc(image) for image in images]
+        wrong = {view.shape for view in views if view.shape != (side, side, channels)}
+        if wrong or not views:
+            got = f"one of shape {min(wrong)}" if wrong else "no image"
+            raise InputError(f"expected images of {side}x{side} with {channels} channel(s), got {got}")
+        codes: list[Tensor] = []
+        for part in (views[start : start + at_once] for start in range(0, len(views), at_once)):
+            batch = np.empty((len(part), channels, side, side), np.float32)
+            for n, view in enumerate(part):
+                check_finite(view)
+                view = view[..., self._settings.order(channels)]
+                kernels.gather_tiles(view, np.zeros((1, 2), np.int64), kernels.full_scale(view.dtype), batch[n : n + 1])
+            codes.append(encoder.run(batch))
+        return np.concatenate(codes)
+
+    def decode(self, codes: Tensor, at_once: int) -> Tensor:
+        """Return the images of codes as `AEInfer.decode` does, so many in a run of the network."""
+        decoder, channels = self._session("decoder"), self._info.channels
+        codes = np.asarray(codes)
+        expected = decoder.input_shape[1:]
+        if codes.dtype != np.float32 or list(codes.shape[1:]) != expected:
+            axes = ", ".join(map(str, ["N", *expected]))
+            raise InputError(f"expected float32 codes ({axes}), got {codes.dtype} of shape {codes.shape}")
+        if not len(codes):
+            raise InputError("expected codes of at least one image, got none")
+        parts = (codes[start : start + at_once] for start in range(0, len(codes), at_once))
+        images = np.concatenate([decoder.run(np.ascontiguousarray(part)) for part in parts])
+        return images[:, 0] if channels == 1 else images.transpose(0, 2, 3, 1)[..., self._settings.order(channels)]
+
+    def _session(self, half: str) -> Session:
         """Return the session of the "encoder" or the "decoder".
 
         Raises

@@ -47,3 +47,7 @@ class Settings:
             raise InputError(f"max_memory_mb is a number of megabytes above 0, got {memory!r}")
         if self.spinning not in (None, True, False):
             raise InputError(f"spinning is True, False or None, got {self.spinning!r}")
+
+    def order(self, channels: int) -> slice:
+        """The colours of an image in the order of a network's of so many channels, and those in the image's."""
+        return slice(2, None, -1) if self.color == "bgr" and channels == 3 else slice(0, 3)

@@ -46,7 +46,7 @@ ROOMS = {
     "memory": {"groups"},
     "threads": {"groups"},
     "model_file": {"models", "session", "threads", "tuning"},
-    "halves": {"forking", "model_file", "models", "session", "settings"},
+    "halves": {"arrays", "forking", "kernels", "model_file", "model_info", "models", "session", "settings"},
     "tuning": {"atomic", "models"},
     "measuring": {"denoiser", "model_info", "session", "threads", "tiling", "tuning"},
     "codes": {"atomic", "model_info"},

@@ -11,7 +11,8 @@ __all__ = ["as_hwc", "check_finite", "output_for", "overlap"]
 
 Image = NDArray[Any]
 DTYPES = ("uint8", "uint16", "float32")
-AT_ONCE = 1 << 20  # values looked at together: what numpy answers takes a byte for each
+AT_ONCE = 1 << 20  # values looked at together, while they are in the cache
+LARGEST = 1e30
 
 
 def as_hwc(image: Image) -> Image:
@@ -28,12 +29,17 @@ def as_hwc(image: Image) -> Image:
 
 
 def check_finite(image: Image) -> None:
-    """Refuse NaN and infinity, which a network would spread."""
+    """Refuse NaN and infinity, which a network would spread, and what would become either on its way through one."""
     if image.dtype.kind != "f":
         return
     rows = max(1, AT_ONCE // image[0].size)
-    if not all(np.isfinite(image[top : top + rows]).all() for top in range(0, len(image), rows)):
-        raise InputError("the image holds NaN or infinity: replace them, with numpy.nan_to_num for example")
+    for part in (image[top : top + rows] for top in range(0, len(image), rows)):
+        if not (part.min() >= -LARGEST and part.max() <= LARGEST):
+            if np.isfinite(part).all():
+                raise InputError(
+                    f"the image holds values beyond {LARGEST:g}, which overflow in a network: replace them"
+                )
+            raise InputError("the image holds NaN or infinity: replace them, with numpy.nan_to_num for example")
 
 
 def overlap(image: Image, out: Image) -> bool:

@@ -6,6 +6,7 @@ long as it lives, whatever ends it, so that any other process can tell a part th
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -139,7 +140,11 @@ def is_empty(path: Path) -> bool:
     >>> is_empty(Path("no-such-file"))
     False
     """
-    return path.is_file() and path.stat().st_size == 0
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0
 
 
 def clear_parts(folder: Path) -> int:

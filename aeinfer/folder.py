@@ -209,6 +209,10 @@ def _exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110 (Path.exists raises where a folder may not be entered)
 
 
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises where a name is too long)
+
+
 def list_images(
     folder: Path, *, recursive: bool = False, unreadable: list[tuple[str, str]] | None = None
 ) -> list[Path]:
@@ -279,7 +283,7 @@ def _place_named(
 ) -> Iterator[Pair]:
     """Pair the files whose results are named one by one."""
     for source, target in pairs:
-        if source.is_dir():
+        if _is_folder(source):
             raise InputError(f"{source} is a folder, but {target} was named as the result of one image")
         if _exists(source):
             yield named_pair(source, target, output, suffix)
@@ -322,7 +326,7 @@ def _refuse_unsafe(pairs: Sequence[Pair], folders: Iterable[Path], on_exist: OnE
             problems.append(f"{pair.source}: its result would replace it")
         elif inside is not None:
             problems.append(f"{pair.source}: its result {pair.target} would lie inside the input folder {inside}")
-        elif pair.target.is_dir():
+        elif _is_folder(pair.target):
             problems.append(f"{pair.source}: its result {pair.target} is a folder")
         elif target in inputs and on_exist != "skip":
             problems.append(f"{pair.source}: its result {pair.target} would replace another input")

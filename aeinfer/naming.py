@@ -1,6 +1,7 @@
 """Where the result of each input goes, by its name alone: beside it, in a folder, or by a template; no disk work."""
 
 import os
+import re
 import string
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,6 +14,8 @@ __all__ = ["FIELDS", "Pair", "check_template", "file_pair", "folder_goal", "name
 
 FIELDS = ("stem", "suffix", "index", "parent")
 """What a template of names may hold in braces; `index` counts from 1 and takes a format, such as {index:04}."""
+
+LONGEST = 255  # characters that a name may have on any usual disk
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ def check_template(template: str, suffix: str | None) -> None:
     except ValueError as error:
         raise InputError(f"the name {template!r} is no template ({error}); its fields are {known}") from None
     for field, spec, conversion in fields:
+        if spec and any(int(digits) > LONGEST for digits in re.findall(r"\d+", spec)):
+            raise InputError(f"the name {template!r} has a wrong format of the index (more than {LONGEST} characters)")
         if field not in FIELDS or conversion or (spec and field != "index"):
             wrong = (field or "") + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
             raise InputError(f"the name {template!r} has the field {{{wrong}}}; expected {known}, and {{index:04}}")

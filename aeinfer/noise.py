@@ -99,8 +99,8 @@ def add_poisson_gaussian(
     peaks = _per_image("peak", peak, len(keys))
     if not np.all(peaks > 0):
         raise InputError(f"peak (photons at value 1) must be above 0, got {peak!r}")
-    if not np.isfinite(planes).all():
-        raise InputError("the images hold NaN or infinity, which no number of photons stands for")
+    if not (np.abs(planes) <= 1e30).all():
+        raise InputError("the images hold NaN, infinity or values beyond 1e30, which no number of photons stands for")
     shot = np.empty_like(planes)
     _poisson(planes, peaks, keys, shot)
     out = np.empty_like(planes)

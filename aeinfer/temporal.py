@@ -4,6 +4,7 @@ It is the room of one stream's state; what remains of the noise is a network's t
 """
 
 import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -61,9 +62,9 @@ class TemporalFilter:
     """
 
     def __init__(self, strength: float = STRENGTH) -> None:
-        if not 0 < strength < 1:
-            raise InputError(f"the strength of a temporal filter is above 0 and below 1, got {strength}")
-        self._least = 1 - strength
+        if not (isinstance(strength, Real) and 0 < strength < 1):
+            raise InputError(f"the strength of a temporal filter is a number above 0 and below 1, got {strength!r}")
+        self._least: float = 1 - strength
         self._past: _Past | None = None
 
     def __call__(self, frame: Frame, out: Frame | None = None) -> Frame:

@@ -3,7 +3,7 @@
 import argparse
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,9 @@ def _process(args: argparse.Namespace, stop: Stop, planner: Callable[[], Plan], 
         except KeyboardInterrupt:
             complain("interrupted")
             code = stop.code or ExitCode.INTERRUPTED
+    if args.watch is not None:
+        with suppress(InputError):
+            work = planner()  # what there is by now
     _summarize(args, work, run.tally, time.perf_counter() - began)
     return code or (ExitCode.FAILED if run.tally.errors else ExitCode.DONE)
 

@@ -1,9 +1,11 @@
 """What the commands say: exit codes, lines on stdout and stderr, and the line of progress; decides nothing."""
 
 import enum
+import os
 import re
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TextIO
 
@@ -36,8 +38,9 @@ def say_json(value: dict[str, Any] | list[Any], *, aside: bool = False) -> None:
 
 
 def complain(text: str) -> None:
-    """Print one line on stderr: what is wrong, or what goes on."""
-    _print(f"aeinfer: {text}", sys.stderr)
+    """Print one line on stderr: what is wrong, or what goes on; where nobody can read it, the work goes on."""
+    with suppress(OSError):
+        _print(f"aeinfer: {text}", sys.stderr)
 
 
 def _print(text: str, stream: TextIO) -> None:
@@ -60,9 +63,10 @@ class Line:
         self.shown = wanted and sys.stderr.isatty()
 
     def show(self, text: str) -> None:
-        """Put a text in the place of the one before."""
+        """Put a text in the place of the one before, as far as the terminal is wide."""
         if self.shown:
-            print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+            with suppress(OSError):
+                print(f"\r{text[: _columns() - 1]}\x1b[K", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         """Make room for another line."""
@@ -75,6 +79,13 @@ class Line:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.clear()
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except OSError:  # it says it is a terminal, and has no size
+        return 80
 
 
 class Progress(Line):

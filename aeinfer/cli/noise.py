@@ -1,6 +1,8 @@
 """`aeinfer noise`: adds a known noise to files and folders, the same for the same seed wherever it runs."""
 
 import argparse
+import os
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,12 +27,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_job_options(parser, "noisy")
     parser.add_argument("--kind", choices=tuple(NEEDED), default="gaussian", help="(default: gaussian)")
     parser.add_argument(
-        "--sigma", type=number(0), metavar="S", help="standard deviation of the gaussian part in 8-bit levels, 0-255"
+        "--sigma",
+        type=number(0, 255),
+        metavar="S",
+        help="standard deviation of the gaussian part in 8-bit levels, 0-255",
     )
     parser.add_argument("--peak", type=number(1e-6), metavar="P", help="poisson-gaussian: photons at white")
     parser.add_argument("--amount", type=number(0, 1), metavar="A", help="salt-and-pepper: share of values, 0-1")
     parser.add_argument(
-        "--seed", type=whole(0), default=0, metavar="N", help="which noise (default: 0); files and pages differ in it"
+        "--seed", type=whole(0), default=0, metavar="N", help="which noise (default: 0); other names and pages differ"
     )
 
 
@@ -46,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
         def change(pixels: Pixels, job: Job) -> Pixels:
             colour, alpha = split_alpha(pixels)
-            index = job.index + (job.page << 32)  # the first page has the file's, the others what no file has
+            # by its name, whatever lies beside it; the first page has the file's, the others what no file has
+            index = zlib.crc32(os.fsencode(job.relative)) + (job.page << 32)
             return join_alpha(from_float(noisy(to_float(colour), index), colour.dtype), alpha)
 
         yield Worker(change)

@@ -120,6 +120,8 @@ def choose_format(codec: Codec, source: VideoFormat, wish: Encoding) -> str:
         raise InputError(f"--luma converts nothing and keeps {source.name}: leave --pix-fmt out")
     named = [format.name for format in codec.video_formats or [source]]
     takes = [name for name in named if codec.name not in EVEN_ONLY or _divides(name, source)]
+    if codec.name.startswith("libvpx"):  # lists others with alpha, and does not start with them
+        takes = [name for name in takes if name == "yuva420p" or not has_alpha(name)]
     wanted = source.name if wish.luma else wish.pix_fmt or source.name
     if wanted in takes:
         return wanted

@@ -17,7 +17,7 @@ from av.format import Flags as ContainerFlags
 from av.stream import Discard, Disposition
 
 from aeinfer.atomic import replacing
-from aeinfer.errors import AEInferError, ImageWriteError, InputError
+from aeinfer.errors import AEInferError, ImageReadError, ImageWriteError, InputError
 from aeinfer.video.encoding import Encoding, choose_codec, choose_format, holds, options_for
 from aeinfer.video.pixels import Colour, Luma, Picture, Way, has_alpha
 from aeinfer.video.reader import VideoReader
@@ -100,7 +100,7 @@ class VideoWriter:
                 try:
                     yield writer
                     writer._finish()
-                    writer.left_out += _missing(reader, VideoReader(Path(part.name)))
+                    writer.left_out += _missing(reader, _read_again(Path(part.name), container_format, writer.codec))
                 finally:
                     writer._close()
         except AEInferError:
@@ -243,6 +243,14 @@ def _carry(source: Any, target: Any, *, stale: tuple[str, ...] = ()) -> None:
     kept = {key: value for key, value in source.metadata.items() if not key.upper().startswith(stale)}
     target.metadata.update(kept)
     target.disposition = source.disposition
+
+
+def _read_again(path: Path, container_format: str, codec: str) -> VideoReader:
+    """Open what was written, as anyone would."""
+    try:
+        return VideoReader(path)
+    except ImageReadError as error:
+        raise InputError(f"{container_format} does not hold what {codec} makes; .mkv holds nearly anything") from error
 
 
 def _missing(before: VideoReader, after: VideoReader) -> Iterator[str]:

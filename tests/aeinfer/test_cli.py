@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -294,6 +295,9 @@ class _Terminal:
     def isatty(self) -> bool:
         return True
 
+    def fileno(self) -> int:
+        raise OSError("no terminal has this number")
+
 
 def test_progress_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with console.Progress(2) as progress:
@@ -307,6 +311,13 @@ def test_progress_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "images/s" in terminal.text
     assert "MPix/s" in terminal.text
     assert "left" in terminal.text
+    monkeypatch.setattr(terminal, "fileno", lambda: 2)
+    monkeypatch.setattr(os, "get_terminal_size", lambda _number: os.terminal_size((12, 3)))
+    terminal.text = ""
+    with console.Progress(2) as progress:
+        progress.advance(1, 1.0)
+    assert "\r1/2  50%  " in terminal.text
+    assert max(map(len, re.split(r"\r|\x1b\[K", terminal.text))) == 11
     with console.Progress(2, wanted=False) as progress:
         before = terminal.text
         progress.advance(1, 1.0)

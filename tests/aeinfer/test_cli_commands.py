@@ -42,12 +42,19 @@ def test_noise_is_known_repeatable_and_leaves_alpha(capsys: pytest.CaptureFixtur
     first, second, third = (read_image(f"{out}/a.png").pixels for out in ("one", "two", "three"))
     np.testing.assert_array_equal(first, second)
     assert (first != third).any()
-    assert (first != read_image("one/b.png").pixels).any()  # files differ by their place
+    assert (first != read_image("one/b.png").pixels).any()  # files differ by their name
     np.testing.assert_array_equal(first[:, :, 3], flat[:, :, 3])
     assert abs(first[:, :, :3].std() - 10) < 0.5
     assert abs(read_image("one/deep.png").pixels.std() / 257 - 10) < 0.5
     assert cli.main(["noise", "flat", "-o", "shard", "--sigma", "10", "--seed", "3", "--shard", "2/3"]) == 0
     np.testing.assert_array_equal(read_image("shard/b.png").pixels, read_image("one/b.png").pixels)
+    write_image("flat/aa.png", flat)  # whatever else there is
+    assert cli.main(["noise", "flat", "-o", "two", "--sigma", "10", "--seed", "3", "--on-exist", "overwrite"]) == 0
+    assert (
+        cli.main(["noise", "flat/b.png", "-o", "two/b.webp", "--sigma", "10", "--seed", "3", "--format", "webp"]) == 0
+    )
+    for name in ("b.png", "b.webp"):
+        np.testing.assert_array_equal(read_image(f"two/{name}").pixels, read_image("one/b.png").pixels)
     assert cli.main(["noise", "flat/a.png", "--kind", "salt-and-pepper", "--amount", "0.2"]) == 0
     changed = (read_image("flat/a-noisy.png").pixels[:, :, :3] != 128).mean()
     assert 0.15 < changed < 0.25

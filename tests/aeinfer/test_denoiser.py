@@ -325,6 +325,7 @@ REFUSED = {
     "other byte order": (lambda ae: ae(np.zeros((4, 4), ">u2")), "byte order, got >u2"),
     "nan": (lambda ae: ae(np.full((4, 4), np.nan, np.float32)), "NaN or infinity"),
     "infinity": (lambda ae: ae(np.full((4, 4), -np.inf, np.float32)), "NaN or infinity"),
+    "beyond what a network can compute with": (lambda ae: ae(np.full((4, 4), -3e38, np.float32)), r"beyond 1e\+30"),
     "last row": (lambda ae: ae(np.pad(BAND, ((0, 1), (0, 0)), constant_values=np.nan)), "NaN or infinity"),
     "strength": (lambda ae: ae(ZEROS, strength=1.5), "between 0 .* and 1 .*got 1.5"),
     "strength nan": (lambda ae: ae(ZEROS, strength=float("nan")), "got nan"),
@@ -393,3 +394,10 @@ def test_bytes_of_any_kind_are_a_model(tiny_model: Path) -> None:
     for given in (content, bytearray(content), memoryview(content)):
         with AEInfer.load(given) as ae:  # type: ignore[arg-type]
             assert ae(ZEROS).shape == ZEROS.shape
+
+
+def test_large_values_stay_finite(color: AEInfer) -> None:
+    image = np.zeros((40, 40, 3), np.float32)
+    image[20, 20] = -1e30
+    assert np.isfinite(color(image)).all()
+    np.testing.assert_array_equal(color(image, strength=0), image)

@@ -124,6 +124,9 @@ def test_unsafe_places_are_refused() -> None:
     Path("in-denoised/img10.png").mkdir(parents=True)
     with pytest.raises(InputError, match=r"its result .*img10\.png is a folder"):
         plan(["in"])
+    Path("x" * 250 + ".png").touch()  # has no room for a longer name: that is its own failure, not the job's
+    Path("out").mkdir()
+    assert [job.action for job in plan(["x*.png"], "out", name="{stem}-clean{suffix}").jobs] == ["write"]
 
 
 @pytest.mark.usefixtures("tree")
@@ -169,7 +172,7 @@ def test_templates_name_the_results() -> None:
 
 
 WRONG = ["{stem", "{size}{suffix}", "{}{suffix}", "{stem!r}{suffix}", "{stem.x}{suffix}", "{stem:>9}{suffix}", "{stem}"]
-WRONG += ["../{stem}{suffix}", "/{stem}{suffix}", "{index:q}{suffix}", "", "{stem}.txt"]
+WRONG += ["../{stem}{suffix}", "/{stem}{suffix}", "{index:q}{suffix}", "{index:999999999}{suffix}", "", "{stem}.txt"]
 
 
 @pytest.mark.parametrize("template", WRONG)

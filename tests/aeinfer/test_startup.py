@@ -189,3 +189,23 @@ def test_output_that_is_lost_is_a_failure(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, env=buffered, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_keep_nobody_from_work(
+    closed: str, picture: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    arguments = ["denoise", picture, "-m", tiny_model, "-o", tmp_path / "clean.png"]
+    done = subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", sys.executable, "-m", "aeinfer", *arguments])
+    assert done.returncode == 0
+    assert (tmp_path / "clean.png").stat().st_size
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_complaints_that_are_lost_keep_nobody_from_work(picture: Path, tiny_model: Path, tmp_path: Path) -> None:
+    arguments = ["denoise", picture, "no-such.png", "-v", "-m", tiny_model, "-o", tmp_path / "clean"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "aeinfer", *arguments], stderr=full)
+    assert done.returncode == 1
+    assert [path.stat().st_size > 0 for path in (tmp_path / "clean").iterdir()] == [True]

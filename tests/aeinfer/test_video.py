@@ -298,6 +298,22 @@ def test_a_still_picture_with_exif_is_a_video_of_one_frame(
     assert capsys.readouterr().err == ""
 
 
+def test_rgb_with_alpha_becomes_what_a_webm_holds(run: Any, tmp_path: Path) -> None:
+    make(tmp_path / "a.mov", "qtrle", "argb")
+    run("a.mov", "b.webm")
+    _, frames = probe(tmp_path / "b.webm")
+    assert len(frames) == len(probe(tmp_path / "a.mov")[1])
+
+
+def test_what_a_container_holds_for_nobody_to_read_is_refused(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "a.mkv")
+    run("a.mkv", "b.ts", "--codec", "ffv1", code=2)
+    assert "mpegts does not hold what ffv1 makes" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mkv"]
+
+
 @pytest.mark.parametrize("mode", ["L", "I;16"])
 def test_of_a_grey_picture_no_matrix_is_missed(
     run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str

@@ -10,10 +10,11 @@ import onnx
 import torch
 from torch import nn
 
-from aeinfer.atomic import write_whole
+from aeinfer.atomic import replacing, write_all, write_whole
 from aeinfer.errors import AEInferError, InputError
 from aeinfer.model_info import ModelInfo
 from aeinfer.session import Session
+from export.arguments import onnx_file
 from export.fp16 import keep_fp16
 from export.halves import HALVES, export_halves, export_int8_halves
 from export.int8 import PAIR_LIMIT, finish_int8, largest_pair
@@ -54,9 +55,10 @@ def export(
             f"onnxruntime and PyTorch differ by {error:.2e} for {target.name}, more than {TOLERANCE:.0e}: not kept"
         )
     info = replace(facts(model, recipe, proto, data), torch_error=error, **stated)
-    for sibling in SIBLINGS:
-        target.with_suffix(f".{sibling}.onnx").unlink(missing_ok=True)
-    write_whole(target, with_facts(proto, info))
+    with replacing(target) as file:
+        write_all(file, with_facts(proto, info))
+        for sibling in SIBLINGS:  # only once there was room for the new one
+            target.with_suffix(f".{sibling}.onnx").unlink(missing_ok=True)
     print(f"{target}: agrees with PyTorch within {error:.1e}; {info.psnr['held out']:.2f} dB on held-out images")
     return proto, info
 
@@ -115,7 +117,7 @@ def keep_int8(
 def noise_of(recipe: dict[str, Any]) -> str:
     """The noise that a recipe trains on, in words."""
     camera = recipe.get("camera", 0)
-    if camera == 1:
+    if camera == 1 or (camera and not recipe["sigma"]):
         return "a camera's"
     if not recipe["sigma"]:
         return "none"
@@ -168,28 +170,34 @@ def example(model: nn.Module) -> torch.Tensor:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the .onnx file; int8 and halves go beside it")
+    parser.add_argument(
+        "-o", "--output", type=onnx_file, required=True, help="the .onnx file; int8 and halves go beside it"
+    )
     parser.add_argument(
         "--data", type=Path, required=True, help="the folder it was trained on: held-out part and calibration"
     )
     parser.add_argument("--name", help="the model's name in its facts [the file's]")
-    parser.add_argument("--int8", type=Path, help="the checkpoint of its int8 recipe; without, ranges are calibrated")
-    parser.add_argument("--no-int8", action="store_true")
+    int8 = parser.add_mutually_exclusive_group()
+    int8.add_argument("--int8", type=Path, help="the checkpoint of its int8 recipe; without, ranges are calibrated")
+    int8.add_argument("--no-int8", action="store_true")
     parser.add_argument("--fp16", action="store_true", help="a file of half precision for GPUs as well")
     parser.add_argument("--no-halves", action="store_true", help="no encoder and decoder, which dense and conv have")
     parser.add_argument("--gate", type=float, default=INT8_GATE_DB, help="largest loss of int8 in dB [%(default)s]")
-    parser.add_argument("--no-verify-data", action="store_true", help="accept IDX files that are not a known set")
+    parser.add_argument(
+        "--no-verify",
+        "--no-verify-data",
+        action="store_true",
+        help="accept IDX files whose checksum is not a known set's",
+    )
     for fact in STATED:
         parser.add_argument(
             f"--{fact.replace('_', '-')}", default="", help=f"the {fact.replace('_', ' ')}, for the facts"
         )
     args = parser.parse_args(argv)
-    if args.output.suffix != ".onnx":
-        parser.error(f"the output is a file whose name ends in .onnx, got {args.output}")
     stated = {"name": args.name or args.output.stem} | {fact: getattr(args, fact) for fact in STATED}
     try:
         kept = export_files(args, stated)
-    except (AEInferError, FileNotFoundError) as error:
+    except (AEInferError, OSError) as error:
         parser.exit(2, f"export: {error}\n")
     return 0 if kept else 1
 
@@ -197,11 +205,13 @@ def main(argv: list[str] | None = None) -> int:
 def export_files(args: argparse.Namespace, stated: dict[str, str]) -> bool:
     """Write what the arguments ask for, and return whether all of it was kept."""
     model, recipe = trained_model(args.checkpoint)
+    if recipe.get("int8"):
+        raise InputError(f"{args.checkpoint} was trained with rounding: give the one it began with, and this as --int8")
     if args.int8:
         rounding, int8_recipe = trained_model(args.int8)
         if not int8_recipe.get("int8") or int8_recipe["model"] != recipe["model"]:
             raise InputError(f"expected a checkpoint of {recipe['model']}'s recipe int8, got another's: {args.int8}")
-    data = open_data(Recipe(**recipe), args.data, not args.no_verify_data)
+    data = open_data(Recipe(**recipe), args.data, not args.no_verify)
     proto, info = export(model, recipe, args.output, data, **stated)
     halves = export_halves(model, info, args.output) if model.code and not args.no_halves else ()
     half_kept = not args.fp16 or keep_fp16(

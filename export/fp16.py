@@ -21,6 +21,7 @@ from aeinfer.errors import AEInferError, InputError
 from aeinfer.model_info import ModelInfo
 from aeinfer.models import packaged_models
 from aeinfer.session import Session, read_model
+from export.arguments import onnx_file, refuse_itself
 from export.measure import measure_bytes_per_pixel
 from export.to_onnx import with_facts
 
@@ -137,19 +138,22 @@ def _rounding(source: str, target: str) -> list[onnx.NodeProto]:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export.fp16", description=__doc__)
     parser.add_argument("model", help="an .onnx file of fp32, or the name of a packaged model")
-    parser.add_argument("-o", "--output", type=Path, help="[NAME.fp16.onnx, beside the file or, of a name, right here]")
+    parser.add_argument(
+        "-o", "--output", type=onnx_file, help="[NAME.fp16.onnx, beside the file or, of a name, right here]"
+    )
     parser.add_argument("--gate", type=float, default=FP16_GATE_DB, help="largest loss in dB [%(default)s]")
     args = parser.parse_args(argv)
     packaged = packaged_models().get(args.model)
     source = packaged or Path(args.model)
     target = args.output or Path(source.name if packaged else source).with_suffix(".fp16.onnx")
     try:
+        refuse_itself(target, source)
         content = read_model(source)
         info = Session(content, str(source), device="cpu").info()
         if info.precision != "fp32":
             raise InputError(f"expected a file of fp32, {source} is of {info.precision}")
         kept = keep_fp16(onnx.load_from_string(content), info, target, noisy_ramps(info), args.gate)
-    except AEInferError as error:
+    except (AEInferError, OSError) as error:
         parser.exit(2, f"export.fp16: {error}\n")
     return 0 if kept else 1
 

@@ -19,6 +19,7 @@ from onnx import numpy_helper
 from aeinfer.atomic import write_whole
 from aeinfer.errors import AEInferError, InputError
 from aeinfer.session import Session, read_model
+from export.arguments import onnx_file, refuse_itself
 from export.measure import measure_bytes_per_pixel
 from export.simplify import name_shapes
 from export.to_onnx import with_facts
@@ -111,11 +112,10 @@ def largest_difference(color: Session, grey: Session, stride: int) -> float:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export.grey", description=__doc__)
     parser.add_argument("file", type=Path, help="the .onnx file of the colour model")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the .onnx file of the grey one")
+    parser.add_argument("-o", "--output", type=onnx_file, required=True, help="the .onnx file of the grey one")
     args = parser.parse_args(argv)
-    if args.output.suffix != ".onnx":
-        parser.error(f"the output is a file whose name ends in .onnx, got {args.output}")
     try:
+        refuse_itself(args.output, args.file)
         error = export_grey(args.file, args.output)
     except (AEInferError, OSError) as problem:
         parser.exit(2, f"export.grey: {problem}\n")

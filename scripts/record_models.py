@@ -3,6 +3,7 @@
 `python -m scripts.record_models`, after each change of a file in aeinfer/models
 """
 
+import argparse
 import json
 
 from aeinfer import AEInfer
@@ -11,6 +12,7 @@ from aeinfer.doctor.selftest import denoise_sample
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m scripts.record_models", description=__doc__).parse_args()
     record = {}
     for path in sorted(RECORD.parent.glob("*.onnx")):
         record[path.name] = file_facts(path)

@@ -25,10 +25,10 @@ def average(paths: Sequence[Path], target: Path) -> None:
     InputError
         One is no checkpoint, or is of another network than the last.
     """
-    networks = [trained_model(path)[0] for path in paths]
+    networks, recipes = zip(*map(trained_model, paths), strict=True)
     mean = AveragedModel(networks[-1])  # a copy: the first one that is counted replaces it
-    for path, network in zip(paths, networks, strict=True):
-        if _shapes(network) != _shapes(mean.module):
+    for path, network, recipe in zip(paths, networks, recipes, strict=True):
+        if _shapes(network) != _shapes(mean.module) or recipe["model"] != recipes[-1]["model"]:
             raise InputError(f"expected checkpoints of one network, but {path} holds another than {paths[-1]}")
         mean.update_parameters(network)
     last = read_checkpoint(paths[-1])
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         average(args.checkpoints, args.output)
-    except InputError as error:
+    except (InputError, OSError) as error:
         parser.exit(2, f"train.average: {error}\n")
     return 0
 

@@ -164,10 +164,10 @@ def main(argv: list[str] | None = None) -> int:
         digits = {split: read_digits(args.data, split, verify=not args.no_verify) for split in ("train", "test")}
         networks = [Trained(path, args.device) for path in args.checkpoints]
         check_names([network.name for network in networks])
-    except InputError as error:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except (InputError, OSError) as error:
         parser.exit(2, f"train.evaluate: {error}\n")
     train, clean = (kernels.to_float(images) for images, _labels in digits.values())
-    args.out.mkdir(parents=True, exist_ok=True)
     rows: list[Figures] = []
     noisy = noisy_digits(clean[:SHOWN], SIGMA)
     shown = {"clean": clean[:SHOWN], "noisy": noisy}

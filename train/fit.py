@@ -5,7 +5,7 @@ import copy
 import hashlib
 import math
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from aeinfer.cli.interrupt import Stop
+from aeinfer.cli.options import number, whole
 from aeinfer.errors import InputError
 from train.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, trained_model
 from train.curve import Curve
@@ -71,6 +73,67 @@ def fit(
     InputError
         A checkpoint is missing, or not what the recipe or the run to resume needs; or the loss is no number any more.
     """
+    run = prepare(recipe, data, folder, resume, device, start, teacher)
+    state, total = run.state, recipe.epochs * data.steps_per_epoch
+    log = SummaryWriter(str(folder), purge_step=state["step"] + 1)
+    curve = Curve(folder / "curve.csv", state["step"])
+    saved, first = time.monotonic(), state["step"]
+    progress = tqdm(total=total, initial=first, desc=recipe.model, unit="step", dynamic_ncols=True)
+    with Stop() as stop, progress, log:
+        stop.hold()  # a signal waits for the end of a step
+        while state["step"] < total and not (recipe.patience and state["stale"] >= recipe.patience):
+            loss = take_step(run, total)
+            progress.update()
+            if state["step"] % data.steps_per_epoch == 0:
+                figures = {"loss/train": loss.item(), **measure(run.averaged, data, recipe.loss, device)}
+                judge(state, figures["loss/validation"])
+                log_epoch(log, run.averaged, data.validation[0], state["step"], figures, device)
+                curve.add({"step": state["step"], "epoch": state["step"] // data.steps_per_epoch, **figures})
+                loss_now, psnr_now = figures["loss/validation"], figures["psnr/validation"]
+                progress.set_postfix(loss=f"{loss_now:.5f}", psnr=f"{psnr_now:.2f} dB")
+                if state["stale"] == 0:
+                    save_checkpoint(folder / "best.pt", recipe, state, run.averaged)
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                save_last(run, folder)
+                saved = time.monotonic()
+            if stop.code or (stop_after and state["step"] - first >= stop_after):
+                break
+        save_last(run, folder)
+        stop.release()
+    return folder / "best.pt"
+
+
+def save_last(run: "Run", folder: Path) -> None:
+    """Write what the run goes on from.
+
+    Raises
+    ------
+    InputError
+        Its weights are no numbers any more; the file of before stays.
+    """
+    if not all(weights.isfinite().all() for weights in run.model.parameters()):
+        raise InputError(f"weights are no numbers any more after step {run.state['step']}: try a lower learning rate")
+    save_checkpoint(folder / "last.pt", run.recipe, run.state, run.averaged, (run.model, run.optimizers))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run at some step; `averaged` is what is validated and exported, `teaching` the teacher's network."""
+
+    recipe: Recipe
+    data: Data
+    device: str
+    model: nn.Module
+    averaged: nn.Module
+    optimizers: list[torch.optim.Optimizer]
+    teaching: nn.Module | None
+    state: dict[str, Any]
+
+
+def prepare(
+    recipe: Recipe, data: Data, folder: Path, resume: bool, device: str, start: Path | None, teacher: Path | None
+) -> Run:
+    """Build a run at its beginning, or where the one to resume was left: the arguments are those of `fit`."""
     check_device(device)
     if recipe.int8:
         if start is None:
@@ -84,43 +147,20 @@ def fit(
     if recipe.rehearse:
         rehearse(model)
     teaching = trained_model(teacher)[0].to(device, memory_format=torch.channels_last) if teacher else None
+    if teaching and (teaching.channels, teaching.window) != (model.channels, model.window):
+        raise InputError(f"expected a teacher of images like those of {recipe.model}, got another: {teacher}")
     optimizers = make_optimizers(recipe, model)
-    averaged = copy.deepcopy(model)  # what is validated and exported; the model itself where nothing is averaged
-    state = {"step": 0, "best": math.inf, "stale": 0, "teacher": digest(teacher)}
+    averaged = copy.deepcopy(model)  # the model itself where nothing is averaged
+    steps = data.steps_per_epoch
+    state = {"step": 0, "best": math.inf, "stale": 0, "teacher": digest(teacher), "steps_per_epoch": steps}
     if resume:
-        state |= load_checkpoint(folder / "last.pt", recipe, model, averaged, optimizers)  # an old one names none
+        state |= load_checkpoint(folder / "last.pt", recipe, model, averaged, optimizers)  # an old one names neither
         check_teacher(state, teacher)
-    total = recipe.epochs * data.steps_per_epoch
-    log = SummaryWriter(str(folder), purge_step=state["step"] + 1)
-    curve = Curve(folder / "curve.csv", state["step"])
-
-    saved = time.monotonic()
-    first = state["step"]
-    progress = tqdm(total=total, initial=first, desc=recipe.model, unit="step", dynamic_ncols=True)
-    while state["step"] < total and not (recipe.patience and state["stale"] >= recipe.patience):
-        share = schedule(recipe, state["step"], total)
-        noisy, target = draw(recipe, data, state["step"], device, teaching)
-        loss = update(recipe, model, optimizers, noisy, target, share)
-        average(averaged, model, recipe.ema, state["step"])
-        state["step"] += 1
-        progress.update()
-        if state["step"] % data.steps_per_epoch == 0:
-            figures = {"loss/train": loss.item(), **measure(averaged, data, recipe.loss, device)}
-            judge(state, figures["loss/validation"])
-            log_epoch(log, averaged, data.validation[0], state["step"], figures, device)
-            curve.add({"step": state["step"], "epoch": state["step"] // data.steps_per_epoch, **figures})
-            progress.set_postfix(loss=f"{figures['loss/validation']:.5f}", psnr=f"{figures['psnr/validation']:.2f} dB")
-            if state["stale"] == 0:
-                save_checkpoint(folder / "best.pt", recipe, state, averaged)
-        if time.monotonic() - saved > CHECKPOINT_SECONDS:
-            save_checkpoint(folder / "last.pt", recipe, state, averaged, (model, optimizers))
-            saved = time.monotonic()
-        if stop_after and state["step"] - first >= stop_after:
-            break
-    save_checkpoint(folder / "last.pt", recipe, state, averaged, (model, optimizers))
-    progress.close()
-    log.close()
-    return folder / "best.pt"
+        if state["steps_per_epoch"] != steps:
+            raise InputError(
+                f"the run had {state['steps_per_epoch']} steps an epoch, these data give {steps}: other data"
+            )
+    return Run(recipe, data, device, model, averaged, optimizers, teaching, state)
 
 
 def digest(teacher: Path | None) -> str:
@@ -158,7 +198,10 @@ def begin(recipe: Recipe, data: Data, start: Path | None) -> nn.Module:
 
 def load_start(recipe: Recipe, start: Path) -> nn.Module:
     """Return the network, without rounding, with the weights of a checkpoint: grown, if that is of a smaller one."""
-    model, weights = build_model(asdict(replace(recipe, int8=False))), read_checkpoint(start)["weights"]
+    saved = read_checkpoint(start)
+    if saved["recipe"].get("int8"):
+        raise InputError(f"{start} was trained with rounding: name the one that it began with")
+    model, weights = build_model(asdict(replace(recipe, int8=False))), saved["weights"]
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -169,37 +212,41 @@ def load_start(recipe: Recipe, start: Path) -> nn.Module:
     return model
 
 
-@torch.no_grad()
-def draw(recipe: Recipe, data: Data, step: int, device: str, teacher: nn.Module | None) -> tuple[Tensor, Tensor]:
-    """Return the noisy batch of a step, and what to make of it: the clean one, or the teacher's output, clipped."""
-    noisy, clean = (torch.from_numpy(part).to(device, memory_format=torch.channels_last) for part in data.batch(step))
-    if teacher is None:
-        return noisy, clean
-    with torch.autocast(noisy.device.type, torch.bfloat16, enabled=recipe.bfloat16):
-        return noisy, teacher(noisy).float()
-
-
-def update(
-    recipe: Recipe,
-    model: nn.Module,
-    optimizers: list[torch.optim.Optimizer],
-    noisy: Tensor,
-    target: Tensor,
-    share: float,
-) -> Tensor:
-    """Take one step on a batch with that share of the learning rates, and return the loss before it."""
-    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+def take_step(run: Run, total: int) -> Tensor:
+    """Draw a batch, learn from it, average the weights, and return the loss before it."""
+    recipe, step = run.recipe, run.state["step"]
+    noisy, target = draw(run, step)
+    share = schedule(recipe, step, total)
+    for group in (group for optimizer in run.optimizers for group in optimizer.param_groups):
         group["lr"] = group["initial_lr"] * share
     with torch.autocast(noisy.device.type, torch.bfloat16, enabled=recipe.bfloat16):
-        output = model.train()(noisy)
-    loss = LOSSES[recipe.loss](output.float(), target)
-    model.zero_grad()
+        output = run.model.train()(noisy)
+    try:
+        loss = LOSSES[recipe.loss](output.float(), target)
+    except RuntimeError as error:  # cross-entropy of what is no number
+        if output.isfinite().all():
+            raise
+        raise InputError(f"the network gives no numbers any more in step {step}: try a lower learning rate") from error
+    run.model.zero_grad()
     loss.backward()
     if recipe.clip:
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-    for optimizer in optimizers:
+        nn.utils.clip_grad_norm_(run.model.parameters(), recipe.clip)
+    for optimizer in run.optimizers:
         optimizer.step()
+    average(run.averaged, run.model, recipe.ema, step)
+    run.state["step"] += 1
     return loss.detach()
+
+
+@torch.no_grad()
+def draw(run: Run, step: int) -> tuple[Tensor, Tensor]:
+    """Return the noisy batch of a step, and what to make of it: the clean one, or the teacher's output, clipped."""
+    parts = run.data.batch(step)
+    noisy, clean = (torch.from_numpy(part).to(run.device, memory_format=torch.channels_last) for part in parts)
+    if run.teaching is None:
+        return noisy, clean
+    with torch.autocast(noisy.device.type, torch.bfloat16, enabled=run.recipe.bfloat16):
+        return noisy, run.teaching(noisy).float()
 
 
 @torch.no_grad()
@@ -266,12 +313,12 @@ def make_parser() -> argparse.ArgumentParser:
     add("--decoder", help=f"conv's way up: {', '.join(WAYS_UP)}")
     add("--bottleneck", help=f"conv's: {' or '.join(BOTTLENECKS)}")
     add("--code", type=int, help="numbers in the bottleneck of dense or conv [64]")
-    add("--widths", type=_widths, help="channels of conv's three scales [128,64,16]")
-    add("--sigma", type=float, help="noise in 8-bit levels: 127.5 is 0.5; 0 trains a plain autoencoder")
-    add("--epochs", type=int)
-    add("--patience", type=int, help="stop after so many epochs without a lower held-out loss")
-    add("--rate", type=float, default=1.0, help="of the recipe's learning rates so much [1]")
-    add("--seed", type=int)
+    add("--widths", type=widths, help="channels of conv's three scales [128,64,16]")
+    add("--sigma", type=number(0), help="noise in 8-bit levels: 127.5 is 0.5; 0 trains a plain autoencoder of digits")
+    add("--epochs", type=whole(1))
+    add("--patience", type=whole(0), help="stop after so many epochs without a lower held-out loss")
+    add("--rate", type=number(1e-9, 1e3), default=1.0, help="of the recipe's learning rates so much [1]")
+    add("--seed", type=whole(0))
     add("--out", type=Path, help="folder of checkpoints and log [runs/MODEL, runs/MODEL-RECIPE]")
     add("--resume", action="store_true", help="go on from last.pt, exactly")
     add(
@@ -313,20 +360,22 @@ def main(argv: list[str] | None = None) -> int:
     parser = make_parser()
     args = parser.parse_args(argv)
     folder = args.out or Path("runs", args.model if args.recipe == "default" else f"{args.model}-{args.recipe}")
-    if (folder / "last.pt").exists() and not args.resume:
+    if not args.resume and any((folder / name).exists() for name in ("last.pt", "best.pt", "curve.csv")):
         parser.error(f"{folder} holds a run already: go on with --resume, or give another --out")
     try:
         recipe = asked_recipe(args)
         describe(recipe)
         data = open_data(recipe, args.data or Path("data", "photos" if recipe.crop else "mnist"), not args.no_verify)
         best = fit(recipe, data, folder, args.resume, args.device, start=args.start, teacher=args.teacher)
-    except (InputError, FileNotFoundError) as error:
+    except (InputError, OSError) as error:
         parser.exit(2, f"train.fit: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, f"train.fit: stopped; --resume goes on from {folder / 'last.pt'}\n")
     print(f"best checkpoint: {best}")
     return 0
 
 
-def _widths(text: str) -> tuple[int, ...]:
+def widths(text: str) -> tuple[int, ...]:
     return tuple(map(int, text.split(",")))
 
 

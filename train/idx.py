@@ -164,7 +164,7 @@ def _verify_pair(image_path: Path, image_set: str | None, label_set: str | None)
         what = "images" if image_set is None else "labels"
         raise InputError(
             f"{image_path.parent}: the checksum of the {what} is none of the known sets ({known}); "
-            f"fetch the files again, or pass verify=False for a set of your own"
+            f"fetch the files again, or accept a set of your own with --no-verify (verify=False)"
         )
     if image_set != label_set:
         raise InputError(

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import kernels, noise
-from aeinfer.errors import InputError
+from aeinfer.errors import ImageReadError, InputError
+from aeinfer.file_format import inspect
 from train.camera import add_camera_noise
 from train.crops import middle, sharpened, through_mesh, with_grain, with_soft_colour
 from train.data import VALIDATION_SEED, Pair, Tensor, quantize_some
 from train.drawings import drawing
 
 HELD_OUT_PHOTOS = 20  # every 20th photograph, in sorted order
+LEAST_SIDE = 8  # pixels a side of photographs
 LEAST_HELD_OUT = 64  # pixels a side of those: one pixel in four of them is still 16, the largest stride
 TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
 DRAWN = 0.06  # that share of the crops is none of a photograph, but a drawing
@@ -243,7 +245,12 @@ def _read_held_out(path: Path) -> NDArray[np.uint8]:
 
 
 def _read_rgb(path: Path) -> NDArray[np.uint8]:
+    try:
+        inspect(path.read_bytes())  # OpenCV reads a file that was cut, and fills it up with grey
+    except ImageReadError as error:
+        raise InputError(f"expected a photograph, but {path}: {error}") from None
     image: Any = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    if image is None:
-        raise InputError(f"expected a photograph, but OpenCV cannot read {path}")
+    if image is None or min(image.shape[:2]) < LEAST_SIDE:
+        what = "OpenCV cannot read it" if image is None else f"it has {image.shape[0]}x{image.shape[1]} pixels"
+        raise InputError(f"expected a photograph of at least {LEAST_SIDE}x{LEAST_SIDE} pixels, but {path}: {what}")
     return image

@@ -8,6 +8,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from aeinfer.cli.options import whole
 from aeinfer.errors import InputError
 from train.checkpoint import read_checkpoint
 from train.fit import fit, open_data
@@ -37,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"all, or some of {', '.join(VARIANTS)}")
     parser.add_argument("--data", type=Path, default=Path("data/mnist"), help="folder of IDX files [data/mnist]")
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"), help="a folder for each goes here [runs/sweep]")
-    parser.add_argument("--epochs", type=int, help="of every variant, instead of its recipe's")
+    parser.add_argument("--epochs", type=whole(1), help="of every variant, instead of its recipe's")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-verify", action="store_true", help="accept IDX files whose checksum is not a known set's")
     args = parser.parse_args(argv)
@@ -48,8 +49,10 @@ def main(argv: list[str] | None = None) -> int:
             recipe = replace(VARIANTS[name], epochs=args.epochs or VARIANTS[name].epochs)
             print(f"{name}: python -m train.fit {arguments(recipe)}")
             train(recipe, args.out / name, args.data, args.device, not args.no_verify)
-    except InputError as error:
+    except (InputError, OSError) as error:
         parser.exit(2, f"train.sweep: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "train.sweep: stopped; the same command goes on\n")
     return 0
 
 

@@ -1,5 +1,6 @@
 """From a checkpoint to files that are portable, state what was measured, and are kept only when they are right."""
 
+import errno
 import re
 from collections import Counter
 from dataclasses import asdict, replace
@@ -162,6 +163,23 @@ def test_an_int8_file_that_loses_too_much_is_not_kept(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_without_room_for_the_new_file_the_old_ones_stay(
+    photo_checkpoint: Path, photos_data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(command, "write_all", refuse)
+    for name in ("photo.onnx", "photo.int8.onnx"):
+        (tmp_path / name).write_bytes(b"an earlier one")
+    with pytest.raises(OSError, match="no space left"):
+        command.export(*trained_model(photo_checkpoint), tmp_path / "photo.onnx", photos_data, name="photo")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "photo.onnx": b"an earlier one",
+        "photo.int8.onnx": b"an earlier one",
+    }
+
+
 def test_an_export_removes_the_siblings_of_an_earlier_one(
     photo_checkpoint: Path, photos_data: Data, tmp_path: Path
 ) -> None:
@@ -259,6 +277,15 @@ def test_int8_of_another_recipe_is_refused(
     assert stop.value.code == 2
     assert "recipe int8" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_rounds_is_no_fp32_one(
+    rounding_checkpoint: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        command.main([str(rounding_checkpoint), "-o", str(tmp_path / "photo.onnx"), "--data", str(photos)])
+    assert stop.value.code == 2
+    assert "was trained with rounding" in capsys.readouterr().err
 
 
 def test_calibrated_int8_may_saturate(dense: Path) -> None:

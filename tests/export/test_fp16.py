@@ -131,6 +131,19 @@ def test_what_loses_too_much_is_not_kept(tiny_model: Path, tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["itself.onnx", "notes.txt", "folder.onnx"])
+def test_no_other_file_is_written_over(tiny_model: Path, tmp_path: Path, name: str) -> None:
+    source = tmp_path / "itself.onnx"
+    source.write_bytes(tiny_model.read_bytes())
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(SystemExit) as stop:
+        fp16.main([str(source), "-o", str(tmp_path / name)])
+    assert stop.value.code == 2
+    assert source.read_bytes() == tiny_model.read_bytes()
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
 def test_only_fp32_is_taken(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     info = replace(Session(tiny_model.read_bytes(), "tiny", "cpu").info(), precision="int8")
     (tmp_path / "int8.onnx").write_bytes(with_facts(onnx.load(tiny_model), info))

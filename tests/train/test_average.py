@@ -31,7 +31,12 @@ def test_the_mean_has_what_the_last_one_knows(tmp_path: Path) -> None:
 def test_another_network_or_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dense = save(tmp_path / "dense.pt", Recipe("dense"), 1.0, 0)
     smaller = save(tmp_path / "smaller.pt", Recipe("dense", options={"code": 16}), 1.0, 0)
-    for wrong, complaint in ((smaller, "holds another than"), (str(tmp_path / "none.pt"), "there is no file")):
+    camera = save(tmp_path / "conv.pt", Recipe("conv"), 1.0, 0)
+    for wrong, complaint in (
+        (smaller, "holds another than"),
+        (camera, "holds another than"),
+        (str(tmp_path / "none.pt"), "there is no file"),
+    ):
         with pytest.raises(SystemExit) as stop:
             main([wrong, dense, "-o", str(tmp_path / "mean.pt")])
         assert stop.value.code == 2

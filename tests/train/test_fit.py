@@ -1,6 +1,8 @@
 """The loop: it learns, stops when told, and goes on exactly where it was."""
 
 import csv
+import os
+import signal
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -299,3 +301,71 @@ def test_the_command_refuses_clearly(
         main([*given, "--out", str(tmp_path)])
     assert stop.value.code == 2
     assert word in capsys.readouterr().err
+
+
+class Spoilt:
+    """Data whose batch of one step is not what it was, or does something."""
+
+    def __init__(self, data: Digits, step: int, spoil: Any) -> None:
+        self._data, self._step, self._spoil = data, step, spoil
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._data, name)
+
+    def batch(self, step: int) -> Any:
+        noisy, clean = self._data.batch(step)
+        return self._spoil(noisy, clean) if step == self._step else (noisy, clean)
+
+
+def test_an_interrupted_run_goes_on_exactly(data: Digits, tmp_path: Path) -> None:
+    def interrupt(noisy: Any, clean: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return noisy, clean
+
+    fit(DENSE, data, tmp_path / "unbroken")
+    with pytest.raises(KeyboardInterrupt):
+        fit(DENSE, Spoilt(data, 7, interrupt), tmp_path / "broken")
+    assert read_checkpoint(tmp_path / "broken" / "last.pt")["state"]["step"] == 8
+    fit(DENSE, data, tmp_path / "broken", resume=True)
+    assert same(tmp_path / "unbroken" / "last.pt", tmp_path / "broken" / "last.pt")
+
+
+def test_weights_that_are_no_numbers_are_not_kept(
+    data: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.fit.CHECKPOINT_SECONDS", 0)
+    with pytest.raises(InputError, match="no numbers any more after step 4"):
+        fit(DENSE, Spoilt(data, 3, lambda noisy, clean: (noisy * np.float32(np.nan), clean)), tmp_path)
+    assert read_checkpoint(tmp_path / "last.pt")["state"]["step"] == 3
+    recipe = replace(DENSE, loss="bce")
+    with pytest.raises(InputError, match="no numbers any more in step 3"):
+        fit(recipe, Spoilt(data, 3, lambda noisy, clean: (noisy * np.float32(np.nan), clean)), tmp_path / "bce")
+
+
+def test_other_data_do_not_resume(data: Digits, digits: Path, tmp_path: Path) -> None:
+    fit(DENSE, data, tmp_path, stop_after=1)
+    with pytest.raises(InputError, match="other data"):
+        fit(DENSE, Digits(digits, 16, 127.5, seed=0, verify=False), tmp_path, resume=True)
+
+
+def test_a_teacher_of_other_images_and_a_start_that_rounds_are_refused(
+    data: Digits, photos: Path, tmp_path: Path
+) -> None:
+    dense = fit(DENSE, data, tmp_path / "dense", stop_after=1).with_name("last.pt")
+    grey = RECIPES["photo-fast-grey", "default"]
+    crops = Photos(photos, 2, 32, 55, seed=0, grey=1.0)
+    with pytest.raises(InputError, match="teacher of images like those of photo-fast-grey"):
+        fit(grey, crops, tmp_path / "grey", teacher=dense)
+    start = fit(grey, crops, tmp_path / "start", stop_after=1).with_name("last.pt")
+    rounding = RECIPES["photo-fast-grey", "int8"]
+    int8 = fit(rounding, crops, tmp_path / "int8", stop_after=1, start=start).with_name("last.pt")
+    with pytest.raises(InputError, match="was trained with rounding"):
+        load_start(rounding, int8)
+
+
+def test_a_left_over_of_a_run_is_not_written_over(digits: Path, tmp_path: Path) -> None:
+    (tmp_path / "best.pt").touch()
+    with pytest.raises(SystemExit) as stop:
+        main(["dense", "--data", str(digits), "--no-verify", "--epochs", "1", "--out", str(tmp_path)])
+    assert stop.value.code == 2
+    assert (tmp_path / "best.pt").stat().st_size == 0

@@ -67,6 +67,19 @@ def test_what_is_no_folder_is_refused(photos: Path) -> None:
         Photos(photos / "0.png", 2, 32, 55, seed=0)
 
 
+def test_photographs_that_are_cut_or_tiny_are_named(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (100, 100, 3), np.uint8)
+    whole = cv2.imencode(".jpg", image)[1].tobytes()
+    for content, said in (
+        (whole[: len(whole) // 3], "truncated"),
+        (cv2.imencode(".jpg", image[:1])[1], "1x100 pixels"),
+    ):
+        (tmp_path / "0.jpg").write_bytes(whole)
+        (tmp_path / "1.jpg").write_bytes(content)
+        with pytest.raises(InputError, match=rf"expected a photograph.*1\.jpg: .*{said}"):
+            Photos(tmp_path, 2, 32, 55, seed=0)
+
+
 @pytest.mark.parametrize("side", [10, 31, 63])
 def test_a_held_out_photograph_too_small_to_measure_is_refused(tmp_path: Path, side: int) -> None:
     """Others may be smaller: crops of them are enlarged."""

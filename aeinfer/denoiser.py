@@ -172,8 +172,8 @@ class AEInfer:
         Raises
         ------
         InputError
-            The array has another shape or dtype, is empty or not finite, or does not fit `out`; or strength is not
-            between 0 and 1.
+            The array has another shape or dtype, is empty, not finite or beyond 1e30, or does not fit `out`; or
+            strength is not between 0 and 1.
         """
         return self._denoise_all([image], strength, None if out is None else [out])[0]
 

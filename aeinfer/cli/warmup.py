@@ -12,7 +12,12 @@ __all__ = ["add_options", "run"]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument(
-        "-m", "--model", nargs="+", metavar="MODEL", help="names or .onnx files (default: all that come with aeinfer)"
+        "-m",
+        "--model",
+        nargs="+",
+        action="extend",
+        metavar="MODEL",
+        help="names or .onnx files (default: all that come with aeinfer)",
     )
     add_device(parser)
     parser.add_argument("--json", action="store_true", help="print what was done as one JSON object")

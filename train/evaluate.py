@@ -162,6 +162,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         check_device(args.device)
         digits = {split: read_digits(args.data, split, verify=not args.no_verify) for split in ("train", "test")}
+        if len(digits["test"][0]) < 2:
+            raise InputError(f"expected at least two test digits, between which codes lie, in {args.data}")
         networks = [Trained(path, args.device) for path in args.checkpoints]
         check_names([network.name for network in networks])
         args.out.mkdir(parents=True, exist_ok=True)

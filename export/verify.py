@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from aeinfer.errors import AEInferError
+from aeinfer.errors import AEInferError, InputError
 from aeinfer.session import Session, read_model
 from train.checkpoint import trained_model
 from train.resampling import MaxUnpool
@@ -34,10 +34,22 @@ def largest_error(content: bytes, model: nn.Module, samples: Sequence[Tensor]) -
 
     Max-unpooling is not continuous: where two activations are equal but for their last bit, either may be the largest,
     and a value comes to lie a pixel further. Of such a network one value in a thousand is left out.
+
+    Raises
+    ------
+    InputError
+        The file gives something of another shape.
     """
     session = Session(content, "the exported file", device="cpu")
-    with torch.no_grad():
-        errors = [np.abs(session.run(sample) - model(torch.from_numpy(sample)).numpy()).ravel() for sample in samples]
+    errors = []
+    for sample in samples:
+        with torch.no_grad():
+            expected, found = model(torch.from_numpy(sample)).numpy(), session.run(sample)
+        if found.shape != expected.shape:
+            raise InputError(
+                f"expected a whole network, which gives {expected.shape}, got one that gives {found.shape}"
+            )
+        errors.append(np.abs(found - expected).ravel())
     jumps = any(isinstance(step, MaxUnpool) for step in model.modules())
     return float(np.quantile(np.concatenate(errors), 0.999 if jumps else 1.0))
 
@@ -52,7 +64,12 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         model, _recipe = trained_model(args.checkpoint)
-        error = largest_error(read_model(args.file), model, random_samples(model))
+        content = read_model(args.file)
+        if (precision := Session(content, str(args.file), device="cpu").info().precision) == "int8":
+            raise InputError(
+                f"expected a file in floating point, got one of {precision}: what rounding costs, export says"
+            )
+        error = largest_error(content, model, random_samples(model))
     except AEInferError as problem:
         parser.exit(2, f"export.verify: {problem}\n")
     agrees = error <= args.tolerance

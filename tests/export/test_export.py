@@ -299,6 +299,16 @@ def test_verify_finds_other_weights(dense: Path, dense_checkpoint: Path, tmp_pat
     assert verify.main([str(dense), "--checkpoint", str(tmp_path / "other.pt")]) == 1
 
 
+def test_verify_refuses_halves_and_what_rounds(
+    dense: Path, dense_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for suffix, said in ((".encoder.onnx", "expected a whole network"), (".int8.onnx", "got one of int8")):
+        with pytest.raises(SystemExit) as stop:
+            verify.main([str(dense.with_suffix(suffix)), "--checkpoint", str(dense_checkpoint)])
+        assert stop.value.code == 2
+        assert said in capsys.readouterr().err
+
+
 def test_verify_refuses_what_is_missing(dense: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         verify.main([str(dense), "--checkpoint", "nowhere.pt"])

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
 
-__all__ = ["as_hwc", "check_finite", "output_for", "overlap"]
+__all__ = ["LARGEST", "as_hwc", "check_finite", "output_for", "overlap"]
 
 Image = NDArray[Any]
 DTYPES = ("uint8", "uint16", "float32")
 AT_ONCE = 1 << 20  # values looked at together, while they are in the cache
-LARGEST = 1e30
+LARGEST = 1e30  # so far below float32's that no sum within a network overflows
 
 
 def as_hwc(image: Image) -> Image:

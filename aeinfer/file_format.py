@@ -241,7 +241,7 @@ def _jpeg(data: bytes) -> FileFacts:
         raise _truncated("the JPEG has no picture")
     end = check_jpeg_scans(data, scan)
     found |= blocks.keys() | {f"second {kind}" for kind in ("exif", "xmp") if len(blocks.get(kind, ())) > 1}
-    if b"\xff\xd8\xff" in data[end:]:
+    if data.find(b"\xff\xd8\xff", end) >= 0:
         found.add("second picture")
     exif, xmp = (blocks.get(kind, [b""])[0] for kind in ("exif", "xmp"))
     profile = _joined_profile(blocks.get("icc", []))

@@ -1,6 +1,6 @@
 """The encoder and the decoder that lie beside a model's file: images of the window's size to codes, and back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class Halves:
             got = f"one of shape {min(wrong)}" if wrong else "no image"
             raise InputError(f"expected images of {side}x{side} with {channels} channel(s), got {got}")
         codes: list[Tensor] = []
-        for part in (views[start : start + at_once] for start in range(0, len(views), at_once)):
+        for part in _parts(views, at_once):
             batch = np.empty((len(part), channels, side, side), np.float32)
             for n, view in enumerate(part):
                 check_finite(view)
@@ -58,8 +58,7 @@ class Halves:
             raise InputError(f"expected float32 codes ({axes}), got {codes.dtype} of shape {codes.shape}")
         if not len(codes):
             raise InputError("expected codes of at least one image, got none")
-        parts = (codes[start : start + at_once] for start in range(0, len(codes), at_once))
-        images = np.concatenate([decoder.run(np.ascontiguousarray(part)) for part in parts])
+        images = np.concatenate([decoder.run(np.ascontiguousarray(part)) for part in _parts(codes, at_once)])
         return images[:, 0] if channels == 1 else images.transpose(0, 2, 3, 1)[..., self._settings.order(channels)]
 
     def _session(self, half: str) -> Session:
@@ -89,3 +88,7 @@ class Halves:
         wanted = self._settings
         options, spinning = wanted.session_options, wanted.spinning
         return Session(read_model(path), str(path), wanted.device, wanted.threads, options, spinning=spinning)
+
+
+def _parts(items: Sequence[Any] | Image, at_once: int) -> Iterator[Any]:
+    return (items[start : start + at_once] for start in range(0, len(items), at_once))

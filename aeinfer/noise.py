@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from aeinfer.arrays import LARGEST
 from aeinfer.errors import InputError
 from aeinfer.jit import jit
 
@@ -99,8 +100,10 @@ def add_poisson_gaussian(
     peaks = _per_image("peak", peak, len(keys))
     if not np.all(peaks > 0):
         raise InputError(f"peak (photons at value 1) must be above 0, got {peak!r}")
-    if not (np.abs(planes) <= 1e30).all():
-        raise InputError("the images hold NaN, infinity or values beyond 1e30, which no number of photons stands for")
+    if not (np.abs(planes) <= LARGEST).all():
+        raise InputError(
+            f"the images hold NaN, infinity or values beyond {LARGEST:g}, which no number of photons stands for"
+        )
     shot = np.empty_like(planes)
     _poisson(planes, peaks, keys, shot)
     out = np.empty_like(planes)

@@ -14,7 +14,7 @@ from torch import nn
 
 from aeinfer.model_info import ModelInfo
 from aeinfer.session import Session
-from train.evaluate import image_psnr
+from train.validation import image_psnr
 
 Tensor = NDArray[np.float32]
 HALF_A_LEVEL = 0.5 / 255
@@ -104,4 +104,5 @@ def measure_bytes_per_pixel(content: bytes, channels: int, window: int | None = 
 
 def held_out_psnr(session: Session, pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
     """Mean PSNR in dB over the images of (noisy, clean) batches, data range 1."""
-    return float(np.concatenate([image_psnr(session.run(noisy), clean) for noisy, clean in pairs]).mean())
+    outputs = [(torch.from_numpy(session.run(noisy)).double(), torch.from_numpy(clean)) for noisy, clean in pairs]
+    return float(torch.cat([image_psnr(*pair) for pair in outputs]).mean())

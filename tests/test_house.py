@@ -86,7 +86,7 @@ ROOMS = {
     "temporal": {"arrays", "kernels", "temporal_loops", "translation"},
     "temporal_loops": {"jit"},
     "loops": {"jit"},
-    "noise": {"jit"},
+    "noise": {"arrays", "jit"},
     "__main__": {"cli"},
 }
 FACE = "__init__"  # shows any room but cli; cli alone imports it, or any room

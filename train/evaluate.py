@@ -26,6 +26,7 @@ from train.device import check_device
 from train.idx import read_digits
 from train.linear import PrincipalComponents
 from train.models import macs, parameter_count
+from train.validation import image_psnr
 
 Digits = NDArray[np.float32]  # (N, 28, 28) in [0, 1]
 Codes = NDArray[np.float32]
@@ -44,15 +45,9 @@ def noisy_digits(clean: Digits, sigma: float) -> Digits:
     return noise.add_gaussian(clean, sigma, seed=NOISE_SEED, index=np.arange(len(clean))) if sigma else clean
 
 
-def image_psnr(output: NDArray[np.float32], clean: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(N,) PSNR in dB for data range 1, each image by itself."""
-    errors = np.square(output.astype(np.float64) - clean)
-    return np.asarray(-10 * np.log10(errors.reshape(len(errors), -1).mean(1)))
-
-
 def mean_psnr(output: Digits, clean: Digits) -> float:
     """Mean over the images of the PSNR in dB."""
-    return float(image_psnr(output, clean).mean())
+    return float(image_psnr(torch.from_numpy(output).double(), torch.from_numpy(clean)).mean())
 
 
 def mean_ssim(output: Digits, clean: Digits) -> float:

@@ -147,8 +147,7 @@ class VideoWriter:
         try:
             stream = self._container.add_stream(self.codec, rate, **size)
         except ValueError as error:
-            name = self._container.format.name
-            raise InputError(f"{name} does not hold what {self.codec} makes; .mkv holds nearly anything") from error
+            raise _unfit(self._container.format.name, self.codec) from error
         stream.time_base = source.time_base
         context = stream.codec_context
         context.options = options_for(context, wish)
@@ -250,7 +249,11 @@ def _read_again(path: Path, container_format: str, codec: str) -> VideoReader:
     try:
         return VideoReader(path)
     except ImageReadError as error:
-        raise InputError(f"{container_format} does not hold what {codec} makes; .mkv holds nearly anything") from error
+        raise _unfit(container_format, codec) from error
+
+
+def _unfit(container_format: str, codec: str) -> InputError:
+    return InputError(f"{container_format} does not hold what {codec} makes; .mkv holds nearly anything")
 
 
 def _missing(before: VideoReader, after: VideoReader) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime as ort
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from train.quantization import ACTIVATION_MAX
 
@@ -14,8 +14,8 @@ PAIR_LIMIT = 2**15 - 1  # what AVX2 adds pairs of u8 x s8 products in
 
 
 def finish_int8(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Store weights as int8 and biases as int32, and let resizing stay in 8 bits."""
-    _round_after_resizing(proto)
+    """Store weights as int8 and biases as int32, and let doubling stay in 8 bits."""
+    _double_integers(proto)
     with tempfile.TemporaryDirectory() as folder:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # folds constants, no more
@@ -36,21 +36,35 @@ def largest_pair(proto: onnx.ModelProto) -> int:
     return max(2 * ACTIVATION_MAX * int(np.abs(array.astype(np.int64)).max()) for array in filters)
 
 
-def _round_after_resizing(proto: onnx.ModelProto) -> None:
-    """Put the input's QuantizeLinear and DequantizeLinear behind each Resize, too.
+def _double_integers(proto: onnx.ModelProto) -> None:
+    """Let each Resize of what was 8-bit integers, to twice both sides, repeat these; their steps stay what they are.
 
-    Nearest-neighbour resizing moves values and makes no new ones: their steps are their input's.
+    With the channels last, as convolutions of 8 bits have them, whole rows of channels are copied; onnxruntime's Resize
+    takes one value after the other there, five to nine times as long.
     """
-    made_by = {node.output[0]: node for node in proto.graph.node}
+    graph = proto.graph
+    made_by = {node.output[0]: node for node in graph.node}
     nodes: list[onnx.NodeProto] = []
-    for node in proto.graph.node:
-        nodes.append(node)
+    for node in graph.node:
         source = made_by.get(node.input[0]) if node.op_type == "Resize" else None
         if source is None or source.op_type != "DequantizeLinear":
+            nodes.append(node)
             continue
-        name, steps = node.output[0], list(source.input[1:])
-        node.output[0] = f"{name}_moved"
-        nodes.append(onnx.helper.make_node("QuantizeLinear", [node.output[0], *steps], [f"{name}_steps"]))
-        nodes.append(onnx.helper.make_node("DequantizeLinear", [f"{name}_steps", *steps], [name]))
-    del proto.graph.node[:]
-    proto.graph.node.extend(nodes)
+        integers, *steps = source.input
+        name = node.output[0]
+        parts = ("last", "shape", "sides", "apart", "twice", "doubled", "integers")
+        last, shape, sides, apart, twice, doubled, moved = (f"{name}_{part}" for part in parts)
+        nodes += [
+            helper.make_node("Transpose", [integers], [last], perm=(0, 2, 3, 1)),
+            helper.make_node("Shape", [last], [shape]),
+            helper.make_node("Mul", [shape, "doubled.sides"], [sides]),
+            helper.make_node("Unsqueeze", [last, "doubled.axes"], [apart]),
+            helper.make_node("Expand", [apart, "doubled.times"], [twice]),
+            helper.make_node("Reshape", [twice, sides], [doubled]),
+            helper.make_node("Transpose", [doubled], [moved], perm=(0, 3, 1, 2)),
+            helper.make_node("DequantizeLinear", [moved, *steps], [name]),
+        ]
+    numbers = {"doubled.sides": (1, 2, 2, 1), "doubled.axes": (2, 4), "doubled.times": (1, 1, 2, 1, 2, 1)}
+    graph.initializer.extend(numpy_helper.from_array(np.array(value), name) for name, value in numbers.items())
+    del graph.node[:]
+    graph.node.extend(nodes)

@@ -1,7 +1,8 @@
 """The same network in the form that onnxruntime does soonest; no result changes but by rounding.
 
 A linear step after a linear step is one, and a convolution of a sum is the sum of convolutions. So values at half the
-resolution, where there are most, are written and read less often: on a CPU they take longer than the arithmetic.
+resolution, where there are most, are written and read less often: on a CPU they take longer than the arithmetic. Where
+some are rounded to 8 bits, less of them is put into another order.
 """
 
 from collections import Counter
@@ -12,10 +13,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from train.quantization import WEIGHT_MAX
+
 Array = NDArray[np.float64]
 
 BATCH = 1009  # a prime, which no network has as a number of channels: what begins with it is a batch of values
-BLOCKS = (2, 3)  # sides of the images that shapes are inferred for, in strides
+BLOCKS = (11, 13)  # sides of the images that shapes are inferred for, in strides
 
 
 def simplify(proto: onnx.ModelProto) -> None:
@@ -24,6 +27,7 @@ def simplify(proto: onnx.ModelProto) -> None:
     merge_halvings(graph)
     split_doublings(graph)
     move_before_sums(graph)
+    add_while_convolving(graph)
     _drop_unread(graph)
 
 
@@ -54,16 +58,10 @@ def merge_halvings(graph: onnx.GraphProto) -> None:
 
 
 def split_doublings(graph: onnx.GraphProto) -> None:
-    """Let a transposed convolution that doubles both sides place values alone, and one of 1x1 before it make them.
-
-    Not where it reads what was 8-bit integers: those lie in another order, which plain convolutions do not take.
-    """
-    made_by, weights = _made_by(graph), _weights(graph)
+    """Let a transposed convolution that doubles both sides place values alone, and one of 1x1 before it make them."""
+    weights = _weights(graph)
     for node in list(graph.node):
         if not (node.op_type == "ConvTranspose" and weights.keys() >= set(node.input[1:]) and _halves(node)):
-            continue
-        source = made_by.get(node.input[0])
-        if source and any(name in made_by and made_by[name].op_type == "DequantizeLinear" for name in source.input):
             continue
         filters, *biases = _arrays(node, weights)
         channels = filters.shape[1]
@@ -81,6 +79,8 @@ def move_before_sums(graph: onnx.GraphProto) -> None:
     """Let a convolution of 1x1 that gives fewer channels than it reads come before the sum that it reads, twice.
 
     Where what is added was made by a convolution of 1x1, that becomes one with it. onnxruntime adds as it convolves.
+    Where it was rounded to 8 bits, the weights are too: a product of matrices takes integers in the order in which
+    convolutions of 8 bits give them, and gives floating point.
     """
     made_by, readers, weights = _made_by(graph), _readers(graph), _weights(graph)
     for node in list(graph.node):
@@ -89,17 +89,42 @@ def move_before_sums(graph: onnx.GraphProto) -> None:
             continue
         (filters, bias), (first, second) = _arrays(node, weights), add.input
         gives, reads = filters.shape
+        kept, added = (f"{node.output[0]}_{part}" for part in ("kept", "added"))
         last = made_by.get(second)
-        if last and readers[second] == 1 and _is_pointwise(last, weights):
-            inner, inner_bias = _arrays(last, weights)
-            added, added_bias, second = filters @ inner, bias + filters @ inner_bias, last.input[0]
-        else:  # nothing is saved but the sum
-            added, added_bias, gives = filters, bias, 2 * gives
-        if gives < reads:
-            parts = [f"{node.output[0]}_{part}" for part in ("kept", "added")]
-            kept = _conv(graph, first, filters, np.zeros(len(filters)), parts[0])
-            made = _conv(graph, second, added, added_bias, parts[1])
-            _replace(graph, node, [kept, made, helper.make_node("Add", parts, node.output)])
+        merges = last and readers[second] == 1 and _is_pointwise(last, weights)
+        if (gives if merges or _is_rounded(last) else 2 * gives) >= reads:  # the sum alone would be saved
+            continue
+        if _is_rounded(last):
+            made = [_conv(graph, first, filters, bias, kept), *_product(graph, second, filters, added)]
+        else:
+            made = [_conv(graph, first, filters, np.zeros(gives), kept)]
+            if merges:
+                inner, inner_bias = _arrays(last, weights)
+                filters, bias, second = filters @ inner, bias + filters @ inner_bias, last.input[0]
+            made.append(_conv(graph, second, filters, bias, added))
+        _replace(graph, node, [*made, helper.make_node("Add", [kept, added], node.output)])
+
+
+def add_while_convolving(graph: onnx.GraphProto) -> None:
+    """Let what was rounded to 8 bits come to a sum in floating point through a convolution that changes nothing.
+
+    onnxruntime's convolutions, and sums of what they give, keep 16 channels together. A sum with anything else would
+    have all that follows in planes; a convolution puts it into that order, and adds as it goes.
+    """
+    made_by, weights = _made_by(graph), _weights(graph)
+    exact = {name for node in graph.node if node.op_type != "QuantizeLinear" for name in node.input}
+    for node in list(graph.node):
+        rounded = [i for i, name in enumerate(node.input) if _is_rounded(made_by.get(name))]
+        if node.op_type != "Add" or len(rounded) != 1 or node.output[0] not in exact:
+            continue
+        source = node.input[rounded[0]]
+        convolution = made_by[source]
+        while convolution.op_type in ("DequantizeLinear", "QuantizeLinear", "Relu"):
+            convolution = made_by[convolution.input[0]]
+        (channels,) = weights[convolution.input[2]].dims
+        node.input[rounded[0]] = f"{source}_same"
+        same = _conv(graph, source, np.ones((channels, 1, 1, 1)), np.zeros(channels), f"{source}_same", group=channels)
+        _replace(graph, node, [same, node])
 
 
 def name_shapes(proto: onnx.ModelProto, stride: int) -> None:
@@ -123,7 +148,10 @@ def name_shapes(proto: onnx.ModelProto, stride: int) -> None:
     del proto.graph.value_info[:]
     for value in onnx.shape_inference.infer_shapes(sized, strict_mode=True, data_prop=True).graph.value_info:
         dims = value.type.tensor_type.shape.dim
-        if len(dims) == 4 and dims[0].dim_value == BATCH:
+        in_order = (
+            len(dims) == 4 and dims[2].dim_value * BLOCKS[1] == dims[3].dim_value * BLOCKS[0]
+        )  # not channels last
+        if in_order and dims[0].dim_value == BATCH:
             for axis, (name, size) in sizes.items():
                 part = size // dims[axis].dim_value
                 dims[axis].dim_param = name if part == 1 else f"{name}/{part}"
@@ -160,6 +188,11 @@ def _is_plain(node: onnx.NodeProto, weights: dict[str, onnx.TensorProto]) -> boo
     )
 
 
+def _is_rounded(source: onnx.NodeProto | None) -> bool:
+    """Whether the node that makes a value gives what was 8-bit integers."""
+    return source is not None and source.op_type == "DequantizeLinear"
+
+
 def _is_pointwise(node: onnx.NodeProto, weights: dict[str, onnx.TensorProto]) -> bool:
     return (
         _is_plain(node, weights)
@@ -186,13 +219,29 @@ def _conv(
     output: str,
     strides: Sequence[int] = (1, 1),
     pads: Sequence[int] = (0, 0, 0, 0),
+    group: int = 1,
 ) -> onnx.NodeProto:
     """A convolution whose weights are named after its output."""
     filters = filters if filters.ndim == 4 else filters[:, :, None, None]
     names = [f"{output}.weight", f"{output}.bias"]
     graph.initializer.extend(_tensor(array, name) for array, name in zip((filters, bias), names, strict=True))
     shape = {"kernel_shape": filters.shape[2:], "strides": strides, "pads": pads}
-    return helper.make_node("Conv", [source, *names], [output], group=1, dilations=[1, 1], **shape)
+    return helper.make_node("Conv", [source, *names], [output], group=group, dilations=[1, 1], **shape)
+
+
+def _product(graph: onnx.GraphProto, source: str, filters: Array, output: str) -> list[onnx.NodeProto]:
+    """A convolution of 1x1 without bias of what was rounded, with rounded weights that are named after its output."""
+    names = [f"{output}.{part}" for part in ("weight", "steps", "zeros", "rounded", "read", "given")]
+    steps = np.abs(filters).max(1) / WEIGHT_MAX
+    integers = np.rint(filters / steps[:, None]).T.astype(np.int8)
+    arrays = (integers, steps.astype(np.float32), np.zeros(len(filters), np.int8))
+    graph.initializer.extend(numpy_helper.from_array(array, name) for array, name in zip(arrays, names, strict=False))
+    return [
+        helper.make_node("DequantizeLinear", names[:3], names[3:4], axis=1),
+        helper.make_node("Transpose", [source], names[4:5], perm=(0, 2, 3, 1)),
+        helper.make_node("MatMul", [names[4], names[3]], names[5:]),
+        helper.make_node("Transpose", names[5:], [output], perm=(0, 3, 1, 2)),
+    ]
 
 
 def _tensor(array: Array, name: str) -> onnx.TensorProto:

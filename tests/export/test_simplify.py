@@ -12,8 +12,10 @@ from torch import nn
 
 from benchmarks.graph import graph_cost
 from export import to_onnx as room
+from export.int8 import PAIR_LIMIT, finish_int8, largest_pair
 from export.simplify import name_shapes, simplify
 from train.models import PhotoAutoencoder
+from train.quantization import calibrate, rounded
 
 STRIDE = 8
 
@@ -23,12 +25,15 @@ def exported(
     encoder: int = 0,
     separable: bool = True,
     widths: tuple[int, ...] = (32, 40, 48),
+    int8_blocks: tuple[int, ...] | None = None,
 ) -> onnx.ModelProto:
-    """A small network of the photo family with a node for each of its steps."""
+    """A small network of the photo family with a node for each of its steps; it rounds if it has blocks that do."""
     torch.manual_seed(0)
-    model = PhotoAutoencoder(widths, (encoder, 1), 1, (1, 2), separable).eval()
+    model = PhotoAutoencoder(widths, (encoder, 1), 1, (1, 2), separable, int8_blocks=int8_blocks or ()).eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.1)
+    if int8_blocks is not None:
+        calibrate(rounded(model), [torch.rand(2, 3, 32, 48)])
     monkeypatch.setattr(room, "simplify", lambda *_: None)
     monkeypatch.setattr(room, "name_shapes", lambda *_: None)
     return room.to_onnx(model, torch.rand(2, 3, 32, 48), free_sides=True, stride=STRIDE)
@@ -68,6 +73,44 @@ def test_it_is_the_same_function_for_less_work(
         (expected,), (got,) = run(plain, images), run(proto, images)
         assert expected.std() > 0.1
         np.testing.assert_allclose(got, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "separable", "int8_blocks", "nodes"),
+    [
+        # the last block: the end is a convolution of what the sum was of, and a product of integers
+        (0, False, (0,), {"Conv": 1, "MatMul": 1, "Transpose": 2, "DequantizeLinear": 1}),
+        (0, True, (0,), {"Conv": 1, "MatMul": 1, "Transpose": 2, "DequantizeLinear": 1}),
+        # the first of two: what it gives comes to the sum through a convolution, and the other is not rounded
+        (1, True, (0,), {"Conv": 2}),
+        (1, True, (0, 1), {"Conv": 2, "MatMul": 1, "Transpose": 2, "DequantizeLinear": 1}),
+        (0, True, (), {"Conv": 1}),
+    ],
+)
+def test_what_is_rounded_is_added_as_onnxruntime_convolves(
+    monkeypatch: pytest.MonkeyPatch,
+    encoder: int,
+    separable: bool,
+    int8_blocks: tuple[int, ...],
+    nodes: dict[str, int],
+) -> None:
+    plain = exported(monkeypatch, encoder, separable, int8_blocks=int8_blocks)
+    proto = onnx.ModelProto()
+    proto.CopyFrom(plain)
+    simplify(proto)
+    kinds = Counter(node.op_type for node in proto.graph.node)
+    kinds.subtract(node.op_type for node in plain.graph.node)
+    assert {kind: more for kind, more in kinds.items() if more} == nodes
+    name_shapes(proto, STRIDE)
+    plain, proto = finish_int8(plain), finish_int8(proto)
+    assert largest_pair(proto) <= PAIR_LIMIT
+    for shape in ((1, 3, 8, 8), (2, 3, 40, 24)):
+        images = np.random.default_rng(0).random(shape, np.float32)
+        (expected,), (got,) = run(plain, images), run(proto, images)
+        assert expected.std() > 0.1
+        # the weights of the product are rounded, those of the transposed convolution were not
+        difference = np.abs(got - expected)
+        assert difference.mean() < (5e-3 if "MatMul" in nodes else 1e-5)
 
 
 def test_the_way_down_reads_the_image(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,6 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from train.quantization import WEIGHT_MAX
-
 Array = NDArray[np.float64]
 
 BATCH = 1009  # a prime, which no network has as a number of channels: what begins with it is a batch of values
@@ -230,11 +228,15 @@ def _conv(
 
 
 def _product(graph: onnx.GraphProto, source: str, filters: Array, output: str) -> list[onnx.NodeProto]:
-    """A convolution of 1x1 without bias of what was rounded, with rounded weights that are named after its output."""
+    """A convolution of 1x1 without bias of what was rounded, with rounded weights that are named after its output.
+
+    Weights are unsigned, around 128: no processor saturates in products of two unsigned integers, so that all 8 bits are
+    taken. With 7 of them, as convolutions have, `photo-fast` would lose 0.05 dB here.
+    """
+    steps = np.abs(filters).max(1) / 127
+    integers = np.rint(filters / steps[:, None]).T + 128
     names = [f"{output}.{part}" for part in ("weight", "steps", "zeros", "rounded", "read", "given")]
-    steps = np.abs(filters).max(1) / WEIGHT_MAX
-    integers = np.rint(filters / steps[:, None]).T.astype(np.int8)
-    arrays = (integers, steps.astype(np.float32), np.zeros(len(filters), np.int8))
+    arrays = (integers.astype(np.uint8), steps.astype(np.float32), np.full(len(filters), 128, np.uint8))
     graph.initializer.extend(numpy_helper.from_array(array, name) for array, name in zip(arrays, names, strict=False))
     return [
         helper.make_node("DequantizeLinear", names[:3], names[3:4], axis=1),

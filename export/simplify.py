@@ -230,8 +230,8 @@ def _conv(
 def _product(graph: onnx.GraphProto, source: str, filters: Array, output: str) -> list[onnx.NodeProto]:
     """A convolution of 1x1 without bias of what was rounded, with rounded weights that are named after its output.
 
-    Weights are unsigned, around 128: no processor saturates in products of two unsigned integers, so that all 8 bits are
-    taken. With 7 of them, as convolutions have, `photo-fast` would lose 0.05 dB here.
+    Weights are unsigned, around 128: no processor saturates in products of two unsigned integers, so that they can
+    have all 8 bits. With 7, as convolutions have them, `photo-fast` would lose 0.05 dB here.
     """
     steps = np.abs(filters).max(1) / 127
     integers = np.rint(filters / steps[:, None]).T + 128

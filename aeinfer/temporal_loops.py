@@ -110,11 +110,11 @@ def _trust(
     energies: Plane, inverse: np.float32, margin: np.float32, least: np.float32, weight: Plane, share: Plane
 ) -> None:
     """A row's new weights, and the frame's share in its average."""
-    one, nothing = np.float32(1), np.float32(1e-6)  # of what a shift has brought in
+    one, nothing = np.float32(1), np.float32(1e-6)  # what a shift has brought in is worth, or a cut has left
     for x in range(share.size):
         past = max(weight[x], nothing)
         missed = max(energies[x] * inverse - margin * (one + one / past), np.float32(0))
-        past = past / (one + past * missed * missed)
+        past = max(past / (one + past * missed * missed), nothing)
         new = max(one / (past + one), least)
         share[x] = new
         weight[x] = one / (new * new + (one - new) * (one - new) / past)

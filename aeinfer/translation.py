@@ -9,12 +9,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["find_gain", "find_translation"]
+__all__ = ["DARK", "find_gain", "find_translation"]
 
 Plane = NDArray[np.float32]
 Shift = tuple[float, float]
 
 SMALLEST = 30  # side in pixels below which nothing is found
+DARK = 0.5  # in steps of the values: what is darker is no light, but rounding or what is left of an average
 STEPS, ENOUGH = 4, 0.01  # of least squares: at most, and the last one in pixels
 DISAGREE = 2.5  # standard deviations
 BETTER = 0.95  # a shift must leave less than so much of the difference that no shift leaves
@@ -72,7 +73,7 @@ def find_gain(before: Plane, after: Plane, shift: Shift) -> float:
     1.25
     """
     still, moved = _overlap(before, after, *shift)
-    lit = (still > 0) & (moved > 0)
+    lit = (still > DARK) & (moved > DARK)
     return float(np.median(moved[lit] / still[lit])) if lit.any() else 1.0
 
 

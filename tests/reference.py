@@ -121,7 +121,7 @@ def temporal_average(
     mean, weight, top = mean.astype(np.float64), weight.astype(np.float64), np.iinfo(frame.dtype).max
     for y, x in np.ndindex(energies.shape):
         past = max(weight[y, x], 1e-6)
-        past /= 1 + past * max(energies[y, x] / level - margin * (1 + 1 / past), 0) ** 2
+        past = max(past / (1 + past * max(energies[y, x] / level - margin * (1 + 1 / past), 0) ** 2), 1e-6)
         share = max(1 / (past + 1), least)
         mean[y, x] += share * (frame[y, x] - mean[y, x])
         weight[y, x] = 1 / (share**2 + (1 - share) ** 2 / past)

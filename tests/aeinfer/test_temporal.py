@@ -185,13 +185,43 @@ def test_a_fade_is_followed() -> None:
     assert error(result, clean * 0.98**14) < 0.4 * SIGMA
 
 
+@pytest.mark.parametrize("fade", [0, 40])
+@pytest.mark.parametrize("held", [1, 3, 60])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_the_picture_comes_back_after_black(fade: int, held: int, dtype: str) -> None:
+    clean, steady = picture(), TemporalFilter()
+    light = [*[1.0] * 12, *np.linspace(1, 0, fade), *[0.0] * held, *[1.0] * 40]
+    for t, factor in enumerate(light):
+        frame = noisy(clean * factor, t, dtype, SIGMA * factor)
+        with np.errstate(all="raise"):
+            result = steady(frame)
+        if factor == 0:
+            assert not result.any()
+    assert error(result, clean) < 0.6 * SIGMA
+
+
+@pytest.mark.parametrize("part", [0.5, 0.75])
+def test_a_part_that_turns_black_leaves_the_rest_as_it_is(part: float) -> None:
+    clean, steady = picture(), TemporalFilter()
+    dark = int(part * len(clean))
+    for t in range(50):
+        frame = noisy(clean, t)
+        if t > 20:
+            frame[:dark] = 0
+        result = steady(frame)
+    assert not result[:dark].any()
+    assert error(result[dark:], clean[dark:]) < 0.6 * SIGMA
+
+
 def test_gain_is_that_of_most_of_the_picture() -> None:
     clean = picture().mean(2).astype(np.float32)
     after = clean * np.float32(1.1)
     after[:20] = 0
     assert find_gain(clean, after, (0.0, 0.0)) == pytest.approx(1.1)
     assert find_gain(clean[:-3], after[3:], (3.0, 0.0)) == pytest.approx(1.1)
-    assert find_gain(clean, clean * 0, (0.0, 0.0)) == 1
+    for dark in (0, 1e-20):
+        assert find_gain(clean, clean * np.float32(dark), (0.0, 0.0)) == 1
+        assert find_gain(clean * np.float32(dark), clean, (0.0, 0.0)) == 1
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.25, 0.9])

@@ -5,6 +5,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -78,7 +79,7 @@ class AEInfer:
         self.on_gpu: bool = self._session.on_gpu
         self.stats = Stats()
         self._scratch = Scratch()
-        self._halves = Halves(file, settings, self.info)
+        self._halves = Halves(file, replace(settings, threads=threads), self.info)
         alone = self.on_gpu or options is not None or settings.spinning  # all threads would spin beside the pair's
         self._pair = Pair(functools.partial(start, "cpu"), 1 if alone else threads)
         wish = Wish(
@@ -149,7 +150,16 @@ class AEInfer:
         InputError
             An option has an impossible value.
         """
-        settings = Settings(device, threads, tile, batch, max_memory_mb, color, spinning, session_options)
+        settings = Settings(
+            device=device,
+            threads=threads,
+            tile=tile,
+            batch=batch,
+            max_memory_mb=max_memory_mb,
+            color=color,
+            spinning=spinning,
+            session_options=session_options,
+        )
         return cls(find_model(model, precision, device), settings)
 
     def denoise(self, image: Image, *, strength: float = 1.0, out: Image | None = None) -> Image:
@@ -214,7 +224,7 @@ class AEInfer:
         if pile is None or results is None or self._limits.plan(*source.shape[1:3]).blended:
             self._denoise_all(source, strength, result)
         else:
-            as_hwc(source[0])
+            as_hwc(source[0])  # or an error would name the pile's shape
             self._denoise_all([pile], strength, [results], count=len(source))
         return result
 
@@ -363,7 +373,7 @@ class AEInfer:
         """Denoise images, or piles of `count` of one size each."""
         if not (isinstance(strength, Real) and 0 <= strength <= 1):
             raise InputError(f"strength is a number between 0 (the input) and 1 (the full result), got {strength!r}")
-        begin = time.perf_counter()
+        begin, strength = time.perf_counter(), float(strength)  # numba does not know all kinds of numbers
         images = list(images)
         targets = [None] * len(images) if outs is None else list(outs)
         if len(targets) != len(images):
@@ -402,7 +412,8 @@ class AEInfer:
     def _run_or_halve(self, session: Session, parts: list[Part], strength: float) -> list[list[Part]]:
         """Run one batch and return nothing, or the halves to run where there is too little memory for it."""
         pixels = batch_pixels(parts)
-        halves = functools.partial(halved, parts, halo=self.info.halo, stride=self.info.stride)
+        stride = self.info.tile or self.info.stride  # a window has its size
+        halves = functools.partial(halved, parts, halo=self.info.halo, stride=stride)
         if pixels > self._limits.most_pixels and (smaller := halves()):
             return smaller
         try:

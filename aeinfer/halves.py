@@ -40,12 +40,11 @@ class Halves:
             raise InputError(f"expected images of {side}x{side} with {channels} channel(s), got {got}")
         codes: list[Tensor] = []
         for part in _parts(views, at_once):
-            batch = np.empty((len(part), channels, side, side), np.float32)
-            for n, view in enumerate(part):
+            for view in part:
                 check_finite(view)
-                view = view[..., self._settings.order(channels)]
-                kernels.gather_tiles(view, np.zeros((1, 2), np.int64), kernels.full_scale(view.dtype), batch[n : n + 1])
-            codes.append(encoder.run(batch))
+            colors = self._settings.order(channels)
+            batch = [kernels.to_float(view[..., colors]).transpose(2, 0, 1) for view in part]
+            codes.append(encoder.run(np.stack(batch)))
         return np.concatenate(codes)
 
     def decode(self, codes: Tensor, at_once: int) -> Tensor:

@@ -6,9 +6,9 @@ call, so that importing a room of kernels compiles nothing.
 
 import functools
 import logging
+import os
 from collections.abc import Callable
 from contextlib import suppress
-from pickle import UnpicklingError
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from aeinfer.errors import BackendMissingError
 try:
     import numba
     from numba.core.caching import FunctionCache
+    from numba.core.compiler_lock import global_compiler_lock
 except (ImportError, OSError) as error:  # OSError: of its library, where there is no memory to load it
     raise BackendMissingError(f"numba cannot be imported ({error}): pip install numba") from error
 
@@ -59,7 +60,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
         """Machine code that was kept; None where there is none, or none that is whole."""
         try:
             return super().load_overload(signature, target)
-        except (EOFError, UnpicklingError):  # the power failed while it was being kept
+        except Exception:  # noqa: BLE001 - the power failed while it was kept, and what is damaged raises anything
             with suppress(OSError):
                 self.flush()
             return None
@@ -77,4 +78,12 @@ def _say_uncached() -> None:
     """Say it once, whatever number of kernels it holds for."""
     logging.getLogger("aeinfer").info(
         "no writable folder to keep compiled kernels in: compiling in this process; NUMBA_CACHE_DIR names another"
+    )
+
+
+if hasattr(os, "register_at_fork"):  # else a child that is forked while another thread compiles would wait for ever
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
     )

@@ -70,10 +70,10 @@ def find_model(model: str | Path | bytes, precision: str, device: str) -> ModelF
 def _with_precision(path: Path, precision: str) -> Path:
     """Return the sibling of that precision: what is asked for by name is taken, or its absence an error."""
     stem = plain_stem(path) + ("" if precision == "fp32" else f".{precision}")
-    if precision == "auto" or path.stem == stem:
+    if precision == "auto" or path.stem == stem or not path.name:
         return path
     sibling = path.with_name(f"{stem}.onnx")
-    if not sibling.is_file():
+    if not _is_file(sibling):
         raise ModelError(f"precision {precision!r} needs {sibling}, which does not exist; export it, or ask for 'auto'")
     return sibling
 
@@ -81,6 +81,10 @@ def _with_precision(path: Path, precision: str) -> Path:
 def _sibling(path: Path, tuned: tuning.Tuned) -> ModelFile | None:
     """Return the file beside an fp32 one that bench measured, if it is there and still the very same."""
     file = path.with_name(f"{path.stem}.{tuned.precision}.onnx")
-    content = read_model(file) if path.stem == plain_stem(path) and file.is_file() else b""
+    content = read_model(file) if path.stem == plain_stem(path) and _is_file(file) else b""
     fingerprint = fingerprint_of(content)
     return ModelFile(content, file, fingerprint, tuned) if fingerprint == tuned.fingerprint else None
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises where a name is too long

@@ -5,7 +5,7 @@ Threads that share one batch wait for each other after each operator, and while 
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 from aeinfer.forking import Lock
@@ -42,7 +42,7 @@ class Pair:
         """Do `work` on all batches, two at a time where they fit; another on `whole`, the session of all threads.
 
         A thread that comes while another has the pair does its batches on `whole`. Of a pair that fails both have ended
-        when the error is raised.
+        when the error is raised. Where no second thread can be started, all is done on `whole`.
         """
         if self._threads % 2 or not self._taken.take():
             for batch in batches:
@@ -53,7 +53,12 @@ class Pair:
                 while both := list(islice(batches, 2)):
                     if len(both) == 2 and fit(*both):
                         mine, other = self._both_sessions()
-                        beside = second.submit(work, other, both[1])
+                        try:
+                            beside = second.submit(work, other, both[1])
+                        except RuntimeError:  # the system has no more of them, or Python is at its end
+                            for batch in chain(both, batches):
+                                work(whole, batch)
+                            return
                         try:
                             work(mine, both[0])
                         finally:

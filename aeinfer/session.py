@@ -6,6 +6,7 @@ What is asked for and cannot be had is an error; what really runs is what `provi
 import codecs
 import hashlib
 import logging
+import os
 import platform
 import re
 from collections import deque
@@ -105,6 +106,8 @@ class Session:
             told = [[(value.name, value.type, value.shape) for value in end] for end in ends]
             self._metadata = self._session.get_modelmeta().custom_metadata_map
         except self._errors as error:
+            if OUT_OF_MEMORY.search(str(error)):
+                raise MemoryError(f"not enough memory to load {name}") from error
             raise _explained(content, name, error) from error
         self.provider: str = self._session.get_providers()[0]
         if self.provider != asked[0]:
@@ -267,9 +270,12 @@ def _session_options(ort: Any, threads: int | None, *, exact: bool, spinning: bo
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised, and said once
     options.enable_mem_pattern = False  # a plan per input size: it only grows where sizes vary
+    # of bytes the folder would be the current one: whose weights lie there is another's to say
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     if exact:  # u8 x s8 products saturate on AVX2 otherwise: this makes int8 the same bits there as on ARM, slowly
         options.add_session_config_entry("session.x64quantprecision", "1")
-    if spinning is False or (spinning is None and platform.machine() in ("aarch64", "armv7l")):  # for heat and battery
+    on_arm = platform.machine().lower().startswith(("aarch64", "arm"))
+    if spinning is False or (spinning is None and on_arm):  # for heat and battery
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     elif spinning is None:  # after a run it costs 20 ms of CPU a frame at 30 frames/s, and saves 2 % of the time
         options.add_session_config_entry("session.force_spinning_stop", "1")
@@ -310,4 +316,6 @@ def _explained(content: bytes, name: str, error: Exception) -> ModelError:
     reason = said.splitlines()[0]
     if "rotobuf" in reason:
         return ModelError(f"{name} is damaged, truncated or no ONNX file at all: get it again ({reason})")
+    if "External data" in reason:
+        return ModelError(f"{name} has its weights in another file: save the model as one file")
     return ModelError(f"{name} cannot be used by onnxruntime: {reason}")

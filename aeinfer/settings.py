@@ -1,6 +1,5 @@
 """What a caller of `AEInfer.load` may ask for, checked; what is asked for is done elsewhere."""
 
-import math
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -12,6 +11,7 @@ from aeinfer.errors import InputError
 __all__ = ["Settings"]
 
 MOST = {"threads": 1024, "tile": 1 << 20, "batch": 1 << 20}  # no machine has more use for
+MOST_MEMORY_MB = 1e9
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Settings:
             if value is not None and not (isinstance(value, int | np.integer) and 1 <= value <= most):
                 raise InputError(f"{option} is a whole number from 1 to {most}, got {value!r}")
         memory = self.max_memory_mb
-        if memory is not None and not (isinstance(memory, Real) and 0 < memory < math.inf):
+        if memory is not None and not (isinstance(memory, Real) and 0 < memory <= MOST_MEMORY_MB):
             raise InputError(f"max_memory_mb is a number of megabytes above 0, got {memory!r}")
-        if self.spinning not in (None, True, False):
+        if not isinstance(self.spinning, bool | None):
             raise InputError(f"spinning is True, False or None, got {self.spinning!r}")
 
     def order(self, channels: int) -> slice:

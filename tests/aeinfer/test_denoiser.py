@@ -1,7 +1,9 @@
 """AEInfer: one image or many, whole or in tiles, in place or not: the same result."""
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -368,7 +370,9 @@ def test_what_does_not_fit_is_refused(color: AEInfer, call: Callable[[AEInfer], 
         ({"batch": 1.5}, "batch is a whole number from 1 to .*, got 1.5"),
         ({"max_memory_mb": "x"}, "max_memory_mb is a number of megabytes above 0, got 'x'"),
         ({"device": None}, "device is a text such as 'cpu', got None"),
+        ({"max_memory_mb": 10**400}, "max_memory_mb is a number of megabytes above 0, got 10"),
         ({"spinning": "x"}, "spinning is True, False or None, got 'x'"),
+        ({"spinning": 0}, "spinning is True, False or None, got 0"),
         ({"session_options": 5}, "session_options is an onnxruntime.SessionOptions, got int"),
         ({"session_options": {}}, "session_options is an onnxruntime.SessionOptions, got dict"),
     ],
@@ -376,6 +380,20 @@ def test_what_does_not_fit_is_refused(color: AEInfer, call: Callable[[AEInfer], 
 def test_impossible_options(tiny_model: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         AEInfer.load(tiny_model, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", ["x" * 300 + ".onnx", Path()])
+def test_a_path_that_cannot_be_a_file_is_no_model(model: str | Path) -> None:
+    for precision in ("auto", "int8"):
+        with pytest.raises(ModelError):
+            AEInfer.load(model, precision=precision)
+
+
+@pytest.mark.parametrize("strength", [np.float16(0.5), Fraction(1, 2), np.longdouble(0.5)])
+def test_any_number_is_a_strength(color: AEInfer, strength: Any) -> None:
+    kernels.load_loops()
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    np.testing.assert_array_equal(color(image, strength=strength), color(image, strength=0.5))
 
 
 @pytest.mark.parametrize("model", [None, 5, ["photo"]])

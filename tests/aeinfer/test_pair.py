@@ -51,6 +51,18 @@ def test_two_are_at_work_at_once() -> None:
     pair().run(iter(range(6)), lambda _session, _n: meeting.wait() and None, WHOLE, always)
 
 
+def test_without_a_second_thread_all_is_done_on_the_whole_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_arguments: object) -> None:
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor.submit", fails)
+    done: list[tuple[object, int]] = []
+    both = pair()
+    for _ in range(2):
+        both.run(iter(range(5)), lambda s, n: done.append((s, n)), WHOLE, always)
+    assert done == 2 * [(WHOLE, n) for n in range(5)]
+
+
 def test_a_second_caller_does_its_batches_on_the_whole_session() -> None:
     both, done = pair(), []
 

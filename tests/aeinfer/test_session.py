@@ -29,7 +29,29 @@ def test_the_network_gets_the_threads(tiny_model: Path, monkeypatch: pytest.Monk
         assert options.get_session_config_entry("session.x64quantprecision") == "1"
 
 
-@pytest.mark.parametrize(("machine", "spins"), [("x86_64", True), ("aarch64", False)])
+def test_weights_in_another_file_are_refused_wherever_they_lie(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    path = tmp_path / "net.onnx"
+    onnx.save(onnx.load(tiny_model), path, save_as_external_data=True, location="weights", size_threshold=100)
+    monkeypatch.chdir(tmp_path)  # where onnxruntime would look for them
+    with pytest.raises(ModelError, match="has its weights in another file: save the model as one file"):
+        AEInfer.load(path)
+
+
+def test_a_model_that_does_not_fit_into_memory_is_no_bad_model(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_session: Session) -> None:
+        raise RuntimeError("std::bad_alloc")
+
+    monkeypatch.setattr(Session, "_start", fails)
+    with pytest.raises(MemoryError, match="not enough memory to load"):
+        AEInfer.load(tiny_model)
+
+
+@pytest.mark.parametrize(("machine", "spins"), [("x86_64", True), ("aarch64", False), ("ARM64", False)])
 def test_waiting_threads_spin_as_asked_or_but_on_arm(
     machine: str, spins: bool, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -177,6 +177,19 @@ def test_a_batch_of_windows_is_halved(tiny_window: Path) -> None:
     assert max(asked[2:]) <= 1600
 
 
+@pytest.mark.parametrize("side", [8, 5])
+def test_a_window_is_not_halved(tiny_window: Path, side: int) -> None:
+    with AEInfer.load(tiny_window, threads=1) as ae:
+        expected = ae(noise((side, side)))
+        asked = short_of_memory(ae, 63)
+        with pytest.raises(MemoryError):
+            ae(noise((side, side)))
+        assert asked == [64]
+        ae._limits.expect_less_than(64)  # as where little is left
+        short_of_memory(ae, 64)
+        np.testing.assert_array_equal(ae(noise((side, side))), expected)
+
+
 def test_memory_for_not_even_the_smallest_tile_is_an_error(tiny_model: Path) -> None:
     with AEInfer.load(tiny_model, threads=1) as ae:
         short_of_memory(ae, 60 * 60)  # a stride and two halos are 68

@@ -216,6 +216,30 @@ print(end_of(child))
 """
 
 
+COMPILING = """
+import time
+from aeinfer.jit import global_compiler_lock
+inside = threading.Event()
+def compile():
+    with global_compiler_lock:
+        inside.set()
+        time.sleep(0.2)
+worker = threading.Thread(target=compile)
+worker.start()
+inside.wait()
+child = os.fork()
+if not child:
+    os._exit(0 if global_compiler_lock.acquire() is None else 1)  # it waits for ever where no thread gives it back
+print(end_of(child))
+worker.join()
+"""
+
+
+@forks
+def test_a_fork_while_another_thread_compiles(tiny_model: Path) -> None:
+    assert run_python(COMPILING, tiny_model, 2) == "0\n"
+
+
 @forks
 def test_a_lock_that_was_held_at_the_fork(tiny_model: Path) -> None:
     assert run_python(LOCKED, tiny_model, 2) == "0\n"

@@ -17,7 +17,7 @@ try:
 except ImportError:  # Windows: there an open file cannot be removed or renamed, which protects a part as well
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["clear_parts", "ignores_case", "is_empty", "lock", "locked", "replacing", "write_all", "write_whole"]
+__all__ = ["clear_parts", "ignores_case", "is_there", "lock", "locked", "replacing", "write_all", "write_whole"]
 
 PART = re.compile(r"\.aeinfer-[0-9a-f]{16}\.part")
 
@@ -132,19 +132,19 @@ def _flock(file: IO[Any], *flags: str) -> bool:
     return True
 
 
-def is_empty(path: Path) -> bool:
-    """Tell whether a file holds nothing, as a power cut leaves it: that counts as no result.
+def is_there(path: Path) -> bool:
+    """Tell whether a result is there: an empty file, as a power cut leaves it, is none.
 
     Examples
     --------
-    >>> is_empty(Path("no-such-file"))
+    >>> is_there(Path("no-such-file"))
     False
     """
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # the last: a name with a NUL
         return False
-    return stat.S_ISREG(status.st_mode) and status.st_size == 0
+    return status.st_size > 0 or not stat.S_ISREG(status.st_mode)
 
 
 def clear_parts(folder: Path) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from aeinfer.atomic import ignores_case, is_empty
+from aeinfer.atomic import ignores_case, is_there
 from aeinfer.errors import InputError
 from aeinfer.image import SUFFIXES
 from aeinfer.naming import Pair, check_template, file_pair, folder_goal, named_pair, rename
@@ -300,7 +300,7 @@ def _sorted(pairs: Iterable[Pair]) -> list[Pair]:
 def _action(target: Path, on_exist: OnExist, sources: Set[str]) -> Literal["write", "overwrite", "skip"]:
     if not _exists(target):
         return "write"
-    is_result = not is_empty(target) or os.path.realpath(target) in sources
+    is_result = is_there(target) or os.path.realpath(target) in sources
     return "skip" if on_exist == "skip" and is_result else "overwrite"
 
 
@@ -330,7 +330,7 @@ def _refuse_unsafe(pairs: Sequence[Pair], folders: Iterable[Path], on_exist: OnE
             problems.append(f"{pair.source}: its result {pair.target} is a folder")
         elif target in inputs and on_exist != "skip":
             problems.append(f"{pair.source}: its result {pair.target} would replace another input")
-        elif on_exist == "error" and _exists(pair.target) and not is_empty(pair.target):
+        elif on_exist == "error" and is_there(pair.target):
             problems.append(f"{pair.source}: its result {pair.target} exists")
     problems += [
         f"{', '.join(sorted(str(pair.source) for pair in group.values()))}: all would become "

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aeinfer.atomic import is_empty
+from aeinfer.atomic import is_there
 from aeinfer.cli.console import ExitCode, complain, say
 from aeinfer.cli.options import add_device
 from aeinfer.errors import ImageWriteError, InputError
@@ -64,7 +64,7 @@ def _targets(args: argparse.Namespace, codes: "Codes", source: Path) -> list[Pat
     targets = [(folder / name).with_suffix(FORMATS[args.format].suffixes[0]) for name in codes.names.tolist()]
     if twice := [str(target) for target, count in Counter(targets).items() if count > 1]:
         raise InputError(f"nothing was done, because several images would become {', '.join(twice)}")
-    existing = [target for target in targets if target.exists() and not is_empty(target)]
+    existing = [target for target in targets if is_there(target)]
     if existing and args.on_exist == "error":
         raise InputError(f"nothing was done, because {', '.join(map(str, existing))} exist")
     left = set(existing) if args.on_exist == "skip" else set()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from aeinfer.atomic import is_empty
+from aeinfer.atomic import is_there
 from aeinfer.cli.console import ExitCode, complain, say
 from aeinfer.cli.options import add_device, add_precision
 from aeinfer.errors import ImageReadError, InputError
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"the output is a file of codes, whose name ends in .npz, got {target}")
     if target.is_dir():
         raise InputError(f"the output {target} is a folder; name the file of codes")
-    if target.exists() and not is_empty(target) and args.on_exist != "overwrite":
+    if is_there(target) and args.on_exist != "overwrite":
         if args.on_exist == "error":
             raise InputError(f"nothing was done, because {target} exists")
         say(f"skipped: {target} exists; --on-exist overwrite replaces it")

@@ -11,7 +11,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from aeinfer.atomic import is_empty, write_all
+from aeinfer.atomic import is_there, write_all
 from aeinfer.cli.source import Frame, Source
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.rawvideo import Layout, write_header
@@ -64,7 +64,7 @@ def _check(path: Path, source: Source, *, overwrite: bool) -> None:
         raise InputError(f"{path} is a folder; name a file for the frames")
     if path.is_file() and source.stat is not None and os.path.samestat(source.stat, path.stat()):
         raise InputError(f"{path} is the input itself; name another file for the frames")
-    if path.is_file() and not is_empty(path) and not overwrite:
+    if path.is_file() and is_there(path) and not overwrite:
         raise InputError(f"{path} is there already; --on-exist overwrite replaces it")
 
 

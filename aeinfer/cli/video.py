@@ -8,7 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aeinfer.atomic import clear_parts, is_empty
+from aeinfer.atomic import clear_parts, is_there
 from aeinfer.cli.console import ExitCode, Progress, complain, say, say_json
 from aeinfer.cli.interrupt import until_stopped
 from aeinfer.cli.options import add_frames, add_network, add_voice, frames_model, network_options, whole
@@ -106,7 +106,7 @@ def _is_there(args: argparse.Namespace) -> bool:
         raise InputError(f"{args.target} is a folder; name the new file")
     if args.source.samefile(args.target):
         raise InputError(f"{args.target} is the input itself; name another file for the result")
-    if is_empty(args.target):
+    if not is_there(args.target):
         return False
     if args.on_exist == "error":
         raise InputError(f"{args.target} is there already; --on-exist overwrite replaces it")

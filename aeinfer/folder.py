@@ -24,15 +24,11 @@ Name = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Job:
-    """One file to do: `relative` is its name inside the job, `index` its place in the sorted whole of all shards.
-
-    `page` is the one in hand, counted from 0.
-    """
+    """One file to do: `relative` is its name inside the job, `page` the one in hand, counted from 0."""
 
     source: Path
     target: Path
     relative: str
-    index: int
     action: Literal["write", "overwrite", "skip"]
     page: int = 0
 
@@ -124,7 +120,8 @@ def plan(
     Raises
     ------
     InputError
-        Results collide, lie in an input folder, would replace an input, or (on_exist "error") exist; all are listed.
+        Results of any share collide, lie in an input folder or would replace an input, or (on_exist "error") one of
+        this share exists; all are listed.
 
     Examples
     --------
@@ -139,14 +136,10 @@ def plan(
         placed = rename(placed, name)
     missing = list(found.missing)
     placed = _sorted([*placed, *_place_named(pairs, output, suffix, missing)])
-    _refuse_unsafe(placed, found.folders, on_exist)
+    share = placed if shard is None else placed[shard[0] - 1 :: shard[1]]
+    _refuse_unsafe(placed, share, found.folders, on_exist)
     sources = {os.path.realpath(pair.source) for pair in placed}
-    jobs = [
-        Job(pair.source, pair.target, pair.relative, index, _action(pair.target, on_exist, sources))
-        for index, pair in enumerate(placed)
-    ]
-    if shard is not None:
-        jobs = jobs[shard[0] - 1 :: shard[1]]
+    jobs = [Job(pair.source, pair.target, pair.relative, _action(pair.target, on_exist, sources)) for pair in share]
     return Plan(tuple(jobs), len(placed), missing=tuple(missing), unreadable=found.unreadable)
 
 
@@ -304,9 +297,10 @@ def _action(target: Path, on_exist: OnExist, sources: Set[str]) -> Literal["writ
     return "skip" if on_exist == "skip" and is_result else "overwrite"
 
 
-def _refuse_unsafe(pairs: Sequence[Pair], folders: Iterable[Path], on_exist: OnExist) -> None:
-    """Raise InputError that lists everything unsafe in a plan, or nothing."""
+def _refuse_unsafe(pairs: Sequence[Pair], share: Sequence[Pair], folders: Iterable[Path], on_exist: OnExist) -> None:
+    """Raise InputError that lists everything unsafe in a plan, or nothing; other shares' results may exist."""
     problems: list[str] = []
+    fresh = set(share) if on_exist == "error" else set()
     sources = {pair.source: os.path.realpath(pair.source) for pair in pairs}
     targets = {pair.target: os.path.realpath(pair.target) for pair in pairs}
     above = {
@@ -330,7 +324,7 @@ def _refuse_unsafe(pairs: Sequence[Pair], folders: Iterable[Path], on_exist: OnE
             problems.append(f"{pair.source}: its result {pair.target} is a folder")
         elif target in inputs and on_exist != "skip":
             problems.append(f"{pair.source}: its result {pair.target} would replace another input")
-        elif on_exist == "error" and is_there(pair.target):
+        elif pair in fresh and is_there(pair.target):
             problems.append(f"{pair.source}: its result {pair.target} exists")
     problems += [
         f"{', '.join(sorted(str(pair.source) for pair in group.values()))}: all would become "

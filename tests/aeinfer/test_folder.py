@@ -138,6 +138,9 @@ def test_existing_results() -> None:
     assert [job.action for job in plan(["in"], on_exist="overwrite").jobs] == ["write", "overwrite"]
     with pytest.raises(InputError, match=r"img10\.png exists"):
         plan(["in"], on_exist="error")
+    assert [job.action for job in plan(["in"], on_exist="error", shard=(1, 2)).jobs] == ["write"]  # not its result
+    with pytest.raises(InputError, match=r"img10\.png exists"):
+        plan(["in"], on_exist="error", shard=(2, 2))
 
 
 @pytest.mark.usefixtures("tree")
@@ -284,6 +287,6 @@ def test_no_two_sources_share_a_target_and_shards_add_up(
     assert {job.relative for job in whole.jobs} == expected
     assert len({job.target for job in whole.jobs}) == len(whole.jobs)
     assert all(root not in job.target.parents for job in whole.jobs)
-    parts = [plan([root], recursive=recursive, suffix=suffix, shard=(i, shards)) for i in range(1, shards + 1)]
-    joined = [job for part in parts for job in part.jobs]
-    assert sorted(joined, key=lambda job: job.index) == list(whole.jobs)
+    for number in range(shards):
+        part = plan([root], recursive=recursive, suffix=suffix, shard=(number + 1, shards))
+        assert part.jobs == whole.jobs[number::shards]

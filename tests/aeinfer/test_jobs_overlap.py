@@ -123,7 +123,7 @@ def test_few_files_are_in_hand_and_one_and_one_of_large_ones(
             lock.notify_all()
 
     def change(pixels: Pixels, each: Job) -> Pixels:
-        number = each.index
+        number = int(each.source.stem)
         with lock:  # meanwhile so many are read, and none more
             assert lock.wait_for(lambda: len(begun) >= min(number + 1 + ahead, COUNT), timeout=10)
             most[0] = max(most[0], len(begun) - number - 1)
@@ -153,7 +153,7 @@ def test_small_files_are_changed_side_by_side_and_large_ones_alone(monkeypatch: 
     most, alone = [0], []
 
     def wide(pixels: Pixels, each: Job) -> Pixels:
-        alone.append(each.index)
+        alone.append(int(each.source.stem))
         with lock:
             assert pixels.nbytes > small
             assert threading.current_thread() is threading.main_thread()

@@ -15,7 +15,7 @@ def main() -> None:
     argparse.ArgumentParser(prog="python -m scripts.record_models", description=__doc__).parse_args()
     record = {}
     for path in sorted(RECORD.parent.glob("*.onnx")):
-        record[path.name] = file_facts(path)
+        record[path.name] = file_facts(path.read_bytes())
         half = path.stem.split(".")[1:2] in (["encoder"], ["decoder"])
         if not half and AEInfer.load(path.read_bytes(), device="cpu").info.tile is None:  # not of digits
             result = denoise_sample(path.name, "cpu")

@@ -14,7 +14,6 @@ from aeinfer.doctor.process import call
 
 __all__ = ["Finding", "examine"]
 
-SELFTEST = "aeinfer.doctor.selftest"
 AT_ONCE = 4  # processes, of some 100 MB each
 DEFAULT_MODEL = "photo.onnx"
 
@@ -44,7 +43,7 @@ def examine(device: str = "auto") -> list[Finding]:
         if not any("gain" in facts for facts in record.values()):
             return found
         numba_works = next(finding for finding in found if finding.name == "numba").state == "ok"
-        kernels = pool.submit(call, SELFTEST, "move_pixels") if numba_works else None
+        kernels = pool.submit(call, devices.SELFTEST, "move_pixels") if numba_works else None
         found += devices.check_devices(device, _smallest(record))
         if "device cpu" not in _failures(found):
             found += _check_results(pool, record, "cpu" if f"device {device}" in _failures(found) else device)
@@ -86,7 +85,8 @@ def _smallest(record: Mapping[str, Mapping[str, Any]]) -> Path:
 def _check_results(pool: ThreadPoolExecutor, record: Mapping[str, Mapping[str, Any]], device: str) -> list[Finding]:
     """Denoise the sample with every file that was recorded with a result; of the default one tell the memory too."""
     tested = {name: facts for name, facts in record.items() if "gain" in facts}
-    ends = dict(zip(tested, pool.map(lambda name: call(SELFTEST, "denoise_sample", name, device), tested), strict=True))
+    ended = pool.map(lambda name: call(devices.SELFTEST, "denoise_sample", name, device), tested)
+    ends = dict(zip(tested, ended, strict=True))
     found = [models.judge_result(name, facts, ends[name]) for name, facts in tested.items()]
     if DEFAULT_MODEL in ends and not ends[DEFAULT_MODEL].fault:
         found.append(machine.check_memory(ends[DEFAULT_MODEL].value["megabytes"]))

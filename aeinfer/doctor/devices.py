@@ -7,7 +7,7 @@ from aeinfer.doctor.finding import Finding, State
 from aeinfer.doctor.process import Ended, call
 from aeinfer.errors import InputError
 
-__all__ = ["cause", "check_devices"]
+__all__ = ["SELFTEST", "cause", "check_devices"]
 
 SELFTEST = "aeinfer.doctor.selftest"
 

@@ -36,42 +36,40 @@ def read_record() -> dict[str, dict[str, Any]]:
     return record
 
 
-def file_facts(path: Path) -> dict[str, Any]:
+def file_facts(content: bytes) -> dict[str, Any]:
     """Return what the record holds of any file."""
-    content = path.read_bytes()
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 def check_files(record: Record) -> tuple[list[Finding], set[str]]:
     """Return one finding for all files that are whole and one for each other, and the names of those that are whole."""
-    faults = {name: fault for name, facts in record.items() if (fault := _fault(RECORD.with_name(name), facts))}
+    faults = {name: fault for name, facts in record.items() if (fault := _fault(name, facts))}
     whole = set(record) - set(faults)
-    findings = [
-        Finding(name, "failure", fault, "git lfs pull" if "Git LFS" in fault else AGAIN, "model")
-        for name, fault in faults.items()
-    ]
     if not whole:
-        return [Finding("models", "failure", f"none is whole in {RECORD.parent}", AGAIN, "model"), *findings], whole
+        none = Finding("models", "failure", f"none is whole in {RECORD.parent}", AGAIN, "model")
+        return [none, *faults.values()], whole
     megabytes = sum(record[name]["bytes"] for name in whole) / 1e6
     told = f"{len(whole)} of {len(record)} files as they were packaged, {megabytes:.1f} MB in {RECORD.parent}"
-    return [Finding("models", "ok", told), *findings], whole
+    return [Finding("models", "ok", told), *faults.values()], whole
 
 
-def _fault(path: Path, facts: Mapping[str, Any]) -> str:
+def _fault(name: str, facts: Mapping[str, Any]) -> Finding | None:
     """Say what is wrong with a file; nothing if it is the one that was packaged."""
+    mend = AGAIN
     try:
-        found = file_facts(path)
-        with path.open("rb") as file:
-            head = file.read(23)
+        content = RECORD.with_name(name).read_bytes()
     except OSError as error:
-        return f"cannot be read: {error.strerror}"
+        return Finding(name, "failure", f"cannot be read: {error.strerror}", mend, "model")
+    found = file_facts(content)
     if found == {key: facts[key] for key in found}:
-        return ""
-    if head == b"version https://git-lfs":
-        return "is a Git LFS pointer, not the model itself"
-    if found["bytes"] < facts["bytes"]:
-        return f"is cut: {found['bytes']:,} of {facts['bytes']:,} bytes"
-    return f"is another file than was packaged: its sha256 begins with {found['sha256'][:16]}"
+        return None
+    if content.startswith(b"version https://git-lfs"):
+        told, mend = "is a Git LFS pointer, not the model itself", "git lfs pull"
+    elif found["bytes"] < facts["bytes"]:
+        told = f"is cut: {found['bytes']:,} of {facts['bytes']:,} bytes"
+    else:
+        told = f"is another file than was packaged: its sha256 begins with {found['sha256'][:16]}"
+    return Finding(name, "failure", told, mend, "model")
 
 
 def judge_result(name: str, facts: Mapping[str, Any], ended: Ended) -> Finding:

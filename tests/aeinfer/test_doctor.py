@@ -266,7 +266,7 @@ def test_a_file_that_is_none_of_ours_is_told(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "cut.onnx").write_bytes(bytes(100))
     (tmp_path / "other.onnx").write_bytes(bytes(200))
     (tmp_path / "whole.onnx").write_bytes(b"whole")
-    record["whole.onnx"] = models.file_facts(tmp_path / "whole.onnx")
+    record["whole.onnx"] = models.file_facts((tmp_path / "whole.onnx").read_bytes())
     findings, whole = models.check_files(record)
     assert whole == {"whole.onnx"}
     told = {finding.name: (finding.sentence, finding.mend) for finding in findings if finding.state == "failure"}

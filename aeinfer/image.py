@@ -14,7 +14,7 @@ from aeinfer.atomic import write_whole
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.file_format import FileFacts, inspect, inspect_pages
 from aeinfer.formats import FORMATS, SUFFIXES, check_writable, format_of
-from aeinfer.opencv import caption_strip, check_depth, decode, encode, has_metadata, quiet_opencv
+from aeinfer.opencv import check_depth, decode, encode, has_metadata, load_opencv, quiet_opencv
 from aeinfer.picture import Picture, Pixels, turn, upright
 from aeinfer.tiff_tags import read_orientation
 
@@ -22,7 +22,6 @@ __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
     "Picture",
-    "caption_strip",
     "carried_metadata",
     "format_of",
     "quiet_opencv",
@@ -69,7 +68,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     >>> picture.pixels.shape, picture.pixels.dtype  # doctest: +SKIP
     ((480, 640, 3), dtype('uint8'))
     """
-    has_metadata()  # OpenCV is there
+    load_opencv()  # before the file is looked at
     data = _read_bytes(path)
     try:
         return _read_page(data, inspect(data), max_pixels)
@@ -99,7 +98,7 @@ def read_pages(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     >>> [page.pixels.shape for page in read_pages("scan.tiff")]  # doctest: +SKIP
     [(480, 640, 3), (480, 640)]
     """
-    has_metadata()  # OpenCV is there
+    load_opencv()  # before the file is looked at
     data = _read_bytes(path)
     where = f"{path}"
     try:

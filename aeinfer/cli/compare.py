@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from aeinfer.cli.console import ExitCode, complain, say, say_json
 from aeinfer.errors import ImageReadError, InputError
 from aeinfer.folder import list_images
-from aeinfer.image import SUFFIXES, caption_strip, quiet_opencv, read_image, write_image
+from aeinfer.image import SUFFIXES, quiet_opencv, read_image, write_image
+from aeinfer.opencv import caption_strip
 from aeinfer.picture import Pixels, split_alpha
 
 __all__ = ["add_options", "run"]
@@ -123,7 +124,7 @@ def _measure(image: Pixels, clean: Pixels) -> Scores:
     from aeinfer.kernels import full_scale
     from aeinfer.metrics import SSIM_WINDOW, psnr, ssim
 
-    data_range = float(full_scale(clean.dtype))
+    data_range = full_scale(clean.dtype)
     large = min(clean.shape[:2]) >= SSIM_WINDOW
     return Scores(
         psnr(image, clean, data_range=data_range), ssim(image, clean, data_range=data_range) if large else math.nan

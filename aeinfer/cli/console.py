@@ -24,7 +24,6 @@ class ExitCode(enum.IntEnum):
     BAD_MODEL = 4
     NOTHING_FOUND = 5
     INTERRUPTED = 130
-    TERMINATED = 143
 
 
 def say(text: str) -> None:

@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> int:
     """List the packaged models."""
     from aeinfer.models import packaged_models
 
-    rows = [_describe(name, path) for name, path in sorted(packaged_models().items())]
+    rows = [_describe(name, path) for name, path in packaged_models().items()]
     if not rows:
         complain("nothing found: this install holds no models; give -m a .onnx file")
         return ExitCode.NOTHING_FOUND

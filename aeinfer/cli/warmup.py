@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from aeinfer.models import packaged_models
 
     began = time.perf_counter()
-    models = [_run_model(name, args.device) for name in args.model or sorted(packaged_models())]
+    models = [_run_model(name, args.device) for name in args.model or packaged_models()]
     _make_noise()
     _average_frames()
     kept_in, why_not = _kept_in()

@@ -14,6 +14,7 @@ from aeinfer.errors import BackendMissingError, ImageWriteError, InputError
 from aeinfer.file_format import inspect
 from aeinfer.formats import FORMATS
 from aeinfer.image import read_image, write_image
+from aeinfer.opencv import caption_strip
 from aeinfer.picture import join_alpha, split_alpha
 from tests.pictures import _quiet, pixels_of  # noqa: F401 (a fixture)
 
@@ -176,8 +177,8 @@ def test_alpha_parts_and_joins(shape: tuple[int, ...], seed: int) -> None:
 
 
 def test_caption_strip_is_as_wide_as_asked_and_has_ink() -> None:
-    strip = image.caption_strip("20.17 dB", 300)
+    strip = caption_strip("20.17 dB", 300)
     assert strip.shape[1:] == (300, 3)
     assert strip.min() < 64
-    assert image.caption_strip("a long caption", 10).shape[1] > 10
-    np.testing.assert_array_equal(image.caption_strip("caf\udce9", 99), image.caption_strip("caf?", 99))
+    assert caption_strip("a long caption", 10).shape[1] > 10
+    np.testing.assert_array_equal(caption_strip("caf\udce9", 99), caption_strip("caf?", 99))

@@ -91,7 +91,7 @@ def _job(args: argparse.Namespace, place: Path, source: str, target: str) -> Job
         taken.write_bytes(sys.stdin.buffer.read())
     if target == "-":
         goal = place / f"standard output{_suffix(args.format, taken)}"
-        return Job(taken, goal, source, "write")
+        return Job(taken, goal, taken.name, "write")
     suffix = None if args.format == "keep" else FORMATS[args.format].suffixes[0]
     return plan([taken], target, suffix=suffix, on_exist=args.on_exist).jobs[0]
 

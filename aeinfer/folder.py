@@ -97,6 +97,7 @@ def plan(
     on_exist: OnExist = "skip",
     shard: tuple[int, int] | None = None,
     label: str = "denoised",
+    report: Name | None = None,
 ) -> Plan:
     """Decide for every input file where its result goes, before any work.
 
@@ -116,12 +117,14 @@ def plan(
     on_exist, shard : {"skip", "overwrite", "error"}, (int, int)
         What to do where a result is (an empty file, as a power cut leaves it, is none); (I, N) takes every Nth of the
         sorted whole, from the Ith, counted from 1.
+    report : path
+        A file that is no result, and that none may replace.
 
     Raises
     ------
     InputError
-        Results of any share collide, lie in an input folder or would replace an input, or (on_exist "error") one of
-        this share exists; all are listed.
+        Results of any share collide, lie in an input folder or would replace an input or the report, or (on_exist
+        "error") one of this share exists; all are listed.
 
     Examples
     --------
@@ -137,7 +140,7 @@ def plan(
     missing = list(found.missing)
     placed = _sorted([*placed, *_place_named(pairs, output, suffix, missing)])
     share = placed if shard is None else placed[shard[0] - 1 :: shard[1]]
-    _refuse_unsafe(placed, share, found.folders, on_exist)
+    _refuse_unsafe(placed, share, found.folders, on_exist, report)
     sources = {os.path.realpath(pair.source) for pair in placed}
     jobs = [Job(pair.source, pair.target, pair.relative, _action(pair.target, on_exist, sources)) for pair in share]
     return Plan(tuple(jobs), len(placed), missing=tuple(missing), unreadable=found.unreadable)
@@ -297,7 +300,13 @@ def _action(target: Path, on_exist: OnExist, sources: Set[str]) -> Literal["writ
     return "skip" if on_exist == "skip" and is_result else "overwrite"
 
 
-def _refuse_unsafe(pairs: Sequence[Pair], share: Sequence[Pair], folders: Iterable[Path], on_exist: OnExist) -> None:
+def _refuse_unsafe(
+    pairs: Sequence[Pair],
+    share: Sequence[Pair],
+    folders: Iterable[Path],
+    on_exist: OnExist,
+    report: Name | None,
+) -> None:
     """Raise InputError that lists everything unsafe in a plan, or nothing; other shares' results may exist."""
     problems: list[str] = []
     fresh = set(share) if on_exist == "error" else set()
@@ -309,7 +318,8 @@ def _refuse_unsafe(pairs: Sequence[Pair], share: Sequence[Pair], folders: Iterab
         for folder in (parent, *parent.parents)
     }
     given = [os.path.realpath(folder) for folder in folders]
-    one = _spell({*targets.values(), *above}, {*sources.values(), *given})
+    kept = [] if report is None else [os.path.realpath(report)]
+    one = _spell({*targets.values(), *above}, {*sources.values(), *given, *kept})
     inputs, roots = {one[source] for source in sources.values()}, {one[root] for root in given}
     takers: dict[str, dict[str, Pair]] = {}
     for pair in pairs:
@@ -320,6 +330,8 @@ def _refuse_unsafe(pairs: Sequence[Pair], share: Sequence[Pair], folders: Iterab
             problems.append(f"{pair.source}: its result would replace it")
         elif inside is not None:
             problems.append(f"{pair.source}: its result {pair.target} would lie inside the input folder {inside}")
+        elif target in map(one.get, kept):
+            problems.append(f"{pair.source}: its result would replace the report {report}")
         elif _is_folder(pair.target):
             problems.append(f"{pair.source}: its result {pair.target} is a folder")
         elif target in inputs and on_exist != "skip":

@@ -67,6 +67,7 @@ def _planner(args: argparse.Namespace, label: str) -> Callable[[], Plan]:
         on_exist=args.on_exist,
         shard=parse_shard(args.shard) if args.shard else None,
         label=label,
+        report=args.report,
     )
 
 

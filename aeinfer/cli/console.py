@@ -1,4 +1,4 @@
-"""What the commands say: exit codes, lines on stdout and stderr, and the line of progress; decides nothing."""
+"""What the commands say, and where they may: exit codes, lines on stdout and stderr, and the line of progress."""
 
 import enum
 import os
@@ -9,9 +9,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+from aeinfer.errors import InputError
 from aeinfer.report import to_json
 
-__all__ = ["ExitCode", "Line", "Progress", "complain", "say", "say_json"]
+__all__ = ["ExitCode", "Line", "Progress", "check_output", "complain", "say", "say_json"]
 
 
 class ExitCode(enum.IntEnum):
@@ -24,6 +25,21 @@ class ExitCode(enum.IntEnum):
     BAD_MODEL = 4
     NOTHING_FOUND = 5
     INTERRUPTED = 130
+
+
+def check_output(what: str) -> None:
+    """Refuse a standard output that is no place for an image or frames.
+
+    Raises
+    ------
+    InputError
+        It is a terminal, or was closed before the process began.
+    """
+    instead = f"send {what} to a program or a file, or name one with -o"
+    if sys.__stdout__ is None:  # what stands in its place takes all and keeps nothing
+        raise InputError(f"standard output is closed; {instead}")
+    if sys.stdout.isatty():
+        raise InputError(f"standard output is a terminal; {instead}")
 
 
 def say(text: str) -> None:

@@ -5,10 +5,11 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
-from aeinfer.cli.console import ExitCode, complain
+from aeinfer.cli.console import ExitCode, check_output, complain
 from aeinfer.cli.interrupt import Stop
 from aeinfer.cli.job import Run, Worker, do_job, skip_job
 from aeinfer.errors import ImageReadError, InputError
@@ -35,14 +36,15 @@ def pipe(args: argparse.Namespace, stop: Stop, open_worker: Callable[[], Abstrac
     Raises
     ------
     InputError
-        There are other inputs, options of a job of many files, or a terminal for the image.
+        There are other inputs, options of a job of many files, or a terminal or nothing for the image.
     """
     import tempfile
 
     source, target = _ends(args)
-    with tempfile.TemporaryDirectory(prefix="aeinfer-") as place, Report(args.report) as report:
-        run = Run(args, stop, report)
+    with ExitStack() as stack:
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="aeinfer-"))
         job = _job(args, Path(place), source, target)
+        run = Run(args, stop, stack.enter_context(Report(args.report)))
         if job.action == "skip":
             entry = skip_job(job)
             if not args.quiet:
@@ -51,15 +53,27 @@ def pipe(args: argparse.Namespace, stop: Stop, open_worker: Callable[[], Abstrac
             quiet_opencv()
             with open_worker() as worker:
                 entry = do_job(run, job, worker)
-        if target == "-" and entry.error is None:
-            sys.stdout.buffer.write(job.target.read_bytes())
-            sys.stdout.buffer.flush()
-        error = None if entry.error is None else entry.error.replace(str(Path(place, "standard ")), "standard ")
-        run.note(Entry(source, target, entry.status, entry.milliseconds, error, entry.provider, entry.model))
+        entry = replace(entry, source=source, target=target)
+        if entry.error is not None:
+            entry = replace(entry, error=entry.error.replace(str(Path(place, "standard ")), "standard "))
+        elif target == "-":
+            entry = _send(job.target, entry)
+        run.note(entry)
         stop.release()
         if run.tally.not_carried:
             complain(f"not carried over to the result: {', '.join(sorted(run.tally.not_carried))}")
     return ExitCode.FAILED if run.tally.errors else ExitCode.DONE
+
+
+def _send(result: Path, entry: Entry) -> Entry:
+    """Write the image to standard output, and return what is to be said of it."""
+    try:
+        sys.stdout.buffer.write(result.read_bytes())
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the rest, which would fail once more
+        return replace(entry, status="failed", error=f"standard output: cannot be written: {error.strerror}")
+    return entry
 
 
 def _ends(args: argparse.Namespace) -> tuple[str, str]:
@@ -70,8 +84,8 @@ def _ends(args: argparse.Namespace) -> tuple[str, str]:
     if len(args.inputs) != 1:
         raise InputError(f'"-" is one image and has one input, but there are {len(args.inputs)}')
     source, target = args.inputs[0], args.output or "-"
-    if target == "-" and sys.stdout.isatty():
-        raise InputError("standard output is a terminal; send the image to a file or a program, or name one with -o")
+    if target == "-":
+        check_output("the image")
     if source != "-" and not Path(source).is_file():
         raise InputError(f"{source} is not one file; -o - takes one image")
     if target != "-" and (Path(target).suffix.lower() not in SUFFIXES or Path(target).is_dir()):
@@ -93,7 +107,7 @@ def _job(args: argparse.Namespace, place: Path, source: str, target: str) -> Job
         goal = place / f"standard output{_suffix(args.format, taken)}"
         return Job(taken, goal, taken.name, "write")
     suffix = None if args.format == "keep" else FORMATS[args.format].suffixes[0]
-    return plan([taken], target, suffix=suffix, on_exist=args.on_exist).jobs[0]
+    return plan([taken], target, suffix=suffix, on_exist=args.on_exist, report=args.report).jobs[0]
 
 
 def _suffix(wish: str, source: Path) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer.atomic import is_there, write_all
+from aeinfer.cli.console import check_output
 from aeinfer.cli.source import Frame, Source
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.rawvideo import Layout, write_header
@@ -40,7 +41,8 @@ def open_sink(
     Raises
     ------
     InputError
-        Standard output is a terminal, or the file is a folder, is there already, or is where the frames come from.
+        Standard output is a terminal or closed, or the file is a folder, is there already, or is where the frames come
+        from.
     """
     if output is None:
         yield _forget
@@ -48,8 +50,8 @@ def open_sink(
     path = None if output == "-" else Path(output)
     if path is not None:
         _check(path, source, overwrite=overwrite)
-    elif sys.stdout.isatty():
-        raise InputError("standard output is a terminal: send the frames to a program, or name a file with -o")
+    else:
+        check_output("the frames")
     sink = _Sink(path, source, pixel_format)
     if path is not None and path.exists() and not path.is_file():
         sink.open()  # whoever reads from a named pipe waits for that

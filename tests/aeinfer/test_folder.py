@@ -124,6 +124,8 @@ def test_unsafe_places_are_refused() -> None:
     Path("in-denoised/img10.png").mkdir(parents=True)
     with pytest.raises(InputError, match=r"its result .*img10\.png is a folder"):
         plan(["in"])
+    with pytest.raises(InputError, match=r"one\.png: its result would replace the report out/\.\./a\.png"):
+        plan(["one.png"], "a.png", report="out/../a.png")
     Path("x" * 250 + ".png").touch()  # has no room for a longer name: that is its own failure, not the job's
     Path("out").mkdir()
     assert [job.action for job in plan(["x*.png"], "out", name="{stem}-clean{suffix}").jobs] == ["write"]

@@ -101,6 +101,9 @@ def test_one_image_through_standard_input_and_output(
         monkeypatch.setattr(sys, "stdin", file)
         assert cli.main(["noise", "-", "-o", "in/../in/b.png", "--on-exist", "overwrite", *NOISE]) == 2
     assert "is the input itself" in capsys.readouterr().err
+    assert run(["noise", "-", "-o", "new.png", "--report", "new.png", *NOISE]) == (2, b"")
+    assert "would replace the report new.png" in capsys.readouterr().err
+    assert not Path("new.png").exists()
     for wrong in (["-", "in"], ["-", "--json"], ["in", "-o", "-"], ["-", "-o", "out"], ["-", "--name", "{stem}.png"]):
         assert run(["noise", *wrong, *NOISE]) == (2, b"")
 

@@ -202,6 +202,24 @@ def test_closed_standard_streams_keep_nobody_from_work(
     assert (tmp_path / "clean.png").stat().st_size
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a shell and a device that is always full")
+@pytest.mark.parametrize(
+    ("lost", "code", "why", "reported"), [(">&-", 2, "is closed", 0), (">/dev/full", 1, "No space left", 1)]
+)
+def test_an_image_that_is_lost_is_told(
+    lost: str, code: int, why: str, reported: int, picture: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.jsonl"
+    arguments = ["noise", picture, "--sigma", "3", "-o", "-", "--report", report]
+    command = ["sh", "-c", f'"$@" {lost}', "sh", sys.executable, "-m", "aeinfer", *arguments]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == code
+    assert done.stderr.count("\n") == 1
+    assert why in done.stderr
+    lines = report.read_text().splitlines() if report.exists() else []
+    assert ['"failed"' in line for line in lines] == [True] * reported
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_complaints_that_are_lost_keep_nobody_from_work(picture: Path, tiny_model: Path, tmp_path: Path) -> None:
     arguments = ["denoise", picture, "no-such.png", "-v", "-m", tiny_model, "-o", tmp_path / "clean"]

@@ -110,7 +110,7 @@ def _check_deflated(coded: bytes, most: int) -> None:
         raise ImageReadError(f"damaged: a strip of the TIFF cannot be unpacked ({error})") from None
 
 
-def check_pnm_length(data: bytes, header: int, kind: int, height: int, width: int, sample: int) -> None:
+def check_pnm_length(data: bytes, header: int, kind: int, height: int, width: int, sample: int) -> int:
     """Refuse a PNM with fewer bytes or numbers than its header says.
 
     Parameters
@@ -125,6 +125,11 @@ def check_pnm_length(data: bytes, header: int, kind: int, height: int, width: in
         Pixels.
     sample : int
         Bytes a value.
+
+    Returns
+    -------
+    int
+        Where its picture ends: of numbers, with the file.
 
     Raises
     ------
@@ -142,3 +147,4 @@ def check_pnm_length(data: bytes, header: int, kind: int, height: int, width: in
         held = len(data[header:].split())
     if held < needed:
         raise ImageReadError(f"truncated: the PNM holds {max(held, 0)} of {needed} {'bytes' if kind > 3 else 'values'}")
+    return header + 1 + needed if kind > 3 else len(data)

@@ -36,10 +36,10 @@ class FileFacts:
 
     `format` is a key of FORMATS, `size` (height, width) in pixels or None, `metadata` the kinds it carries,
     `orientation` what a viewer applies (EXIF's 1 to 8), `grey_alpha` a grey image with alpha,
-    `clear_grey` the one grey value that is transparent, `straight_alpha` a TIFF whose colours are not premultiplied,
-    `premultiplied` one whose are, `cmyk` a picture in inks, `blocks` the metadata that was read from the file's own
-    bytes, `page` a TIFF's table, `odd_layout` a TIFF that OpenCV does not read faithfully and tifffile does,
-    `end` where a JPEG's picture ends.
+    `clear_grey` the one grey value that is transparent, `extra` a TIFF's word for its alpha (0: there is none, 1: the
+    colours are multiplied by it, 2: they are not), `padded` a BMP whose fourth byte is no alpha, `cmyk` a picture in
+    inks, `blocks` the metadata that was read from the file's own bytes, `page` a TIFF's table, `odd_layout` a TIFF that
+    OpenCV does not read faithfully and tifffile does, `end` where a JPEG's picture ends.
     """
 
     format: str
@@ -48,8 +48,8 @@ class FileFacts:
     orientation: int = 1
     grey_alpha: bool = False
     clear_grey: int | None = None
-    straight_alpha: bool = False
-    premultiplied: bool = False
+    extra: int = 2
+    padded: bool = False
     cmyk: bool = False
     blocks: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
     page: Table | None = None
@@ -329,8 +329,7 @@ def _tiff_page(data: bytes, page: Table) -> FileFacts:
         size,
         frozenset(kind for number, kind in kinds.items() if number in page),
         page.first(274, 1) if 1 <= page.first(274, 1) <= 8 else 1,
-        straight_alpha=page.first(338, 0) == 2,
-        premultiplied=page.first(338, 0) == 1,
+        extra=page.first(338, 0),
         blocks=_blocks(
             exif=exif_of_page(data, page),
             xmp=page[700].raw.rstrip(b"\0") if 700 in page else None,
@@ -338,18 +337,39 @@ def _tiff_page(data: bytes, page: Table) -> FileFacts:
             resolution=of_tiff(page),
         ),
         page=page,
-        odd_layout=samples == 2 or (planar and bits > 8),
+        odd_layout=samples == 2 or (planar and (bits > 8 or (322 in page and page.first(259, 1) == 1))),
     )
 
 
 def _bmp(data: bytes) -> FileFacts:
-    if int.from_bytes(data[14:18], "little") == 12:
+    head, bits, packing = (int.from_bytes(data[at:end], "little") for at, end in ((14, 18), (28, 30), (30, 34)))
+    if head == 12:
         raise ImageReadError("a BMP of OS/2, which OpenCV does not read faithfully (save it as png)")
+    alpha = _bmp_alpha(data, head) if packing == 3 else 0
+    if bits == 16 or alpha is None:
+        raise ImageReadError("a BMP whose channels are not of 8 bits in the usual order is not read: save it as png")
     width, height = (int.from_bytes(data[at : at + 4], "little", signed=True) for at in (18, 22))
     across, down = (int.from_bytes(data[at : at + 4], "little", signed=True) for at in (38, 42))
     known = len(data) >= 46 and data[14] >= 40
     resolution = Resolution.known(across, down, "m") if known else None
-    return FileFacts("bmp", (abs(height), width), blocks=_blocks(resolution=resolution))
+    profile = head >= 124 and data[70:74] in (b"DEBM", b"KNIL")  # embedded, or in a file of its own
+    return FileFacts(
+        "bmp",
+        (abs(height), width),
+        frozenset({"icc"} if profile else ()),
+        padded=not alpha,
+        blocks=_blocks(resolution=resolution),
+    )
+
+
+def _bmp_alpha(data: bytes, head: int) -> int | None:
+    """Return the mask of a BMP's alpha, 0 where it has none; None where its masks are other than OpenCV reads."""
+    *colours, alpha = (int.from_bytes(data[at : at + 4], "little") for at in (54, 58, 62, 66))
+    alpha = alpha if head >= 56 else 0
+    whole = {0xFF << shift for shift in (0, 8, 16, 24)}
+    # OpenCV looks for masks in the header alone, and takes the usual ones where it is too short for alpha's
+    known = whole.issuperset(colours) if head >= 56 else colours == [0xFF0000, 0xFF00, 0xFF]
+    return alpha if known and alpha in {0, *whole} else None
 
 
 PNM_HEADER = re.compile(rb"P([1-6])(?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:(?:\s|#[^\n]*\n)+(\d+))?")
@@ -364,7 +384,9 @@ def _pnm(data: bytes) -> FileFacts:
     most = 1 if bitmap else int(head[4][:12])
     if most not in (1 if bitmap else 255, 65535):
         raise ImageReadError(f"a PNM whose largest value is {most} is not read; expected 255 or 65535")
-    check_pnm_length(data, head.end(3 if bitmap else 4), kind, height, width, 2 if most > 255 else 1)
+    end = check_pnm_length(data, head.end(3 if bitmap else 4), kind, height, width, 2 if most > 255 else 1)
+    if PNM_HEADER.match(data, end):
+        raise ImageReadError("a PNM of several images: only single images are read; split it first")
     return FileFacts("pnm", (height, width))
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import ImageWriteError, InputError
 
-__all__ = ["FORMATS", "SUFFIXES", "Format", "check_writable", "format_of"]
+__all__ = ["ALPHA", "FORMATS", "SUFFIXES", "Format", "check_writable", "format_of"]
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,19 @@ class Format:
 
 _BLOCKS = frozenset({"exif", "xmp", "icc"})
 
+ALPHA = {0: "unspecified alpha", 1: "premultiplied"}
+"""What is to be known of a TIFF's fourth sample, by its tag ExtraSamples, where it is not the usual alpha."""
+
 FORMATS = {
     "png": Format((".png",), ("uint8", "uint16"), True, _BLOCKS | {"cicp", "resolution"}),
     "jpg": Format((".jpg", ".jpeg", ".jpe"), ("uint8",), False, _BLOCKS | {"resolution"}),
     "webp": Format((".webp",), ("uint8",), True, _BLOCKS),
-    "tiff": Format((".tiff", ".tif"), ("uint8", "uint16", "float32"), True, _BLOCKS | {"resolution", "premultiplied"}),
+    "tiff": Format(
+        (".tiff", ".tif"),
+        ("uint8", "uint16", "float32"),
+        True,
+        _BLOCKS | {"resolution", *ALPHA.values()},
+    ),
     "bmp": Format((".bmp", ".dib"), ("uint8",), True, frozenset({"resolution"})),
     "avif": Format((".avif",), ("uint8",), True, _BLOCKS),
     "pnm": Format((".pnm", ".ppm", ".pgm", ".pbm"), ("uint8", "uint16"), False),

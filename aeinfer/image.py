@@ -13,7 +13,7 @@ from aeinfer import tiff
 from aeinfer.atomic import write_whole
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.file_format import FileFacts, inspect, inspect_pages
-from aeinfer.formats import FORMATS, SUFFIXES, check_writable, format_of
+from aeinfer.formats import ALPHA, FORMATS, SUFFIXES, check_writable, format_of
 from aeinfer.opencv import check_depth, decode, encode, has_metadata, load_opencv, quiet_opencv
 from aeinfer.picture import Picture, Pixels, turn, upright
 from aeinfer.tiff_tags import read_orientation
@@ -143,8 +143,8 @@ def _agree(pixels: Pixels, metadata: dict[str, bytes], facts: FileFacts) -> Pict
     """Make pixels and the EXIF block that is kept show the picture as the file's own viewer would."""
     metadata = {**metadata, **facts.blocks}
     lost = set(facts.metadata - metadata.keys())
-    if facts.premultiplied and pixels.shape[2:] in ((2,), (4,)):
-        metadata["premultiplied"] = b"1"
+    if facts.extra in ALPHA and pixels.shape[2:] in ((2,), (4,)):
+        metadata[ALPHA[facts.extra]] = b"1"
     if facts.cmyk:
         lost.add("cmyk")
     picture = Picture(pixels, facts.format, MappingProxyType(metadata), frozenset(lost))

@@ -100,7 +100,7 @@ def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
         OpenCV is not installed.
     """
     cv2 = load_opencv()
-    if facts.page and facts.straight_alpha:
+    if facts.page and facts.extra == 2:
         # OpenCV's TIFF reader multiplies colours by an alpha that is declared unassociated; undeclared, it does not
         data = with_tag(data, facts.page[338], 0, *facts.page[338].values[1:])
     if facts.page:
@@ -179,6 +179,8 @@ def _to_rgb(pixels: Pixels, facts: FileFacts) -> Pixels:
         return np.stack([pixels, opaque.astype(pixels.dtype)], axis=2)
     if pixels.ndim == 2:
         return pixels
+    if facts.padded:
+        pixels = pixels[:, :, :3]
     if facts.grey_alpha and pixels.shape[2] == 4:
         return np.ascontiguousarray(pixels[:, :, [0, 3]])
     return _swap(pixels)

@@ -27,7 +27,7 @@ class Picture:
         What the bytes were ("png", "jpg", ...), whatever the file is called.
     metadata : mapping of str to bytes
         The blocks "exif", "xmp", "icc" and "cicp", "resolution" (b"300 300 inch") and, of a TIFF, "premultiplied"
-        (b"1"), as far as they were there and this install reads them.
+        or "unspecified alpha" (b"1"), as far as they were there and this install reads them.
     lost : frozenset of str
         The kinds that the file holds and this install does not read.
     """

@@ -66,8 +66,8 @@ def decode(data: bytes, offset: int) -> Pixels:
         tifffile = _tifffile()
     except ImportError:
         raise ImageReadError(
-            "OpenCV does not read a TIFF of this layout (grey with alpha, or planes of more than 8 bits) faithfully; "
-            "pip install 'aeinfer[tiff]' reads it, or save it as png"
+            "OpenCV does not read a TIFF of this layout (grey with alpha, planes of more than 8 bits or in tiles) "
+            "faithfully; pip install 'aeinfer[tiff]' reads it, or save it as png"
         ) from None
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
@@ -130,7 +130,7 @@ def _write_page(writer: Any, picture: Picture, tree: Tree) -> None:
         *pair, unit = Resolution.parse(metadata["resolution"]).rationals()
         options |= {"resolution": tuple(pair), "resolutionunit": {"none": 1, "inch": 2, "cm": 3}[unit]}
     if channels in (2, 4):
-        options["extrasamples"] = [1 if "premultiplied" in metadata else 2]
+        options["extrasamples"] = [0 if "unspecified alpha" in metadata else 1 if "premultiplied" in metadata else 2]
     writer.write(
         pixels,
         photometric="rgb" if channels > 2 else "minisblack",

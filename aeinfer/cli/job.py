@@ -12,6 +12,7 @@ from aeinfer.cli.console import complain
 from aeinfer.cli.interrupt import Stop
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.folder import Job
+from aeinfer.formats import ALPHA
 from aeinfer.image import MAX_PIXELS, carried_metadata, read_pages, write_pages
 from aeinfer.picture import Picture, Pixels, upright
 from aeinfer.report import Entry, Report
@@ -219,7 +220,7 @@ def _with_metadata(wish: str, picture: Picture, job: Job) -> Picture:
     if wish == "strip":
         standing = upright(picture)
         # no word about the picture but what its colours mean: without it, viewers would show others
-        meaning = {kind: block for kind, block in standing.metadata.items() if kind == "premultiplied"}
+        meaning = {kind: block for kind, block in standing.metadata.items() if kind in ALPHA.values()}
         return Picture(standing.pixels, standing.format, meaning)
     dropped = picture.metadata.keys() - carried_metadata(job.target)
     missing = picture.lost | dropped

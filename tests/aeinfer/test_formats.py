@@ -1,6 +1,7 @@
 """What formats keep beside pixels, PNM, limits that hold before decoding, damage that decoders pass over, the list."""
 
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,56 @@ def test_a_ratio_without_unit_stays_a_ratio(tmp_path: Path) -> None:
 def test_what_is_no_resolution_is_refused(block: bytes) -> None:
     with pytest.raises(ValueError, match="300 300 inch"):
         Resolution.parse(block)
+
+
+def bmp(value: int, masks: list[int], head: int = 40, bits: int = 32) -> bytes:
+    """A BMP of one pixel, its masks in the header, or behind one that is too short for them."""
+    facts = struct.pack("<IiiHHIIiiII", head, 1, 1, 1, bits, 3, 0, 0, 0, 0, 0)
+    front = (facts + struct.pack(f"<{len(masks)}I", *masks)).ljust(head, b"\0")
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + len(front)) + front + struct.pack("<I", value)
+
+
+RED, GREEN, BLUE, ALPHA = (0xFF << shift for shift in (16, 8, 0, 24))
+
+
+@pytest.mark.parametrize(
+    ("masks", "head", "expected"),
+    [
+        ([RED, GREEN, BLUE], 40, [0x22, 0x33, 0x44]),
+        ([RED, GREEN, BLUE], 52, [0x22, 0x33, 0x44]),
+        ([RED, GREEN, BLUE, 0], 108, [0x22, 0x33, 0x44]),
+        ([BLUE, GREEN, RED, 0], 108, [0x44, 0x33, 0x22]),
+        ([RED, GREEN, BLUE, ALPHA], 108, [0x22, 0x33, 0x44, 0x11]),
+    ],
+)
+def test_the_fourth_byte_of_a_bmp_is_alpha_where_a_mask_says_so(
+    tmp_path: Path, masks: list[int], head: int, expected: list[int]
+) -> None:
+    (tmp_path / "a.bmp").write_bytes(bmp(0x11223344, masks, head))
+    assert read_image(tmp_path / "a.bmp").pixels.tolist() == [[expected]]
+
+
+@pytest.mark.parametrize(
+    ("masks", "head", "bits"),
+    [
+        ([BLUE, GREEN, RED], 40, 32),
+        ([0x3FF << 20, 0x3FF << 10, 0x3FF], 40, 32),
+        ([0x3FF << 20, 0x3FF << 10, 0x3FF, 0], 108, 32),
+        ([0xF800, 0x7E0, 0x1F], 40, 16),
+    ],
+)
+def test_a_bmp_that_opencv_reads_in_other_colours_is_refused(masks: list[int], head: int, bits: int) -> None:
+    with pytest.raises(ImageReadError, match="channels"):
+        inspect(bmp(0, masks, head, bits))
+
+
+def test_a_bmps_profile_is_named_as_lost(tmp_path: Path) -> None:
+    data = bytearray(bmp(0, [RED, GREEN, BLUE, 0], 124))
+    (tmp_path / "a.bmp").write_bytes(data)
+    assert read_image(tmp_path / "a.bmp").lost == frozenset()
+    data[70:74] = b"DEBM"
+    (tmp_path / "a.bmp").write_bytes(data)
+    assert read_image(tmp_path / "a.bmp").lost == {"icc"}
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "tif"])

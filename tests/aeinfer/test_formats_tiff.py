@@ -150,18 +150,22 @@ def test_exif_of_each_page_stays_with_it(tmp_path: Path) -> None:
 def test_planes_are_read_as_channels(tmp_path: Path, dtype: str) -> None:
     pixels = pixels_of((9, 7, 3), dtype)
     planes = np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
-    tifffile.imwrite(tmp_path / "a.tif", planes, planarconfig="separate", photometric="rgb", compression="zlib")
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, pixels)
+    for options in ({"compression": "zlib"}, {"tile": (16, 16)}):
+        tifffile.imwrite(tmp_path / "a.tif", planes, planarconfig="separate", photometric="rgb", **options)
+        np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, pixels)
 
 
-def test_premultiplied_colours_are_written_back_as_such_or_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("code", "kind"), [(0, "unspecified alpha"), (1, "premultiplied")])
+def test_an_alpha_that_is_not_the_usual_one_is_written_back_as_such_or_named(
+    tmp_path: Path, code: int, kind: str
+) -> None:
     pixels = pixels_of((9, 7, 4))
-    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=["assocalpha"])
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=[code])
     picture = read_image(tmp_path / "a.tif")
     np.testing.assert_array_equal(picture.pixels, pixels)
     assert write_image(tmp_path / "b.tif", pixels, metadata=picture.metadata) == frozenset()
-    assert read_tables((tmp_path / "b.tif").read_bytes())[0][338].values == (1,)
-    assert write_image(tmp_path / "b.png", pixels, metadata=picture.metadata) == {"premultiplied"}
+    assert read_tables((tmp_path / "b.tif").read_bytes())[0][338].values == (code,)
+    assert write_image(tmp_path / "b.png", pixels, metadata=picture.metadata) == {kind}
 
 
 def test_premultiplied_colours_are_no_metadata_to_strip(

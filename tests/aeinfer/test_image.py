@@ -90,7 +90,7 @@ def test_straight_alpha_in_tiff_leaves_the_colours_alone(tmp_path: Path) -> None
     pil = pytest.importorskip("PIL.Image")
     pixels = pixels_of((9, 7, 4))
     pil.fromarray(pixels, "RGBA").save(tmp_path / "a.tif")
-    assert inspect((tmp_path / "a.tif").read_bytes()).straight_alpha
+    assert inspect((tmp_path / "a.tif").read_bytes()).extra == 2
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, pixels)
 
 

@@ -40,6 +40,7 @@ BAD = {
     "half.webp": (lambda: saved(pixels_of((64, 64, 3)), "WEBP")[:900], "truncated"),
     "half.tif": (lambda: saved(pixels_of((64, 64, 3)), "TIFF")[:3000], "truncated"),
     "os2.bmp": (lambda: b"BM" + bytes(12) + (12).to_bytes(4, "little") + bytes(80), "OS/2"),
+    "two.ppm": (lambda: b"P6 1 1 255 abc" * 2, "several images"),
     "half.bmp": (lambda: saved(pixels_of((64, 64, 3)), "BMP")[:3000], "damaged"),
 }
 

@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aeinfer.atomic import clear_parts
 from aeinfer.cli.console import ExitCode, complain, say, say_json
-from aeinfer.errors import ImageReadError, InputError
+from aeinfer.cli.interrupt import Stop, until_stopped
+from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.folder import list_images
+from aeinfer.formats import check_writable, format_of
 from aeinfer.image import SUFFIXES, quiet_opencv, read_image, write_image
 from aeinfer.opencv import caption_strip
 from aeinfer.picture import Pixels, split_alpha
@@ -40,6 +43,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure what the arguments name."""
+    return until_stopped(lambda stop: _run(args, stop))
+
+
+def _run(args: argparse.Namespace, stop: Stop) -> int:
     names = [*args.inputs, args.clean]
     gone = [name for name in names if not Path(name).exists()]
     if gone:
@@ -68,7 +75,10 @@ def run(args: argparse.Namespace) -> int:
             rows.append(_row(images, [*captions, "clean"]))
     _tell(args, labels, scores, failed=len(stems) - len(scores))
     if rows:
+        clear_parts(Path(args.picture).parent)
+        stop.hold()
         write_image(args.picture, _stack(rows))
+        stop.release()
     return ExitCode.DONE if len(scores) == len(stems) else ExitCode.FAILED
 
 
@@ -87,6 +97,10 @@ def _check_picture(picture: Path, columns: Sequence[dict[str, Path]]) -> None:
         raise InputError(f"{picture} is no image by its name; the picture needs a file such as side-by-side.png")
     if picture.exists() and any(picture.samefile(path) for column in columns for path in column.values()):
         raise InputError(f"{picture} is one of the images to compare; name another file for the picture")
+    try:
+        check_writable(picture, np.zeros((1, 1, 3), np.uint8), format_of(picture))
+    except ImageWriteError as error:
+        raise InputError(str(error)) from None
 
 
 def _by_stem(name: str, recursive: bool) -> dict[str, Path]:

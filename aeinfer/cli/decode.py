@@ -5,8 +5,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aeinfer.atomic import is_there
+from aeinfer.atomic import clear_parts, is_there
 from aeinfer.cli.console import ExitCode, complain, say
+from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.cli.options import add_device
 from aeinfer.errors import ImageWriteError, InputError
 from aeinfer.formats import FORMATS
@@ -36,6 +37,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Decode one file of codes."""
+    return until_stopped(lambda stop: _run(args, stop))
+
+
+def _run(args: argparse.Namespace, stop: Stop) -> int:
     from aeinfer.codes import read_codes
     from aeinfer.denoiser import AEInfer
 
@@ -47,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     targets = _targets(args, codes, source)
     with AEInfer.load(args.model or codes.model, device=args.device, precision=codes.precision) as ae:
         codes.check_model(ae.info)
-        return _decode(ae, codes, targets)
+        return _decode(ae, codes, targets, stop)
 
 
 def _targets(args: argparse.Namespace, codes: "Codes", source: Path) -> list[Path | None]:
@@ -71,16 +76,19 @@ def _targets(args: argparse.Namespace, codes: "Codes", source: Path) -> list[Pat
     return [None if target in left else target for target in targets]
 
 
-def _decode(ae: "AEInfer", codes: "Codes", targets: list[Path | None]) -> int:
+def _decode(ae: "AEInfer", codes: "Codes", targets: list[Path | None], stop: Stop) -> int:
     import numpy as np
 
     from aeinfer.kernels import from_float
 
     quiet_opencv()
+    for folder in {target.parent for target in targets if target is not None}:
+        clear_parts(folder)
     written = failed = 0
     for start in range(0, len(targets), AT_ONCE):
         images = from_float(ae.decode(codes.codes[start : start + AT_ONCE]), np.uint8)
         for image, target in zip(images, targets[start : start + AT_ONCE], strict=True):
+            stop.hold()
             try:
                 if target is not None:
                     write_image(target, image)
@@ -88,5 +96,6 @@ def _decode(ae: "AEInfer", codes: "Codes", targets: list[Path | None]) -> int:
             except ImageWriteError as error:
                 complain(str(error))
                 failed += 1
+            stop.release()
     say(f"{written} decoded, {targets.count(None)} skipped, {failed} failed")
     return ExitCode.FAILED if failed else ExitCode.DONE

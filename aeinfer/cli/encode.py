@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from aeinfer.atomic import is_there
+from aeinfer.atomic import clear_parts, is_there
 from aeinfer.cli.console import ExitCode, complain, say
+from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.cli.options import add_device, add_precision
 from aeinfer.errors import ImageReadError, InputError
 from aeinfer.folder import list_inputs
@@ -44,6 +45,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Encode what the arguments name."""
+    return until_stopped(lambda stop: _run(args, stop))
+
+
+def _run(args: argparse.Namespace, stop: Stop) -> int:
     target = Path(args.output)
     if target.suffix != ".npz":
         raise InputError(f"the output is a file of codes, whose name ends in .npz, got {target}")
@@ -62,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     if not images:
         complain(f"nothing found: {', '.join(args.inputs)} holds no images")
         return ExitCode.NOTHING_FOUND
-    return _encode(args, images, target, failed=len(found.failures))
+    return _encode(args, images, target, stop, failed=len(found.failures))
 
 
 def _refuse_twins(images: Sequence[Named]) -> None:
@@ -75,7 +80,7 @@ def _refuse_twins(images: Sequence[Named]) -> None:
         raise InputError("nothing was done, because\n  " + "\n  ".join(twins))
 
 
-def _encode(args: argparse.Namespace, images: Sequence[Named], target: Path, failed: int) -> int:
+def _encode(args: argparse.Namespace, images: Sequence[Named], target: Path, stop: Stop, failed: int) -> int:
     import numpy as np
 
     from aeinfer.codes import Codes, write_codes
@@ -95,7 +100,10 @@ def _encode(args: argparse.Namespace, images: Sequence[Named], target: Path, fai
         complain(f"no image could be encoded: {target} is not written")
         return ExitCode.FAILED
     numbers = np.concatenate(codes)
+    clear_parts(target.parent)
+    stop.hold()
     write_codes(target, Codes(numbers, np.array(names), info.name, info.precision, info.fingerprint))
+    stop.release()
     say(f"{len(names)} encoded, {failed} failed: {target} ({numbers[0].size} numbers each)")
     return ExitCode.FAILED if failed else ExitCode.DONE
 

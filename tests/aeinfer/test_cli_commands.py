@@ -112,6 +112,8 @@ def test_compares_picture_replaces_none_of_its_images(capsys: pytest.CaptureFixt
     for place in ("side-by-side.gif", "clean"):
         assert cli.main(["compare", "in", "--clean", "clean", "--picture", place]) == 2
         assert "is no image by its name" in capsys.readouterr().err
+    assert cli.main(["compare", "in", "--clean", "clean", "--picture", "side-by-side.pgm"]) == 2
+    assert capsys.readouterr().out == ""  # nothing was measured in vain
 
 
 @pytest.mark.usefixtures("folder")

@@ -2,7 +2,10 @@
 
 import io
 import os
+import pkgutil
 import shutil
+import signal
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -49,6 +52,31 @@ def test_there_and_back_is_the_network(model: str, capsys: pytest.CaptureFixture
     for name, image in zip(("a.png", "b.png", "deep/c.png"), expected, strict=True):
         decoded = read_image(Path("codes-decoded", name)).pixels
         assert np.abs(decoded.astype(int) - image).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("command", "writer", "results"),
+    [
+        ("encode in -r -o out/codes.npz", "aeinfer.codes.write_codes", ["codes.npz"]),
+        ("decode codes.npz -o out", "aeinfer.cli.decode.write_image", ["a.png"]),
+        ("compare in --clean in --picture out/all.png", "aeinfer.cli.compare.write_image", ["all.png"]),
+    ],
+)
+def test_a_signal_waits_for_the_file_in_hand_and_parts_of_the_dead_are_cleared(
+    command: str, writer: str, results: list[str], model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli.main(["encode", "in", "-r", "-m", model, "-o", "codes.npz"]) == 0
+    Path("out").mkdir()
+    Path("out", f".aeinfer-{'0' * 16}.part").touch()
+    write: Callable[..., object] = pkgutil.resolve_name(writer)
+
+    def signalled(*arguments: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        write(*arguments)
+
+    monkeypatch.setattr(writer, signalled)
+    assert cli.main([*command.split(), *(["-m", model] if "compare" not in command else [])]) == 143
+    assert [path.name for path in Path("out").iterdir()] == results
 
 
 def test_colours_keep_their_order(tmp_path: Path) -> None:

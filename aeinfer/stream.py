@@ -164,8 +164,8 @@ def process(
         raise InputError("max_latency_ms drops frames, which policy 'all' does not: ask for policy='latest'")
     if max_latency_ms is not None and not (isinstance(max_latency_ms, Real) and max_latency_ms > 0):
         raise InputError(f"max_latency_ms is a number above 0, got {max_latency_ms!r}")
-    if timeout is not None and not (isinstance(timeout, Real) and timeout > 0):
-        raise InputError(f"timeout is a number of seconds above 0, got {timeout!r}")
+    if timeout is not None and not (isinstance(timeout, Real) and 0 < timeout <= threading.TIMEOUT_MAX):
+        raise InputError(f"timeout is a number of seconds above 0, up to {threading.TIMEOUT_MAX:g}, got {timeout!r}")
     return _Flow(frames, work, stats, policy == "latest", batch, max_latency_ms, timeout).run()
 
 

@@ -35,7 +35,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--peak", type=number(1e-6), metavar="P", help="poisson-gaussian: photons at white")
     parser.add_argument("--amount", type=number(0, 1), metavar="A", help="salt-and-pepper: share of values, 0-1")
     parser.add_argument(
-        "--seed", type=whole(0), default=0, metavar="N", help="which noise (default: 0); other names and pages differ"
+        "--seed",
+        type=whole(0, 2**64 - 1),
+        default=0,
+        metavar="N",
+        help="which noise (default: 0); other names and pages differ",
     )
 
 

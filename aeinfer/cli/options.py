@@ -1,7 +1,6 @@
 """The options that several commands share, and the values they accept; runs nothing."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ __all__ = [
 
 
 COLORED, GREY = "photo-fast", "photo-fast-grey"  # what denoises frames
+MOST = 10**9  # of what has no other bound: seconds that a clock takes, megabytes and counts that numbers hold
 
 
 def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
@@ -64,7 +64,10 @@ def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
         "--metadata", choices=("keep", "strip", "require"), default="keep", help="EXIF, ICC and XMP (default: keep)"
     )
     parser.add_argument(
-        "--max-pixels", type=whole(1), metavar="N", help="refuse images that claim to be larger (default: 2^28)"
+        "--max-pixels",
+        type=whole(1, 1 << 62),
+        metavar="N",
+        help="refuse images that claim to be larger (default: 2^28)",
     )
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first file that fails")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
@@ -110,7 +113,7 @@ def add_network(parser: argparse.ArgumentParser, model: str | None, beyond: str,
         metavar="MB",
         help=f"for libraries, network and copies; {beyond} on top",
     )
-    parser.add_argument("--threads", type=whole(1), metavar="N", help=threads)
+    parser.add_argument("--threads", type=whole(1, 1024), metavar="N", help=threads)
 
 
 def network_options(args: argparse.Namespace) -> dict[str, Any]:
@@ -143,7 +146,7 @@ def add_voice(parser: argparse.ArgumentParser, verbose: str) -> None:
     parser.add_argument("--no-progress", action="store_true", help="no line of progress on a terminal")
 
 
-def whole(low: int, high: int | None = None) -> Callable[[str], int]:
+def whole(low: int, high: int = MOST) -> Callable[[str], int]:
     """Return the reader of an option that is a whole number from `low` to `high`."""
 
     def read(text: str) -> int:
@@ -151,14 +154,14 @@ def whole(low: int, high: int | None = None) -> Callable[[str], int]:
             value = int(text)
         except ValueError:
             value = low - 1
-        if value < low or (high is not None and value > high):
+        if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {_range(low, high)}")
         return value
 
     return read
 
 
-def number(low: float, high: float | None = None) -> Callable[[str], float]:
+def number(low: float, high: float = MOST) -> Callable[[str], float]:
     """Return the reader of an option that is a number from `low` to `high`."""
 
     def read(text: str) -> float:
@@ -166,7 +169,7 @@ def number(low: float, high: float | None = None) -> Callable[[str], float]:
             value = float(text)
         except ValueError:
             value = float("nan")
-        if not low <= value <= (sys.float_info.max if high is None else high):
+        if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{text!r} is not a number {_range(low, high)}")
         return value
 
@@ -181,5 +184,5 @@ def size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _range(low: float, high: float | None) -> str:
-    return f"of at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+def _range(low: float, high: float) -> str:
+    return f"from {low:g} to {high:g}"

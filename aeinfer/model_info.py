@@ -1,6 +1,7 @@
 """ModelInfo: the facts about a model, and their form in an ONNX file's metadata; no file is opened here."""
 
 import json
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -123,11 +124,11 @@ def info_from_metadata(
         )
     try:
         facts = {
-            key[len(PREFIX) :]: json.loads(value, parse_constant=_refuse)
+            key[len(PREFIX) :]: json.loads(value, parse_constant=_refuse, parse_float=_finite)
             for key, value in metadata.items()
             if key.startswith(PREFIX)
         }
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{name}: its aeinfer facts are damaged ({error}); export it again") from error
     schema = facts.pop("schema", SCHEMA)
     _check_whole({"schema": schema}, {"schema": 1}, name)
@@ -148,6 +149,13 @@ def info_from_metadata(
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text} is more than a float holds")
+    return value
 
 
 def _check_whole(facts: Mapping[str, Any], least: Mapping[str, int], name: str) -> None:

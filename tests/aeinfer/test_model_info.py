@@ -108,6 +108,8 @@ def test_half_fixed_sides_cannot_be_assumed(sides: tuple[int | str, int | str]) 
     [
         ("aeinfer.stride", "{", "damaged"),
         ("aeinfer.psnr", '{"sigma 25": Infinity}', "damaged .Infinity is no number of JSON"),
+        ("aeinfer.psnr", '{"sigma 25": 1e999}', "damaged .1e999 is more than a float holds"),
+        ("aeinfer.noise", "[" * 100_000, "damaged"),
         ("aeinfer.stride", '"four"', "stride is 'four'"),
         ("aeinfer.stride", "0", "stride is 0"),
         ("aeinfer.halo", "-1", "halo is -1"),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from aeinfer.arrays import LARGEST
+from aeinfer.arrays import check_finite
 from aeinfer.errors import InputError
 from aeinfer.jit import jit
 
@@ -46,7 +46,8 @@ def add_gaussian(
     Raises
     ------
     InputError
-        `images` is not float32, sigma is negative or not finite, or the lengths do not agree.
+        `images` is not float32 or holds NaN, infinity or values beyond 1e30, sigma is negative or not finite, or the
+        lengths do not agree.
 
     Examples
     --------
@@ -89,7 +90,7 @@ def add_poisson_gaussian(
     Raises
     ------
     InputError
-        As in `add_gaussian`, or peak is not above zero, or an image is not finite.
+        As in `add_gaussian`, or peak is not above zero.
 
     Examples
     --------
@@ -100,10 +101,6 @@ def add_poisson_gaussian(
     peaks = _per_image("peak", peak, len(keys))
     if not np.all(peaks > 0):
         raise InputError(f"peak (photons at value 1) must be above 0, got {peak!r}")
-    if not (np.abs(planes) <= LARGEST).all():
-        raise InputError(
-            f"the images hold NaN, infinity or values beyond {LARGEST:g}, which no number of photons stands for"
-        )
     shot = np.empty_like(planes)
     _poisson(planes, peaks, keys, shot)
     out = np.empty_like(planes)
@@ -158,6 +155,8 @@ def _planes_and_keys(images: Image, seed: int, index: object) -> tuple[Image, ND
     if np.ndim(index) == 1 and (images.ndim == 0 or len(images) != len(indices)):  # type: ignore[arg-type]
         raise InputError(f"{len(indices)} indices for images of shape {images.shape}: the first axis must count them")
     planes = np.ascontiguousarray(images).reshape(len(indices), images.size // max(len(indices), 1))
+    if planes.size:
+        check_finite(planes)
     return planes, _image_keys(np.uint64(int(seed) & 0xFFFFFFFFFFFFFFFF), indices.astype(np.uint64))
 
 

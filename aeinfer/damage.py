@@ -55,7 +55,7 @@ def check_jpeg_scans(data: bytes, start: int) -> int:
 
 
 def with_filler(data: bytes, end: int) -> bytes:
-    """Put more coded data before a JPEG's end: a picture that was whole stays as it is, one that was cut changes.
+    """End a JPEG with more coded data instead: a picture that was whole stays as it is, one that was cut changes.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def with_filler(data: bytes, end: int) -> bytes:
     end : int
         Where its picture ends, by `check_jpeg_scans`.
     """
-    return data[:end] + FILLER + data[end:]
+    return data[:end] + FILLER
 
 
 def check_strips(data: bytes, page: Table, size: int) -> None:

@@ -168,7 +168,12 @@ def _check_end(cv2: Any, data: bytes, end: int, pixels: Pixels) -> None:
     corner = pixels[-2:, -2:].astype(int)
     if (abs(corner - 128) > 2).any():
         return
-    again = cv2.imdecode(np.frombuffer(damage.with_filler(data, end), np.uint8), cv2.IMREAD_UNCHANGED)
+    filled = damage.with_filler(data, end)
+    # the decoder complains on stderr of filler between a whole picture and its end, which progressive ones alone need
+    for tail in (b"", data[end:]):
+        again = cv2.imdecode(np.frombuffer(filled + tail, np.uint8), cv2.IMREAD_UNCHANGED)
+        if again is not None:
+            break
     if again is None or not np.array_equal(again, pixels):
         raise ImageReadError("damaged: the JPEG's data end before its picture does")
 

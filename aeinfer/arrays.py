@@ -16,7 +16,7 @@ LARGEST = 1e30  # so far below float32's that no sum within a network overflows
 
 
 def as_hwc(image: Image) -> Image:
-    """Validate an image, and return it as (H, W, C) without a copy."""
+    """Validate an image, and return it as a plain (H, W, C) array without a copy."""
     if not isinstance(image, np.ndarray):
         raise InputError(f"expected a numpy array, got {type(image).__name__}")
     if not (image.ndim == 2 or (image.ndim == 3 and 1 <= image.shape[2] <= 4)):
@@ -25,7 +25,8 @@ def as_hwc(image: Image) -> Image:
         raise InputError(f"expected at least one pixel, got an array of shape {image.shape}")
     if image.dtype not in DTYPES:
         raise InputError(f"images are {', '.join(DTYPES)} in this machine's byte order, got {image.dtype}: convert it")
-    return image if image.ndim == 3 else image[:, :, None]
+    plain = np.asarray(image)  # a matrix stays of two dimensions, a masked array hides its NaN
+    return plain if plain.ndim == 3 else plain[:, :, None]
 
 
 def check_finite(image: Image) -> None:

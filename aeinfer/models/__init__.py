@@ -1,5 +1,6 @@
 """The packaged models: where their files are; nothing is read or run here."""
 
+import os
 from pathlib import Path
 
 from aeinfer.errors import ModelError
@@ -24,7 +25,7 @@ def packaged_models() -> dict[str, Path]:
     }
 
 
-def model_path(model: str | Path) -> Path:
+def model_path(model: str | os.PathLike[str]) -> Path:
     """Return the file of a packaged model's name, or the path of a file as it came, which need not exist.
 
     Raises
@@ -32,7 +33,7 @@ def model_path(model: str | Path) -> Path:
     ModelError
         No packaged model has that name, and it is no path of an .onnx file.
     """
-    if isinstance(model, Path) or model.endswith(".onnx"):
+    if not isinstance(model, str) or model.endswith(".onnx"):
         return Path(model)
     packaged = packaged_models()
     if model not in packaged:

@@ -314,6 +314,11 @@ def test_an_output_of_any_strides(color: AEInfer) -> None:
 # The door
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_a_matrix_is_its_array(color: AEInfer) -> None:
+    np.testing.assert_array_equal(color(np.matrix(picture((21, 18)))), color(picture((21, 18))))
+
+
 ZEROS = np.zeros((4, 4, 3), np.uint8)
 BAND = np.zeros((4, arrays.AT_ONCE // 4), np.float32)
 REFUSED = {
@@ -326,6 +331,7 @@ REFUSED = {
     "bool": (lambda ae: ae(np.zeros((4, 4), bool)), "got bool"),
     "other byte order": (lambda ae: ae(np.zeros((4, 4), ">u2")), "byte order, got >u2"),
     "nan": (lambda ae: ae(np.full((4, 4), np.nan, np.float32)), "NaN or infinity"),
+    "nan under a mask": (lambda ae: ae(np.ma.masked_invalid([[np.float32(np.nan)]])), "NaN or infinity"),
     "infinity": (lambda ae: ae(np.full((4, 4), -np.inf, np.float32)), "NaN or infinity"),
     "beyond what a network can compute with": (lambda ae: ae(np.full((4, 4), -3e38, np.float32)), r"beyond 1e\+30"),
     "last row": (lambda ae: ae(np.pad(BAND, ((0, 1), (0, 0)), constant_values=np.nan)), "NaN or infinity"),

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import onnxruntime
@@ -180,7 +180,7 @@ def test_a_truncated_file_is_named_wherever_it_ends(tiny_model: Path) -> None:
 )
 def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "folder.onnx").mkdir()
-    for path in (tmp_path / name, str(tmp_path / name)):
+    for path in (tmp_path / name, str(tmp_path / name), PurePath(tmp_path, name)):
         with pytest.raises(ModelError, match=message):
             AEInfer.load(path)
 

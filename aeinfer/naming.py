@@ -122,15 +122,16 @@ def check_template(template: str, suffix: str | None) -> None:
     except ValueError as error:
         raise InputError(f"the name {template!r} is no template ({error}); its fields are {known}") from None
     for field, spec, conversion in fields:
-        if spec and any(int(digits) > LONGEST for digits in re.findall(r"\d+", spec)):
-            raise InputError(f"the name {template!r} has a wrong format of the index (more than {LONGEST} characters)")
         if field not in FIELDS or conversion or (spec and field != "index"):
             wrong = (field or "") + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
             raise InputError(f"the name {template!r} has the field {{{wrong}}}; expected {known}, and {{index:04}}")
-    try:
-        sample = Path(_fill(template, Path("parent/stem.png"), suffix or ".png", 1))
-    except ValueError as error:
-        raise InputError(f"the name {template!r} has a wrong format of the index ({error})") from None
+        width = re.fullmatch(r"([0-9]{0,3})d?", spec or "")  # 47 as a character is "/"
+        if width is None or int(width[1] or 0) > LONGEST:
+            raise InputError(
+                f"the name {template!r} has a wrong format of the index, {spec}; expected up to {LONGEST} digits, as "
+                "in {index:04}"
+            )
+    sample = Path(_fill(template, Path("parent/stem.png"), suffix or ".png", 1))
     if sample.is_absolute() or ".." in sample.parts or not template.strip(" ./"):
         raise InputError(
             f"the name {template!r} leads out of the folder of the results; expected names such as "

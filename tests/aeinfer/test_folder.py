@@ -177,7 +177,8 @@ def test_templates_name_the_results() -> None:
 
 
 WRONG = ["{stem", "{size}{suffix}", "{}{suffix}", "{stem!r}{suffix}", "{stem.x}{suffix}", "{stem:>9}{suffix}", "{stem}"]
-WRONG += ["../{stem}{suffix}", "/{stem}{suffix}", "{index:q}{suffix}", "{index:999999999}{suffix}", "", "{stem}.txt"]
+WRONG += ["../{stem}{suffix}", "/{stem}{suffix}", "", "{stem}.txt"]
+WRONG += ["{index:q}{suffix}", "{index:999999999}{suffix}", "{index:c}{suffix}"]
 
 
 @pytest.mark.parametrize("template", WRONG)

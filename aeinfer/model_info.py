@@ -16,6 +16,7 @@ PREFIX = "aeinfer."
 ASSUMED_STRIDE = 16
 ASSUMED_HALO = 64
 LEAST = {"channels": 1, "stride": 1, "halo": 0, "code": 0, "bytes_per_pixel": 1}
+MOST = 1 << 20  # of any of them
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ def info_from_metadata(
     Raises
     ------
     ModelError
-        The input is not (N, C, H, W) with 1 or 3 channels, or the facts are damaged or of a newer schema.
+        The input is not (N, C, H, W) with 1 or 3 channels, or the facts are damaged, of a newer schema or another
+        model's.
     """
     if len(shape) != 4 or shape[1] not in (1, 3):
         raise ModelError(
@@ -144,6 +146,13 @@ def info_from_metadata(
         raise ModelError(
             f"{name}: its facts say {given['channels']} channels, its input has {shape[1]}; export it again"
         )
+    if shape[0] != 1 and isinstance(shape[0], int):
+        raise ModelError(f"{name}: expected a batch of any size or of 1, but its input has {shape[0]}; export it again")
+    if any(isinstance(side, int) and side != given["tile"] for side in shape[2:]):
+        window = given["tile"] or "any size"
+        raise ModelError(
+            f"{name}: its facts say images of {window}, its input has {shape[2]}x{shape[3]}; export it again"
+        )
     return ModelInfo(**{"name": name} | given | {"fingerprint": fingerprint})
 
 
@@ -160,7 +169,7 @@ def _finite(text: str) -> float:
 
 def _check_whole(facts: Mapping[str, Any], least: Mapping[str, int], name: str) -> None:
     for key, bound in least.items():
-        if key in facts and (type(facts[key]) is not int or facts[key] < bound):
+        if key in facts and (type(facts[key]) is not int or not bound <= facts[key] <= MOST):
             raise ModelError(f"{name}: its aeinfer facts are damaged, {key} is {facts[key]!r}; export it again")
 
 

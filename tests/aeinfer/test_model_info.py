@@ -97,6 +97,19 @@ def test_a_model_of_something_else_is_refused(shape: list[int | str | None]) -> 
         read(metadata_from_info(FULL), shape)
 
 
+@pytest.mark.parametrize(
+    ("tile", "shape", "message"),
+    [
+        (None, [4, 3, "h", "w"], "a batch of any size or of 1, but its input has 4"),
+        (None, [1, 3, 32, 32], "images of any size, its input has 32x32"),
+        (16, ["n", 3, 32, 32], "images of 16, its input has 32x32"),
+    ],
+)
+def test_facts_of_another_input_are_refused(tile: int | None, shape: list[int | str], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        read(metadata_from_info(ModelInfo(tile=tile)), shape)
+
+
 @pytest.mark.parametrize("sides", [(28, 30), (28, "w"), ("h", 28)])
 def test_half_fixed_sides_cannot_be_assumed(sides: tuple[int | str, int | str]) -> None:
     with pytest.raises(ModelError, match="free sides or a square window, but its input is"):
@@ -112,6 +125,7 @@ def test_half_fixed_sides_cannot_be_assumed(sides: tuple[int | str, int | str]) 
         ("aeinfer.noise", "[" * 100_000, "damaged"),
         ("aeinfer.stride", '"four"', "stride is 'four'"),
         ("aeinfer.stride", "0", "stride is 0"),
+        ("aeinfer.stride", "10000000000", "stride is 10000000000"),
         ("aeinfer.halo", "-1", "halo is -1"),
         ("aeinfer.halo", "1.5", "halo is 1.5"),
         ("aeinfer.tile", "0", "tile is 0"),

@@ -5,6 +5,7 @@ The file is written whole or not at all, under another name until it is complete
 
 import struct
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from aeinfer.video.side_data import side_data
 
 __all__ = ["VideoWriter"]
 
+MOV = {"mov", "mp4"}
 LIKE_MP4 = {"ipod", "3gp", "3g2", "psp", "f4v"}
 """Containers that hold the time of each frame and do not say so."""
 
@@ -50,7 +52,7 @@ class VideoWriter:
     """
 
     def __init__(self, path: str, container_format: str, reader: VideoReader, wish: Encoding) -> None:
-        options = _container_options(container_format, reader.container.metadata)
+        options = _container_options(container_format, reader)
         self._container = av.open(
             path, "w", format=container_format, container_options=options, metadata_errors="surrogateescape"
         )
@@ -63,6 +65,7 @@ class VideoWriter:
         is_grey = source.name == self.pix_fmt and source.name.startswith("gray")
         self._way: Way = Luma(source.name) if wish.luma or is_grey else Colour(source.name, self.pix_fmt)
         self._copies: dict[int, Any] = {}
+        self._refused: Counter[Any] = Counter()
         for stream in reader.container.streams:
             if stream is reader.stream:
                 self._stream = self._add_encoder(reader, wish)
@@ -119,10 +122,14 @@ class VideoWriter:
         self._mux(self._stream.encode(frame))
 
     def _copy(self, packet: Packet) -> None:
-        stream = self._copies.get(packet.stream.index)
-        if stream is not None:
-            packet.stream = stream
+        source = packet.stream
+        if source.index not in self._copies:
+            return
+        packet.stream = self._copies[source.index]
+        try:
             self._mux([packet])
+        except (av.InvalidDataError, av.ArgumentError):  # what packets are like, not what the disk says
+            self._refused[_named(source)] += 1
 
     def _mux(self, packets: list[Packet]) -> None:
         with self._lock:
@@ -134,6 +141,8 @@ class VideoWriter:
         with self._lock:
             self._open = False
             self._container.close()
+        name = self._container.format.name
+        self.left_out += [f"{count} packets of {what}: {name} refuses them" for what, count in self._refused.items()]
 
     def _close(self) -> None:
         with self._lock, suppress(av.FFmpegError, OSError):  # what went wrong has been told, and the part goes
@@ -192,8 +201,7 @@ class VideoWriter:
             _carry(stream, copy)
             self._copies[stream.index] = copy
         else:
-            what = f"{stream.type} stream {stream.index} ({_codec_name(stream)})"
-            self.left_out.append(f"{what}: {self._container.format.name} does not hold it as it is")
+            self.left_out.append(f"{_named(stream)}: {self._container.format.name} does not hold it as it is")
 
     def _attach(self, stream: Any, early: list[Packet]) -> bool:
         """Tell whether a stream is a cover, and make of it the attachment that Matroska has for that."""
@@ -226,16 +234,22 @@ def _format_of(target: Path) -> str:
     return str(chosen.name)
 
 
-def _container_options(name: str, metadata: dict[str, str]) -> dict[str, str]:
+def _container_options(name: str, reader: VideoReader) -> dict[str, str]:
     if name == "mpegts":
         return {"mpegts_copyts": "1"}  # as the times are
-    if name in ("mov", "mp4") and any("." in key for key in metadata):
-        return {"movflags": "use_metadata_tags"}  # such as com.apple.quicktime.location, which have no box of their own
-    return {}
+    options = {}
+    if name in MOV | LIKE_MP4 and reader.first.pts < 0:
+        options["avoid_negative_ts"] = "make_non_negative"  # these hide frames before zero, with an edit list
+    if name in MOV and any("." in key for key in reader.container.metadata):
+        options["movflags"] = (
+            "use_metadata_tags"  # such as com.apple.quicktime.location, which have no box of their own
+        )
+    return options
 
 
-def _codec_name(stream: Any) -> str:
-    return getattr(stream.codec_context, "name", None) or getattr(stream, "name", None) or "of an unknown kind"
+def _named(stream: Any) -> str:
+    codec = getattr(stream.codec_context, "name", None) or getattr(stream, "name", None) or "of an unknown kind"
+    return f"{stream.type} stream {stream.index} ({codec})"
 
 
 def _carry(source: Any, target: Any, *, stale: tuple[str, ...] = ()) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -487,6 +488,31 @@ def test_a_file_that_was_cut_keeps_what_is_there(run: Any, tmp_path: Path, capsy
     frames = json.loads(capsys.readouterr().out)["frames"]
     assert 2 < frames < COUNT
     assert len(times_of(tmp_path / "b.mkv")) == frames
+
+
+def test_a_lost_packet_of_sound_costs_itself_alone(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "a.ts", sound=True)
+    data = (tmp_path / "a.ts").read_bytes()
+    sound = [at for at in range(0, len(data), 188) if data[at + 1 : at + 3] == b"\x01\x01"]  # none that begins anything
+    (tmp_path / "a.ts").write_bytes(data[: sound[5]] + data[sound[5] + 188 :])
+    run("a.ts", "b.mkv")
+    said = capsys.readouterr()
+    assert "left out: 1 packets of audio stream 1 (aac): matroska refuses them" in said.err
+    assert said.out.startswith(f"{COUNT} frames")
+    assert len(packets_of(tmp_path / "b.mkv", "audio")) == len(packets_of(tmp_path / "a.ts", "audio")) - 1
+
+
+def test_frames_before_zero_are_shown(run: Any, tmp_path: Path) -> None:
+    """Where the clock of a transport stream, which has 33 bits, begins anew, libavformat counts from there."""
+    first = (1 << 33) - 126000 - 3600 * 5  # 126000: what the muxer adds
+    make(tmp_path / "a.ts", time_base=Fraction(1, 90000), times=[first + 3600 * n for n in range(COUNT)])
+    assert times_of(tmp_path / "a.ts")[0] < 0
+    run("a.ts", "b.mp4")
+    times = times_of(tmp_path / "b.mp4")
+    assert [25 * (time - times[0]) for time in times] == list(range(COUNT))
+    assert times[0] >= 0
 
 
 def test_another_size_in_mid_stream_is_refused(run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,6 +130,8 @@ class VideoReader:
 
     def _is_timely(self, frame: VideoFrame) -> bool:
         """Give a frame without a time one, and tell whether its time comes after that of the frame before."""
+        if self.container.format.name == "avi":  # numbers frames as they are decoded; libavformat's guess may be wrong
+            frame.pts = frame.dts
         if frame.pts is None:
             frame.pts = frame.dts if frame.dts is not None else self._next_time(frame)
         if self._last is not None and frame.pts <= self._last:

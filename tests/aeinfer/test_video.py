@@ -504,6 +504,13 @@ def test_a_lost_packet_of_sound_costs_itself_alone(
     assert len(packets_of(tmp_path / "b.mkv", "audio")) == len(packets_of(tmp_path / "a.ts", "audio")) - 1
 
 
+def test_frames_of_avi_that_come_in_another_order_than_they_are_coded(run: Any, tmp_path: Path) -> None:
+    make(tmp_path / "a.avi", options={"x264-params": "bframes=2:b-adapt=0:b-pyramid=none"})
+    run("a.avi", "b.mkv")
+    times = times_of(tmp_path / "b.mkv")
+    assert [25 * (time - times[0]) for time in times] == list(range(COUNT))
+
+
 def test_frames_before_zero_are_shown(run: Any, tmp_path: Path) -> None:
     """Where the clock of a transport stream, which has 33 bits, begins anew, libavformat counts from there."""
     first = (1 << 33) - 126000 - 3600 * 5  # 126000: what the muxer adds

@@ -148,6 +148,8 @@ def _summarize(
         "undecodable": reader.undecodable,
         "damaged": reader.damaged,
         "untimely": reader.untimely,
+        "jumps": reader.jumps,
+        "begins_later": reader.begins_later,
         "breaks_off": reader.breaks_off,
         "left_out": writer.left_out,
     }
@@ -168,5 +170,9 @@ def _losses(reader: "VideoReader", writer: "VideoWriter") -> Iterator[str]:
         yield f"{reader.damaged} frames are damaged: kept as the decoder mends them"
     if reader.untimely:
         yield f"{reader.untimely} frames left out, whose time does not come after the one before"
+    if reader.jumps:
+        yield f"times jump back {reader.jumps} times, as in joined recordings: they are made to go on"
+    if reader.begins_later:
+        yield "a stream that begins in the middle is left out: nothing tells of it at the beginning"
     if reader.breaks_off:
         yield f"breaks off ({reader.breaks_off}): what came before is kept"

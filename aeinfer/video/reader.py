@@ -7,9 +7,11 @@ from typing import Any
 
 import av
 from av import CodecContext, Packet, VideoFrame
+from av.format import Flags
 from av.stream import Disposition
 
 from aeinfer.errors import ImageReadError
+from aeinfer.video.clock import Clock
 
 __all__ = ["VideoReader"]
 
@@ -37,6 +39,10 @@ class VideoReader:
     undecodable, damaged, untimely : int
         Packets that the decoder refused; frames that it says are damaged, which are kept; and frames that were left out
         because their time does not come after the one before. So far.
+    jumps : int
+        How often times jumped back, and were made to go on.
+    begins_later : bool
+        There was a stream that the beginning of the file does not tell of, whose packets were left out.
     breaks_off : str or None
         Why reading ended before the file did.
 
@@ -49,6 +55,7 @@ class VideoReader:
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.path = path
         self.undecodable = self.damaged = self.untimely = 0
+        self.begins_later = False
         self.breaks_off: str | None = None
         try:
             self.container = av.open(f"file:{path}", metadata_errors="surrogateescape")
@@ -61,8 +68,13 @@ class VideoReader:
         self._decoder = _decoder_of(stream)
         self._decoder.thread_count = threads or 0
         self._last: int | None = None
+        self._clock = Clock()
         self._rest = self._events()
         *self.early, self.first = _up_to_first_frame(self._rest, path)
+
+    @property
+    def jumps(self) -> int:
+        return self._clock.jumps
 
     @property
     def total(self) -> int:
@@ -111,8 +123,16 @@ class VideoReader:
 
         An empty one before the end, as Theora has them for frames that repeat, would do that as well.
         """
+        may_jump = bool(self.container.format.flags & Flags.ts_discont.value)
         try:
-            yield from (packet for packet in self.container.demux() if packet.size)
+            for packet in self.container.demux():
+                if not packet.size:
+                    continue
+                if may_jump:
+                    self._clock.set(packet)
+                yield packet
+        except IndexError:  # at the end, where PyAV meets a stream that it did not know at the beginning
+            self.begins_later = True
         except av.InvalidDataError as error:  # such as the end of a file that was cut
             self.breaks_off = error.strerror
         except (av.FFmpegError, OSError) as error:

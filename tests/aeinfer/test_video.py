@@ -504,6 +504,36 @@ def test_a_lost_packet_of_sound_costs_itself_alone(
     assert len(packets_of(tmp_path / "b.mkv", "audio")) == len(packets_of(tmp_path / "a.ts", "audio")) - 1
 
 
+def test_times_that_jump_back_go_on(run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make(tmp_path / "a.ts", "mpeg2video", sound=True)
+    sound = len(packets_of(tmp_path / "a.ts", "audio"))
+    (tmp_path / "a.ts").write_bytes((tmp_path / "a.ts").read_bytes() * 3)
+    run("a.ts", "b.mkv")
+    assert "times jump back 2 times, as in joined recordings: they are made to go on" in capsys.readouterr().err
+    times = times_of(tmp_path / "b.mkv")
+    assert len(times) == 3 * COUNT
+    assert all(0.039 <= float(later - time) < 0.11 for time, later in pairwise(times))
+    starts = [start for start, _, _ in packets_of(tmp_path / "b.mkv", "audio")]
+    assert starts == sorted(starts)
+    assert len(starts) == 3 * sound
+
+
+def test_a_stream_that_begins_later_is_said_to_be_left_out(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filler = (b"\x47\x1f\xff\x10" + bytes(184)) * 4000  # the end is looked at, too
+    parts = []
+    for number, sound in enumerate((False, True, False)):
+        times = range(COUNT * number, COUNT * (number + 1))
+        make(tmp_path / "part.ts", rate=1, times=times, sound=sound)  # so slow that the first part is all that counts
+        parts.append((tmp_path / "part.ts").read_bytes())
+    (tmp_path / "a.ts").write_bytes(filler.join(parts))
+    run("a.ts", "c.mkv")
+    said = capsys.readouterr()
+    assert "a stream that begins in the middle is left out" in said.err
+    assert said.out.startswith(f"{3 * COUNT} frames")
+
+
 def test_frames_of_avi_that_come_in_another_order_than_they_are_coded(run: Any, tmp_path: Path) -> None:
     make(tmp_path / "a.avi", options={"x264-params": "bframes=2:b-adapt=0:b-pyramid=none"})
     run("a.avi", "b.mkv")

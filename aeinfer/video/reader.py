@@ -44,7 +44,7 @@ class VideoReader:
     begins_later : bool
         There was a stream that the beginning of the file does not tell of, whose packets were left out.
     breaks_off : str or None
-        Why reading ended before the file did.
+        Why reading ended before the file did, or what shows that the file ends too early.
 
     Raises
     ------
@@ -124,13 +124,16 @@ class VideoReader:
         An empty one before the end, as Theora has them for frames that repeat, would do that as well.
         """
         may_jump = bool(self.container.format.flags & Flags.ts_discont.value)
+        until, count = 0.0, 1
         try:
             for packet in self.container.demux():
                 if not packet.size:
                     continue
                 if may_jump:
                     self._clock.set(packet)
+                until, count = max(until, _end(packet)), count + (packet.stream is self.stream)
                 yield packet
+            self.breaks_off = _what_lacks(self.container, until, 0.5 + 2 * until / count)
         except IndexError:  # at the end, where PyAV meets a stream that it did not know at the beginning
             self.begins_later = True
         except av.InvalidDataError as error:  # such as the end of a file that was cut
@@ -175,6 +178,32 @@ def _decoder_of(stream: Any) -> Any:
     decoder = CodecContext.create(better, "r")
     decoder.extradata = stream.codec_context.extradata
     return decoder
+
+
+def _end(packet: Packet) -> float:
+    """Return when a packet is over, in seconds."""
+    start = packet.pts if packet.pts is not None else packet.dts
+    return 0.0 if start is None else float((start + (packet.duration or 0)) * packet.time_base)
+
+
+def _what_lacks(container: Any, until: float, tolerance: float) -> str | None:
+    """Tell by what a container says of itself what lacks at its end, though that reads like any other.
+
+    Parameters
+    ----------
+    container : av.container.InputContainer
+        Read to its end.
+    until, tolerance : float
+        Seconds: when the last of its packets was over, and by how much a length that it tells may be wrong.
+    """
+    entries = (entry for stream in container.streams for entry in stream.index_entries)
+    if any(entry.pos + entry.size > container.size for entry in entries):
+        return "its index tells of more than it holds"
+    duration = (container.duration or 0) / av.time_base
+    # others do not say it themselves: libavformat guesses
+    if container.format.name in ("matroska,webm", "flv") and until + tolerance < duration:
+        return f"it holds {until:.1f} of {duration:.1f} s"
+    return None
 
 
 def _up_to_first_frame(events: Iterator[Any], path: Path) -> Iterator[Any]:

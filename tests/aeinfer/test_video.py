@@ -490,6 +490,54 @@ def test_a_file_that_was_cut_keeps_what_is_there(run: Any, tmp_path: Path, capsy
     assert len(times_of(tmp_path / "b.mkv")) == frames
 
 
+def remux(source: Path, target: Path, **options: str) -> None:
+    """Copy picture and sound into another container."""
+    with av.open(str(source)) as before, av.open(str(target), "w", options=options) as after:
+        copies = {
+            stream.index: after.add_stream_from_template(stream, opaque=True)
+            for stream in before.streams
+            if stream.type in ("video", "audio")
+        }
+        for packet in before.demux():
+            if packet.size and packet.stream.index in copies:
+                packet.stream = copies[packet.stream.index]
+                after.mux([packet])
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "fragmented.mp4", "mkv", "flv"])
+def test_a_file_that_ends_early_is_said_to(tmp_path: Path, suffix: str) -> None:
+    make(tmp_path / "a.mkv", rate=5, sound=True, options={"g": "4"})
+    flags = {"mp4": "faststart", "fragmented.mp4": "frag_keyframe+empty_moov"}.get(suffix)
+    whole, cut = tmp_path / f"b.{suffix}", tmp_path / f"c.{suffix}"
+    remux(tmp_path / "a.mkv", whole, **({"movflags": flags} if flags else {}))
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 3 // 5])
+    for path, is_whole in ((whole, True), (cut, False)):
+        reader = VideoReader(path)
+        assert (len(list(reader.frames(lambda _: None))) == COUNT) == is_whole
+        assert (reader.breaks_off is None) == is_whole
+
+
+@pytest.mark.parametrize(
+    ("suffix", "times"),
+    [
+        ("mkv", [0, 40, 5000, 5040]),
+        ("mkv", [100000, 100040]),
+        ("mp4", [4000, 4040, 9000, 9040]),
+        ("flv", [0, 1000, 4000, 4040]),
+        ("webm", [0, 40]),  # the sound goes on
+    ],
+)
+def test_a_whole_file_does_not_end_early(tmp_path: Path, suffix: str, times: list[int]) -> None:
+    frames = list(frames_of("yuv420p", len(times)))
+    codec = "libvpx-vp9" if suffix == "webm" else "libx264"
+    make(
+        tmp_path / f"a.{suffix}", codec, time_base=Fraction(1, 1000), times=times, frames=frames, sound=suffix != "flv"
+    )
+    reader = VideoReader(tmp_path / f"a.{suffix}")
+    assert len(list(reader.frames(lambda _: None))) == len(times)
+    assert reader.breaks_off is None
+
+
 def test_a_lost_packet_of_sound_costs_itself_alone(
     run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

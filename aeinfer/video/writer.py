@@ -16,6 +16,7 @@ from av import Packet
 from av.codec.context import Flags
 from av.format import Flags as ContainerFlags
 from av.stream import Discard, Disposition
+from av.video.reformatter import ColorRange
 
 from aeinfer.atomic import replacing
 from aeinfer.errors import AEInferError, ImageReadError, ImageWriteError, InputError
@@ -103,7 +104,8 @@ class VideoWriter:
                 try:
                     yield writer
                     writer._finish()
-                    writer.left_out += _missing(reader, _read_again(Path(part.name), container_format, writer.codec))
+                    again = _read_again(Path(part.name), container_format, writer.codec)
+                    writer.left_out += [*writer._unreadable(reader, again), *_missing(reader, again)]
                 finally:
                     writer._close()
         except AEInferError:
@@ -214,6 +216,13 @@ class VideoWriter:
         self._container.add_attachment(names["filename"], names["mimetype"], bytes(picture))
         return True
 
+    def _unreadable(self, before: VideoReader, after: VideoReader) -> Iterator[str]:
+        """Yield the streams that a container took and does not say what they are."""
+        kept = Counter(before.container.streams[index].type for index in self._copies)
+        found = Counter(stream.type for stream in after.container.streams if stream is not after.stream)
+        for kind, count in (kept - found).items():
+            yield f"{count} {kind} streams: {after.container.format.name} does not say what they are, .mkv does"
+
     def _tell(self, reader: VideoReader) -> None:
         """Note what is lost on the way to the encoder."""
         source = reader.first.format.name
@@ -281,10 +290,14 @@ def _missing(before: VideoReader, after: VideoReader) -> Iterator[str]:
     aspects = [reader.stream.sample_aspect_ratio or 1 for reader in (before, after)]
     if aspects[0] != aspects[1]:
         yield f"the pixels' aspect ratio {aspects[0]}: this codec in {name} does not hold it, libx264 in .mp4 does"
+    if before.first.interlaced_frame and not after.first.interlaced_frame:
+        yield f"the flag of interlacing: this codec in {name} does not hold it, libx264 in .mp4 does"
     is_grey = len(before.first.format.components) < 3
     for tag, word in TAGS.items():
         if is_grey and tag == "colorspace":
             continue
         values = [getattr(reader.first, tag) for reader in (before, after)]
+        if tag == "color_range" and values == [ColorRange.MPEG, ColorRange.UNSPECIFIED] and not is_grey:
+            continue  # colours are in limited range where nothing is said
         if values[0] not in (UNSPECIFIED[tag], values[1]) and before.first.format.is_rgb == after.first.format.is_rgb:
             yield f"the colours' {word} ({values[0]}): this codec in {name} does not hold it, libx264 in .mp4 does"

@@ -215,7 +215,9 @@ def test_what_a_container_does_not_hold_is_said(run: Any, tmp_path: Path, capsys
     assert (facts["frames"], facts["codec"], facts["pix_fmt"]) == (COUNT, "libvpx-vp9", "yuv420p")
     assert [line.split(" ")[0] for line in facts["left_out"]] == ["audio", "subtitle"]
     run("a.mkv", "b.ts", "-q")
-    assert "the rotation by 90 degrees: mpegts does not hold it" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "the rotation by 90 degrees: mpegts does not hold it" in said.err
+    assert "left out: 1 subtitle streams: mpegts does not say what they are" in said.err
 
 
 def test_a_cover_stays_a_cover(run: Any, tmp_path: Path) -> None:
@@ -269,6 +271,25 @@ def test_colour_tags_and_aspect_stay(
         run(name, "c.webm", "-q")
         lost = "left out: the pixels' aspect ratio 4/3: this codec in matroska,webm does not hold it"
         assert (lost in capsys.readouterr().err) == (codec != "libvpx-vp9")
+
+
+def test_limited_range_is_not_missed_where_nothing_is_said(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "a.mkv", color_range=1)
+    run("a.mkv", "b.mp4")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_flag_of_interlacing_that_is_lost_is_said(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "a.mp4", options={"x264-params": "tff=1"})
+    run("a.mp4", "b.mp4")
+    assert capsys.readouterr().err == ""
+    assert VideoReader(tmp_path / "b.mp4").first.interlaced_frame
+    run("a.mp4", "b.webm")
+    assert "left out: the flag of interlacing: this codec in matroska,webm does not hold it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm"])

@@ -56,6 +56,8 @@ class Capture:
         Whether it does not wait: a camera, or a URL of no known length.
     fps : float
         Frames a second, as the source tells; 25 where it does not.
+    aspect : (int, int)
+        How wide pixels are to their height; zeros where the source does not tell.
 
     Raises
     ------
@@ -78,6 +80,8 @@ class Capture:
         self.live = source.isdecimal() or (self._is_url and not length > 0)
         fps = self._capture.get(self._cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps < 1000 else USUAL_FPS
+        across, down = (round(self._capture.get(getattr(self._cv2, f"CAP_PROP_SAR_{part}"))) for part in ("NUM", "DEN"))
+        self.aspect = (across, down) if across > 0 and down > 0 else (0, 0)
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames (H, W, 3), BGR, until a file ends.

@@ -129,9 +129,10 @@ def read_header(line: bytes) -> Layout:
     return Layout(int(facts["W"]), int(facts["H"]), Y4M_FORMATS[colors], full_range=full)
 
 
-def write_header(width: int, height: int, frames_per_second: float) -> bytes:
-    """Return the first line of a y4m stream of yuv420p frames."""
-    return f"{MAGIC.decode()}W{width} H{height} F{round(frames_per_second * 1000)}:1000 Ip A1:1 C420jpeg\n".encode()
+def write_header(width: int, height: int, frames_per_second: float, aspect: tuple[int, int] = (1, 1)) -> bytes:
+    """Return the first line of a y4m stream of yuv420p frames; zeros for `aspect` where the pixels' is unknown."""
+    rate = round(frames_per_second * 1000)
+    return f"{MAGIC.decode()}W{width} H{height} F{rate}:1000 Ip A{aspect[0]}:{aspect[1]} C420jpeg\n".encode()
 
 
 def read_frames(file: BufferedReader, layout: Layout, *, y4m: bool = False) -> Iterator[tuple[bytes, Bytes]]:

@@ -79,6 +79,7 @@ class _Sink:
 
     def __init__(self, path: Path | None, source: Source, pixel_format: str | None) -> None:
         self._path, self._name, self._fps = path, "standard output" if path is None else str(path), source.fps
+        self._aspect = source.aspect
         self._layout, self._header, self._bare = source.layout, source.header, pixel_format is not None
         self._pixel_format = pixel_format or "yuv420p"
         self._file: IO[bytes] | None = None
@@ -122,7 +123,7 @@ class _Sink:
         if self._layout is None:
             height, width = frame.pixels.shape[:2]
             self._layout = Layout(width, height, self._pixel_format)
-            self._header = b"" if self._bare else write_header(width, height, self._fps)
+            self._header = b"" if self._bare else write_header(width, height, self._fps, self._aspect)
         data = _bytes(frame, self._layout)
         before = (b"" if self._written else self._header) + (b"" if self._bare else frame.line)
         file = self._file or self.open()

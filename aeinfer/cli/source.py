@@ -17,6 +17,8 @@ __all__ = ["Frame", "Source", "open_source"]
 
 Bytes = NDArray[np.uint8]
 
+LONGEST_NUMBER = 9  # of a camera: OpenCV takes 32 bits
+
 
 @dataclass
 class Frame:
@@ -54,6 +56,8 @@ class Source:
         The first line of y4m.
     fps : float
         Frames a second of a capture.
+    aspect : (int, int)
+        How wide a capture's pixels are to their height; zeros where nothing tells.
     stat : os.stat_result or None
         Which file they come from, where it is one: nothing may be written there.
     """
@@ -64,6 +68,7 @@ class Source:
     layout: Layout | None = None
     header: bytes = b""
     fps: float = 0.0
+    aspect: tuple[int, int] = (0, 0)
     stat: os.stat_result | None = None
 
 
@@ -85,6 +90,8 @@ def _standard_input(args: argparse.Namespace) -> Source:
         raise InputError("standard input is a terminal: send frames from a program, or name another source")
     if (args.size is None) != (args.pix_fmt is None):
         raise InputError("raw frames need both --size WxH and --pix-fmt; y4m needs neither")
+    if args.size is None:
+        _refuse({"--align": args.align != 1, "--full-range": args.full_range}, "for raw frames only, not for y4m")
     file, header = open(sys.stdin.fileno(), "rb", closefd=False), b""  # noqa: SIM115 - it is not ours to close
     if args.size is not None:
         width, height = args.size
@@ -113,12 +120,21 @@ def _capture(args: argparse.Namespace) -> Source:
     from aeinfer.capture import Capture
     from aeinfer.opencv import quiet_opencv
 
-    given = {"--size": args.size is not None, "--align": args.align != 1, "--luma": args.luma}
-    if any(given.values()):
-        raise InputError(f"{', '.join(option for option in given if given[option])}: for frames on standard input only")
+    given = {"--size": args.size is not None, "--align": args.align != 1}
+    given |= {"--full-range": args.full_range, "--luma": args.luma}
+    _refuse(given, "for frames on standard input only")
+    if args.source.isdecimal() and len(args.source) > LONGEST_NUMBER:
+        raise InputError(f"a camera's number has at most {LONGEST_NUMBER} digits, got {args.source}")
     if args.pix_fmt == "gray":
         raise InputError("frames of a capture have colours: they are written as bgr24, rgb24, yuv420p or nv12")
     quiet_opencv()
     capture = Capture(args.source, reconnect=args.reconnect, timeout=args.timeout or 10.0)
     file = Path(args.source).stat() if Path(args.source).is_file() else None
-    return Source((Frame(pixels) for pixels in capture.frames()), "bgr", capture.live, fps=capture.fps, stat=file)
+    frames = (Frame(pixels) for pixels in capture.frames())
+    return Source(frames, "bgr", capture.live, fps=capture.fps, aspect=capture.aspect, stat=file)
+
+
+def _refuse(given: dict[str, bool], reason: str) -> None:
+    """Refuse options that were given and would be ignored."""
+    if any(given.values()):
+        raise InputError(f"{', '.join(option for option in given if given[option])}: {reason}")

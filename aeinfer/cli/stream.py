@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import math
+import sys
 from operator import attrgetter
 from typing import Any
 
@@ -13,6 +14,8 @@ from aeinfer.rawvideo import PIXEL_FORMATS
 from aeinfer.stream import Stats
 
 __all__ = ["add_options", "run"]
+
+LONGEST_WAIT = 2e6  # seconds: OpenCV counts milliseconds with 32 bits
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +47,10 @@ def _add_pace(parser: argparse.ArgumentParser) -> None:
     )
     pace.add_argument("--max-latency", type=number(0.001), metavar="MS", help="with latest, drop older frames too")
     pace.add_argument("-b", "--batch", type=whole(1), default=1, help="frames in a run of the network (default: 1)")
-    pace.add_argument("--frames", type=whole(1), metavar="N", help="stop after so many")
+    pace.add_argument("--frames", type=whole(1, sys.maxsize), metavar="N", help="stop after so many")
     pace.add_argument(
         "--timeout",
-        type=number(0.001),
+        type=number(0.001, LONGEST_WAIT),
         metavar="S",
         help="end where no frame came for so long (URLs: 10, others: never)",
     )

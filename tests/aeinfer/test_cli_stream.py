@@ -176,6 +176,15 @@ def test_a_file_becomes_y4m_or_raw(clip: Path, tmp_path: Path, tiny_model: Path)
         np.testing.assert_array_equal(raw[0, ..., ::order], first)
 
 
+def test_the_shape_of_pixels_stays(clip: Path, tmp_path: Path, tiny_model: Path) -> None:
+    for name, shape in (("square.mkv", "1/1"), ("wide.mkv", "16/11")):
+        flags = ["-vf", f"scale=64:48,setsar={shape}", "-frames:v", "1", "-c:v", "ffv1"]
+        subprocess.run(["ffmpeg", "-v", "error", "-i", clip, *flags, tmp_path / name], check=True)
+        out = tmp_path / f"{name}.y4m"
+        assert main(["stream", str(tmp_path / name), "-m", str(tiny_model), "-o", str(out), "-q"]) == 0
+        assert f" A{shape.replace('/', ':')} ".encode() in out.read_bytes()[:80]
+
+
 def test_counts_as_json(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,6 +208,8 @@ def test_counts_as_json(
         (bytes(40), ["--size", "4by4", "--pix-fmt", "gray"], 2, "not WIDTHxHEIGHT"),
         (bytes(40), ["--size", "4x4", "--pix-fmt", "gray", "--luma"], 2, "--luma is for yuv420p and nv12"),
         (bytes(40), ["--size", "0x4", "--pix-fmt", "gray"], 2, "sides from 1 to"),
+        (b"YUV4MPEG2 W4 H2\n", ["--align", "4"], 2, "--align: for raw frames only"),
+        (b"YUV4MPEG2 W4 H2\n", ["--full-range"], 2, "--full-range: for raw frames only"),
     ],
 )
 def test_what_is_wrong_with_a_pipe_is_said(
@@ -227,6 +238,10 @@ def test_what_is_wrong_with_a_pipe_is_said(
         (["987"], 1, "expected a camera of that number"),
         (["tcp://127.0.0.1:9", "--timeout", "1"], 1, "expected a stream there within 1 s"),
         (["clip", "--luma"], 2, "--luma: for frames on standard input only"),
+        (["clip", "--full-range"], 2, "--full-range: for frames on standard input only"),
+        (["clip", "--frames", "9" * 20], 2, "is not a whole number from 1 to"),
+        (["tcp://127.0.0.1:9", "--timeout", "3e6"], 2, "is not a number from 0.001 to 2e+06"),
+        (["9999999999"], 2, "a camera's number has at most 9 digits"),
         (["clip", "--pix-fmt", "gray"], 2, "frames of a capture have colours"),
         (["clip", "--policy", "all", "--max-latency", "5"], 2, "ask for policy='latest'"),
         (["clip", "-m", "no-such-model"], 4, "no packaged model"),
@@ -362,11 +377,12 @@ def test_a_lost_connection_is_opened_again(clip: Path, tmp_path: Path, tiny_mode
 
 def test_frames_that_change_their_size(tmp_path: Path) -> None:
     """As those of a camera do whose resolution is switched."""
-    source = Source(iter(()), "bgr", fps=25)
+    source = Source(iter(()), "bgr", fps=25)  # of pixels whose shape nothing tells
     with open_sink(str(tmp_path / "out.y4m"), source, None, overwrite=False) as write:
         write(Frame(noise(12, 16, 3)))
         with pytest.raises(ImageReadError, match="became 8x12 where they were 16x12"):
             write(Frame(noise(12, 8, 3)))
     with (tmp_path / "out.y4m").open("rb") as file:
-        layout = read_header(file.readline())
-        assert len(list(read_frames(file, layout, y4m=True))) == 1
+        header = file.readline()
+        assert b" A0:0 " in header
+        assert len(list(read_frames(file, read_header(header), y4m=True))) == 1

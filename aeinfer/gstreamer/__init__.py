@@ -5,6 +5,7 @@ own bindings come from the system (python3-gst-1.0), and are imported on first u
 """
 
 import functools
+import gc
 import weakref
 from importlib.util import find_spec
 from pathlib import Path
@@ -80,6 +81,8 @@ class Frame:
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         del self.pixels
+        if self._unmap.alive and error is None:
+            gc.collect()  # numba leaves circles of references where it compiles, which hold what it compiles for
         if self._unmap.alive and error is None:
             raise InputError("a view of the frame's pixels is used on after its block: keep a copy() of them instead")
 

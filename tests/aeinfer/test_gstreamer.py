@@ -1,5 +1,6 @@
 """The element in pipelines of gst-launch-1.0 and of this process, and frames of one's own appsink and appsrc."""
 
+import gc
 import os
 import shutil
 import signal
@@ -360,6 +361,18 @@ def test_a_view_that_is_used_on_is_an_error_and_still_safe(gst: Any) -> None:
     np.testing.assert_array_equal(kept, expected[::2, :, 0])
     assert frame._unmap.alive
     del kept
+    assert not frame._unmap.alive
+
+
+def test_a_view_in_a_circle_that_nobody_holds_is_none_that_is_used_on(gst: Any) -> None:
+    gc.disable()  # so that it is not collected before
+    try:
+        with frame_of(sample_of(gst)) as frame:
+            circle: list[Any] = [frame.pixels]
+            circle.append(circle)
+            del circle
+    finally:
+        gc.enable()
     assert not frame._unmap.alive
 
 

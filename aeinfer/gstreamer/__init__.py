@@ -82,7 +82,7 @@ class Frame:
     ) -> None:
         del self.pixels
         if self._unmap.alive and error is None:
-            gc.collect()  # numba leaves circles of references where it compiles, which hold what it compiles for
+            gc.collect()  # what numba compiles for may hang in circles of references
         if self._unmap.alive and error is None:
             raise InputError("a view of the frame's pixels is used on after its block: keep a copy() of them instead")
 

@@ -14,7 +14,7 @@ from aeinfer import kernels
 from aeinfer.errors import ModelError
 from aeinfer.tiling import TilePlan, blend_weights
 
-__all__ = ["Job", "Part", "Scratch", "batch_pixels", "batch_shape", "fill_batches", "gather", "place"]
+__all__ = ["Part", "Scratch", "TileJob", "batch_pixels", "batch_shape", "fill_batches", "gather", "place"]
 
 Image = NDArray[Any]
 Tensor = NDArray[np.float32]
@@ -23,7 +23,7 @@ KEPT_VALUES = 1 << 23  # 32 MB: a larger batch is given back, and takes so long 
 
 
 @dataclass
-class Job:
+class TileJob:
     """One image, or one channel of it for a grey model: (H, W, C) views of input and output, and how it is tiled."""
 
     image: Image
@@ -46,13 +46,13 @@ class _Blend:
 class Part:
     """The tiles first to last - 1 of a job, and the rows of the batch that they are."""
 
-    job: Job
+    job: TileJob
     first: int
     last: int
     rows: slice
 
 
-def fill_batches(jobs: Iterable[Job], capacity: Callable[[TilePlan], int]) -> Iterator[list[Part]]:
+def fill_batches(jobs: Iterable[TileJob], capacity: Callable[[TilePlan], int]) -> Iterator[list[Part]]:
     """Yield batches of tiles of one size, in the order of the jobs, each full unless the next tile has another size."""
     parts: list[Part] = []
     used = room = 0
@@ -137,7 +137,7 @@ def place(parts: list[Part], result: Tensor, channels: int, strength: float) -> 
             _write(part.job, result[part.rows], plan.positions[tiles], plan.keep[tiles], strength)
 
 
-def _write(job: Job, tiles: Tensor, positions: NDArray[np.int64], keep: NDArray[np.int64], strength: float) -> None:
+def _write(job: TileJob, tiles: Tensor, positions: NDArray[np.int64], keep: NDArray[np.int64], strength: float) -> None:
     kernels.place_tiles(tiles, positions, keep, job.image, strength, kernels.full_scale(job.out.dtype), job.out)
 
 
@@ -164,5 +164,5 @@ def _begin_blend(plan: TilePlan, channels: int, height: int, width: int) -> _Ble
     return _Blend(np.zeros((channels, rows.size, columns.size), np.float32), weights, rows, columns)
 
 
-def _size(job: Job) -> tuple[int, int]:
+def _size(job: TileJob) -> tuple[int, int]:
     return job.plan.height, job.plan.width

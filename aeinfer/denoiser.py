@@ -3,11 +3,11 @@
 import functools
 import itertools
 import logging
+import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from numbers import Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from aeinfer import kernels
 from aeinfer.arrays import as_hwc, output_for, overlap
-from aeinfer.batching import Job, Part, Scratch, batch_pixels, batch_shape, fill_batches, gather, place
+from aeinfer.batching import Part, Scratch, TileJob, batch_pixels, batch_shape, fill_batches, gather, place
 from aeinfer.errors import InputError
 from aeinfer.forking import Lock
 from aeinfer.halves import Halves
@@ -93,7 +93,7 @@ class AEInfer:
     @classmethod
     def load(
         cls,
-        model: str | Path | bytes,
+        model: str | os.PathLike[str] | bytes,
         *,
         device: str = "auto",
         precision: str = "auto",
@@ -109,7 +109,7 @@ class AEInfer:
 
         Parameters
         ----------
-        model : str, Path or bytes
+        model : str, os.PathLike or bytes
             The name of a packaged model ("photo"), the path of an .onnx file, or its content.
         device : str
             "auto", "cpu", "cuda", "cuda:N" or "tensorrt". What is named must start; "auto" takes what does.
@@ -439,7 +439,7 @@ class AEInfer:
             raise InputError("this AEInfer is closed: load the model again")
         return session
 
-    def _jobs(self, image: Image, out: Image, count: int) -> Iterator[Job]:
+    def _jobs(self, image: Image, out: Image, count: int) -> Iterator[TileJob]:
         """Split an image into what the model takes: its colours together, or channel by channel for a grey model."""
         source, target = as_hwc(image), as_hwc(out)
         colors = 3 if source.shape[2] >= 3 else 1
@@ -450,16 +450,13 @@ class AEInfer:
         plan = plan.repeated(count) if count > 1 else plan
         target[..., colors:] = source[..., colors:]
         if colors == 3 and self.info.channels == 3:
-            jobs = [Job(source[..., self._order], target[..., self._order], plan)]
+            order = self._settings.channel_order(self.info.channels)
+            jobs = [TileJob(source[..., order], target[..., order], plan)]
         else:
-            jobs = [Job(source[..., c : c + 1], target[..., c : c + 1], plan) for c in range(colors)]
+            jobs = [TileJob(source[..., c : c + 1], target[..., c : c + 1], plan) for c in range(colors)]
         for job in jobs:
             rows = self._limits.band_rows(plan, source.shape[1])
             yield from in_bands(job, rows, in_place=in_place) if bands else [job]
-
-    @property
-    def _order(self) -> slice:
-        return self._settings.order(self.info.channels)
 
     @property
     def _at_once(self) -> int:

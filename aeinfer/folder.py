@@ -14,7 +14,7 @@ from typing import Literal
 from aeinfer.atomic import ignores_case, is_there
 from aeinfer.errors import InputError
 from aeinfer.image import SUFFIXES
-from aeinfer.naming import Pair, check_template, file_pair, folder_goal, named_pair, rename
+from aeinfer.naming import Placement, check_template, file_pair, folder_goal, named_pair, rename
 
 __all__ = ["Inputs", "Job", "Plan", "list_images", "list_inputs", "parse_shard", "plan"]
 
@@ -259,7 +259,7 @@ def _natural(name: str) -> tuple[list[str | int], str]:
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
 
 
-def _place(found: Inputs, output: Name | None, suffix: str | None, label: str, *, named: bool) -> list[Pair]:
+def _place(found: Inputs, output: Name | None, suffix: str | None, label: str, *, named: bool) -> list[Placement]:
     """Pair the files, and the images of the folders, with their results."""
     alone = len(found.files) == 1 and not found.folders
     if output is not None and Path(output).is_file() and not alone and (found.files or found.folders):
@@ -270,13 +270,13 @@ def _place(found: Inputs, output: Name | None, suffix: str | None, label: str, *
         for source in images:
             relative = source.relative_to(folder)
             target = goal / (relative.with_suffix(suffix) if suffix else relative)
-            pairs.append(Pair(source, target, relative.as_posix()))
+            pairs.append(Placement(source, target, relative.as_posix()))
     return _sorted(pairs)
 
 
 def _place_named(
     pairs: Sequence[tuple[Path, Path]], output: Name | None, suffix: str | None, missing: list[str]
-) -> Iterator[Pair]:
+) -> Iterator[Placement]:
     """Pair the files whose results are named one by one."""
     for source, target in pairs:
         if _is_folder(source):
@@ -287,7 +287,7 @@ def _place_named(
             missing.append(os.fspath(source))
 
 
-def _sorted(pairs: Iterable[Pair]) -> list[Pair]:
+def _sorted(pairs: Iterable[Placement]) -> list[Placement]:
     """Each pair once, by relative name."""
     once = {(os.path.realpath(pair.source), os.path.realpath(pair.target)): pair for pair in pairs}
     return sorted(once.values(), key=lambda pair: (_natural(pair.relative), str(pair.source)))
@@ -301,8 +301,8 @@ def _action(target: Path, on_exist: OnExist, sources: Set[str]) -> Literal["writ
 
 
 def _refuse_unsafe(
-    pairs: Sequence[Pair],
-    share: Sequence[Pair],
+    pairs: Sequence[Placement],
+    share: Sequence[Placement],
     folders: Iterable[Path],
     on_exist: OnExist,
     report: Name | None,
@@ -321,7 +321,7 @@ def _refuse_unsafe(
     kept = [] if report is None else [os.path.realpath(report)]
     one = _spell({*targets.values(), *above}, {*sources.values(), *given, *kept})
     inputs, roots = {one[source] for source in sources.values()}, {one[root] for root in given}
-    takers: dict[str, dict[str, Pair]] = {}
+    takers: dict[str, dict[str, Placement]] = {}
     for pair in pairs:
         source, target = one[sources[pair.source]], one[targets[pair.target]]
         takers.setdefault(target, {})[source] = pair

@@ -38,7 +38,7 @@ class ModelFile:
         return str(self.path or "the model given as bytes")
 
 
-def find_model(model: str | Path | bytes, precision: str, device: str) -> ModelFile:
+def find_model(model: str | os.PathLike[str] | bytes, precision: str, device: str) -> ModelFile:
     """Read the file of a model, in a precision: both as in `AEInfer.load`.
 
     Raises

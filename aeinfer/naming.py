@@ -10,7 +10,7 @@ from pathlib import Path
 from aeinfer.errors import InputError
 from aeinfer.image import SUFFIXES, format_of
 
-__all__ = ["FIELDS", "Pair", "check_template", "file_pair", "folder_goal", "named_pair", "rename"]
+__all__ = ["FIELDS", "Placement", "check_template", "file_pair", "folder_goal", "named_pair", "rename"]
 
 FIELDS = ("stem", "suffix", "index", "parent")
 """What a template of names may hold in braces; `index` counts from 1 and takes a format, such as {index:04}."""
@@ -19,7 +19,7 @@ LONGEST = 255  # characters that a name may have on any usual disk
 
 
 @dataclass(frozen=True)
-class Pair:
+class Placement:
     """A file and its result; `relative` is its name inside the job."""
 
     source: Path
@@ -29,7 +29,7 @@ class Pair:
 
 def file_pair(
     file: Path, output: str | os.PathLike[str] | None, suffix: str | None, label: str, *, alone: bool, named: bool
-) -> Pair:
+) -> Placement:
     """Place the result of one file: beside it, in the folder `output`, or as `output` itself.
 
     Parameters
@@ -51,17 +51,17 @@ def file_pair(
     """
     kept = suffix or file.suffix
     if output is None:
-        return Pair(file, file.with_name(f"{file.stem}-{label}{kept}"), file.name)
+        return Placement(file, file.with_name(f"{file.stem}-{label}{kept}"), file.name)
     if Path(output).suffix.lower() not in SUFFIXES or Path(output).is_dir():
-        return Pair(file, Path(output, file.stem + kept), file.name)
+        return Placement(file, Path(output, file.stem + kept), file.name)
     if not alone or named:
         why = "--name names the results" if alone else "the inputs are several"
         raise InputError(f"the output {output} is named like a file, but {why}; name a folder")
     _agree(Path(output), suffix)
-    return Pair(file, Path(output), file.name)
+    return Placement(file, Path(output), file.name)
 
 
-def named_pair(source: Path, target: Path, output: str | os.PathLike[str] | None, suffix: str | None) -> Pair:
+def named_pair(source: Path, target: Path, output: str | os.PathLike[str] | None, suffix: str | None) -> Placement:
     """Place the result of a file whose result a manifest names, inside the folder `output` if that is given.
 
     Raises
@@ -77,7 +77,7 @@ def named_pair(source: Path, target: Path, output: str | os.PathLike[str] | None
     if target.suffix.lower() not in SUFFIXES:
         raise InputError(f"the target {target} of {source} ends in none of {', '.join(SUFFIXES)}")
     _agree(target, suffix)
-    return Pair(source, target if output is None else Path(output, target), source.name)
+    return Placement(source, target if output is None else Path(output, target), source.name)
 
 
 def _agree(target: Path, suffix: str | None) -> None:
@@ -144,12 +144,12 @@ def check_template(template: str, suffix: str | None) -> None:
     _agree(sample, suffix)
 
 
-def rename(pairs: Iterable[Pair], template: str) -> list[Pair]:
+def rename(pairs: Iterable[Placement], template: str) -> list[Placement]:
     """Give each result, in order, the name that a checked template makes.
 
     Examples
     --------
-    >>> pair = Pair(Path("in/a.png"), Path("out/a.webp"), "a.png")
+    >>> pair = Placement(Path("in/a.png"), Path("out/a.webp"), "a.png")
     >>> rename([pair], "{parent}-{stem}{suffix}")[0].target.as_posix()
     'out/in-a.webp'
     """

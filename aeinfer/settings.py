@@ -48,6 +48,6 @@ class Settings:
         if not isinstance(self.spinning, bool | None):
             raise InputError(f"spinning is True, False or None, got {self.spinning!r}")
 
-    def order(self, channels: int) -> slice:
-        """The colours of an image in the order of a network's of so many channels, and those in the image's."""
+    def channel_order(self, channels: int) -> slice:
+        """Return the slice that takes an image's colours into the order of a network of so many channels, and back."""
         return slice(2, None, -1) if self.color == "bgr" and channels == 3 else slice(0, 3)

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from aeinfer.batching import Job, Part
+from aeinfer.batching import Part, TileJob
 from aeinfer.tiling import TilePlan, plan_tiles, split_rows
 
 __all__ = ["halved", "in_bands"]
 
 
-def in_bands(job: Job, rows: int, *, in_place: bool) -> Iterator[Job]:
+def in_bands(job: TileJob, rows: int, *, in_place: bool) -> Iterator[TileJob]:
     """Split a job into jobs of `rows` rows of tiles, which together do the same.
 
     `in_place` says that the output is the image itself. A tile's halo is read after its neighbour was written there, so
@@ -24,7 +24,7 @@ def in_bands(job: Job, rows: int, *, in_place: bool) -> Iterator[Job]:
         if in_place:
             image = np.concatenate([copied[band.top - top : end - top], job.image[end : band.bottom]])
             copied, top, end = image, band.top, band.end
-        yield Job(image, job.out[band.top : band.bottom], band.plan)
+        yield TileJob(image, job.out[band.top : band.bottom], band.plan)
 
 
 def halved(parts: list[Part], *, halo: int, stride: int) -> list[list[Part]]:
@@ -44,11 +44,11 @@ def halved(parts: list[Part], *, halo: int, stride: int) -> list[list[Part]]:
     image, out = job.image[view], job.out[view]
     if np.may_share_memory(image, out):  # one tile needs no copy to be denoised in place, several do
         image = image.copy()
-    inner = Job(image, out, smaller)
+    inner = TileJob(image, out, smaller)
     return [[_alone(inner, each, 0)] for each in range(len(smaller.positions))]
 
 
-def _alone(job: Job, tile: int, row: int) -> Part:
+def _alone(job: TileJob, tile: int, row: int) -> Part:
     return Part(job, tile, tile + 1, slice(row, row + 1))
 
 

@@ -18,8 +18,8 @@ except ImportError as error:
     ) from error
 
 from aeinfer.video.encoding import CODECS, Encoding
-from aeinfer.video.pixels import Picture
+from aeinfer.video.pixels import VideoPicture
 from aeinfer.video.reader import VideoReader
 from aeinfer.video.writer import VideoWriter
 
-__all__ = ["CODECS", "Encoding", "Picture", "VideoReader", "VideoWriter"]
+__all__ = ["CODECS", "Encoding", "VideoPicture", "VideoReader", "VideoWriter"]

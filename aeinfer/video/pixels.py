@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
 
-__all__ = ["Colour", "Luma", "Picture", "Way", "depth_of", "has_alpha"]
+__all__ = ["Colour", "Luma", "VideoPicture", "Way", "depth_of", "has_alpha"]
 
 # chroma is repeated on the way to RGB and averaged on the way back, which gives the same chroma again where nothing
 # changed; smoother ways blur it each time and leave the network less of the luma's detail (0.4 dB on one photograph).
@@ -30,7 +30,7 @@ LUMA_FIRST = re.compile(rf"(yuva?|yuvj)4\d\dp(\d+{ENDIAN})?|nv(12|16|21|24|42)|g
 
 
 @dataclass(frozen=True)
-class Picture:
+class VideoPicture:
     """One frame in hand.
 
     Attributes
@@ -48,10 +48,10 @@ class Picture:
 class Way(Protocol):
     """What of a frame is changed."""
 
-    def open(self, frame: VideoFrame) -> Picture:
+    def open(self, frame: VideoFrame) -> VideoPicture:
         """Give a decoded frame's pixels."""
 
-    def close(self, picture: Picture) -> VideoFrame:
+    def close(self, picture: VideoPicture) -> VideoFrame:
         """Return what is to be encoded."""
 
 
@@ -78,13 +78,13 @@ class Colour:
         self._channels, self._dtype = 3 + alpha, np.dtype(np.uint16 if deep else np.uint8)
         self._there, self._back = VideoReformatter(), VideoReformatter()
 
-    def open(self, frame: VideoFrame) -> Picture:
+    def open(self, frame: VideoFrame) -> VideoPicture:
         """Give a decoded frame's pixels as RGB; what matrix and range it has, it says itself."""
         between = _converted(self._there, frame, self._between, TO_RGB)
         between.make_writable()
-        return Picture(between, _first_plane(between, self._channels, self._dtype))
+        return VideoPicture(between, _first_plane(between, self._channels, self._dtype))
 
-    def close(self, picture: Picture) -> VideoFrame:
+    def close(self, picture: VideoPicture) -> VideoFrame:
         """Return the frame for the encoder, with the matrix and range that the source had."""
         if self._to_yuv:
             picture.frame.colorspace, picture.frame.color_range = Colorspace.ITU709, ColorRange.MPEG
@@ -116,13 +116,13 @@ class Luma:
         """Tell whether a pixel format has a plane of luma."""
         return LUMA_FIRST.fullmatch(pixel_format) is not None
 
-    def open(self, frame: VideoFrame) -> Picture:
+    def open(self, frame: VideoFrame) -> VideoPicture:
         """Give the plane itself, or of 9 to 15 bits a copy in the full scale of 16."""
         frame.make_writable()  # the decoder may look at it again
         plane = _first_plane(frame, 1, self._dtype)[:, :, 0]
-        return Picture(frame, plane << self._shift if self._shift else plane)
+        return VideoPicture(frame, plane << self._shift if self._shift else plane)
 
-    def close(self, picture: Picture) -> VideoFrame:
+    def close(self, picture: VideoPicture) -> VideoFrame:
         """Return the frame with its new luma."""
         if self._shift:
             half = 1 << (self._shift - 1)

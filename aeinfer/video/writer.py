@@ -21,7 +21,7 @@ from av.video.reformatter import ColorRange
 from aeinfer.atomic import replacing
 from aeinfer.errors import AEInferError, ImageReadError, ImageWriteError, InputError
 from aeinfer.video.encoding import Encoding, choose_codec, choose_format, holds, options_for
-from aeinfer.video.pixels import Colour, Luma, Picture, Way, has_alpha
+from aeinfer.video.pixels import Colour, Luma, VideoPicture, Way, has_alpha
 from aeinfer.video.reader import VideoReader
 from aeinfer.video.side_data import side_data
 
@@ -113,11 +113,11 @@ class VideoWriter:
         except (av.FFmpegError, OSError) as error:
             raise ImageWriteError(f"{target}: cannot be written: {error.strerror or error}") from error
 
-    def pictures(self, reader: VideoReader) -> Iterator[Picture]:
+    def pictures(self, reader: VideoReader) -> Iterator[VideoPicture]:
         """Yield what is to be changed of each frame, and copy all else that the reader comes across."""
         return map(self._way.open, reader.frames(self._copy))
 
-    def write(self, picture: Picture) -> None:
+    def write(self, picture: VideoPicture) -> None:
         """Encode one frame."""
         frame = self._way.close(picture)
         frame.pict_type = 0  # as the encoder likes it, not as it was
@@ -250,9 +250,8 @@ def _container_options(name: str, reader: VideoReader) -> dict[str, str]:
     if name in MOV | LIKE_MP4 and reader.first.pts < 0:
         options["avoid_negative_ts"] = "make_non_negative"  # these hide frames before zero, with an edit list
     if name in MOV and any("." in key for key in reader.container.metadata):
-        options["movflags"] = (
-            "use_metadata_tags"  # such as com.apple.quicktime.location, which have no box of their own
-        )
+        # such as com.apple.quicktime.location, which have no box of their own
+        options["movflags"] = "use_metadata_tags"
     return options
 
 

@@ -6,13 +6,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aeinfer.batching import Job, Part, batch_shape, fill_batches
+from aeinfer.batching import Part, TileJob, batch_shape, fill_batches
 from aeinfer.tiling import plan_tiles
 
 
-def job(height: int, width: int) -> Job:
+def job(height: int, width: int) -> TileJob:
     image = np.zeros((height, width, 1), np.float32)
-    return Job(image, image, plan_tiles(height, width, tile=8, halo=0, stride=4))
+    return TileJob(image, image, plan_tiles(height, width, tile=8, halo=0, stride=4))
 
 
 @given(

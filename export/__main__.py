@@ -23,9 +23,8 @@ from export.quantize import quantize
 from export.to_onnx import current_commit, to_onnx, with_facts
 from export.verify import TOLERANCE, largest_error, random_samples
 from train.checkpoint import trained_model
-from train.data import Data
-from train.fit import open_data
-from train.recipes import Recipe
+from train.data import Data, open_data
+from train.recipes import Recipe, noise_of
 
 INT8_GATE_DB = 0.3
 CALIBRATION_IMAGES = 128
@@ -112,18 +111,6 @@ def keep_int8(
     write_whole(path, with_facts(quantized, replace(quantized_info, psnr={"held out": round(psnr, 3)})))
     print(f"{path}: {lost:.3f} dB below fp32 on held-out images")
     return True
-
-
-def noise_of(recipe: dict[str, Any]) -> str:
-    """The noise that a recipe trains on, in words."""
-    camera = recipe.get("camera", 0)
-    if camera == 1 or (camera and not recipe["sigma"]):
-        return "a camera's"
-    if not recipe["sigma"]:
-        return "none"
-    blind = recipe["crop"] > 0
-    white = f"Gaussian, sigma {'0 to ' if blind else ''}{recipe['sigma']:g}, clipped and not"
-    return f"{white} and a camera's" if camera else white
 
 
 def facts(model: nn.Module, recipe: dict[str, Any], proto: onnx.ModelProto, data: Data) -> ModelInfo:

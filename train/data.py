@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from aeinfer import kernels, noise
 from aeinfer.errors import InputError
 from train.idx import read_digits
+from train.recipes import Recipe
 
 Tensor = NDArray[np.float32]
 Pair = tuple[Tensor, Tensor]
@@ -61,6 +62,17 @@ class Digits:
             return clean
         noisy = noise.add_gaussian(clean, self.sigma, seed=seed, index=index)
         return quantize_some(noisy, (index + seed) % 2 == 0)
+
+
+def open_data(recipe: Recipe, folder: Path, verify: bool = True) -> Data:
+    """Open a recipe's data; `verify` refuses digits that are of no known set."""
+    if recipe.crop:
+        from train.photos import Photos  # draws with matplotlib, which digits do without
+
+        return Photos(
+            folder, recipe.batch, recipe.crop, recipe.sigma, recipe.seed, recipe.camera, recipe.clean, recipe.grey
+        )
+    return Digits(folder, recipe.batch, recipe.sigma, recipe.seed, verify)
 
 
 def quantize_some(noisy: Tensor, chosen: NDArray[np.bool_]) -> Tensor:

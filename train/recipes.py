@@ -83,3 +83,15 @@ RECIPES |= {
     if model.startswith("photo")
     for name, changed in (("longer", to_longer), ("int8", to_int8))
 }
+
+
+def noise_of(recipe: dict[str, Any]) -> str:
+    """The noise that a recipe trains on, in words."""
+    camera = recipe.get("camera", 0)
+    if camera == 1 or (camera and not recipe["sigma"]):
+        return "a camera's"
+    if not recipe["sigma"]:
+        return "none"
+    blind = recipe["crop"] > 0
+    white = f"Gaussian, sigma {'0 to ' if blind else ''}{recipe['sigma']:g}, clipped and not"
+    return f"{white} and a camera's" if camera else white

@@ -11,7 +11,8 @@ from pathlib import Path
 from aeinfer.cli.options import whole
 from aeinfer.errors import InputError
 from train.checkpoint import read_checkpoint
-from train.fit import fit, open_data
+from train.data import open_data
+from train.fit import fit
 from train.models import WAYS_UP
 from train.recipes import RECIPES, Recipe
 

@@ -2,6 +2,8 @@
 
 import errno
 import re
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -105,6 +107,13 @@ def test_every_variant_exports(name: str, digits_data: Data, tmp_path: Path) -> 
         with AEInfer.load(target, precision=precision) as ae:
             single = np.stack([ae(image) for image in images])
             assert np.abs(ae.denoise_batch(images) - single).max() <= most
+
+
+def test_the_command_starts_without_what_draws() -> None:
+    code = "import sys, export.__main__; print(sorted({'matplotlib', 'tensorboard'} & sys.modules.keys()))"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_int8_runs_in_a_batch_as_alone(dense: Path) -> None:
@@ -380,16 +389,3 @@ def test_the_checkpoint_is_the_averaged_network(photo_checkpoint: Path) -> None:
     assert recipe["ema"] == 0.999
     saved = read_checkpoint(photo_checkpoint)
     assert all(torch.equal(value, saved["weights"][key]) for key, value in model.state_dict().items())
-
-
-@pytest.mark.parametrize(
-    ("model", "noise"),
-    [
-        ("dense", "none"),
-        ("conv", "Gaussian, sigma 127.5, clipped and not"),
-        ("photo", "Gaussian, sigma 0 to 55, clipped and not and a camera's"),
-        ("photo-camera", "a camera's"),
-    ],
-)
-def test_the_noise_of_a_recipe_is_named(model: str, noise: str) -> None:
-    assert command.noise_of(asdict(RECIPES[model, "default"])) == noise

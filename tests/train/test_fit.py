@@ -15,11 +15,12 @@ from aeinfer.errors import InputError
 from train.checkpoint import read_checkpoint, save_checkpoint, trained_model
 from train.curve import Curve
 from train.data import Digits
-from train.fit import fit, load_start, main
+from train.fit import fit, main
 from train.optimizers import schedule
 from train.photos import Photos
 from train.quantization import build_model
 from train.recipes import RECIPES, Recipe
+from train.start import load_start
 from train.validation import image_psnr, worst_psnr
 
 DENSE = Recipe("dense", sigma=127.5, batch=32, epochs=3, ema=0.9)

@@ -8,7 +8,8 @@ import torch
 
 from train import sweep
 from train.checkpoint import read_checkpoint, trained_model
-from train.fit import fit, main, open_data
+from train.data import open_data
+from train.fit import fit, main
 from train.quantization import build_model
 from train.sweep import VARIANTS, arguments
 

@@ -15,14 +15,26 @@ class Curve:
         self.path = path
         self.rows: list[Mapping[str, str | float]] = []
         if step and path.is_file():
-            with path.open(newline="") as file:
-                self.rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+            found = list(csv.DictReader(path.read_text(errors="replace").splitlines(), quoting=csv.QUOTE_NONE))
+            whole = [row for row in found if _is_whole(row)]
+            if not whole or len(whole) < len(found):
+                print(f"{path} is damaged: {len(whole)} of its lines can be read, and are kept")
+            self.rows = [row for row in whole if int(row["step"]) <= step]
 
     def add(self, row: Mapping[str, float]) -> None:
         """Append a line; the file is the old one or the new one at every moment."""
         self.rows.append(row)
         text = io.StringIO()
-        writer = csv.DictWriter(text, row.keys())
+        writer = csv.DictWriter(text, row.keys(), extrasaction="ignore")  # a damaged name of a column
         writer.writeheader()
         writer.writerows(self.rows)
         write_whole(self.path, text.getvalue().encode())
+
+
+def _is_whole(row: Mapping[str, str]) -> bool:
+    """Whether it holds a step, and a number in every other column."""
+    try:
+        numbers = [float(cell) for cell in row.values()]
+        return int(row["step"]) > 0 and len(numbers) > 1
+    except (KeyError, TypeError, ValueError):
+        return False

@@ -224,6 +224,27 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize(
+    ("damaged", "kept"),
+    [
+        (b"step,loss\n1,0.5\n2,0.", [1, 2]),  # what is left of a number is one
+        (b"step,loss\n1,0.5\n2", [1]),
+        (b'step,loss\n1,0.5\n\xff\x00,0.4\n"3,0.3\n4,0.2,0.1\n5,0.1\n', [1, 5]),
+        (bytes(100), []),
+        (b"", []),
+    ],
+)
+def test_a_damaged_curve_goes_on_with_what_can_be_read(
+    damaged: bytes, kept: list[int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "curve.csv"
+    path.write_bytes(damaged)
+    Curve(path, 9).add({"step": 10, "loss": 0.05})
+    with path.open(newline="") as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == [*kept, 10]
+    assert ("curve.csv is damaged" in capsys.readouterr().out) == (kept != [1, 2])
+
+
 def test_a_loss_that_is_no_number_ends_the_run(data: Digits, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="lower learning rate"):
         fit(replace(DENSE, learning_rate=1e30, cosine=False, clip=0), data, tmp_path)

@@ -22,7 +22,7 @@ def grid(rows: Mapping[str, Digits], path: Path, scale: int = 2) -> None:
     for (name, digits), axis in zip(rows.items(), axes[:, 0], strict=True):
         axis.imshow(np.hstack(list(digits)), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axis.set(xticks=[], yticks=[])
-        axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+        axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8, parse_math=False)
         axis.spines[:].set_visible(False)
     _save(figure, path)
 
@@ -59,7 +59,8 @@ def curve(families: Mapping[str, Sequence[tuple[int, float]]], path: Path) -> No
     axis.minorticks_off()
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False, fontsize=8)
+    for label in axis.legend(frameon=False, fontsize=8).get_texts():
+        label.set_parse_math(False)  # a name with two $ in it is no formula
     _save(figure, path)
 
 

@@ -84,6 +84,13 @@ def test_between_begins_and_ends_where_it_is_told() -> None:
     assert np.allclose(line[[0, 4, -1]], [first, (first + last) / 2, last])
 
 
+def test_a_name_is_no_formula(images: np.ndarray, tmp_path: Path) -> None:
+    name = r"a$\b$"
+    pictures.grid({name: images[:2]}, tmp_path / "grid.png")
+    pictures.curve({name: [(8, 20.0), (16, 21.0)]}, tmp_path / "curve.png")
+    assert {path.name for path in tmp_path.iterdir()} == {"grid.png", "curve.png"}
+
+
 def test_what_is_no_network_of_digits_is_refused(
     photos: Path, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,7 +33,6 @@ MIRRORS: Final[dict[str, tuple[str, ...]]] = {
     ),
 }
 _TIMEOUT_S: Final = 30.0
-_CHUNK: Final = 1 << 16
 
 
 class FetchError(Exception):
@@ -142,29 +141,14 @@ def _download_verified(dataset: str, name: str, urls: Sequence[str]) -> tuple[by
 
 
 def _download(url: str) -> bytes:
-    """Return the body; a body shorter than the server announced is an OSError, not a short result."""
+    """Return the body; one shorter than the server announced is an IncompleteRead, not a short result."""
     try:
-        response = urllib.request.urlopen(url, timeout=_TIMEOUT_S)
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:
+            body: bytes = response.read()
+            return body
     except urllib.error.HTTPError as error:
         error.close()
         raise
-    with response:
-        announced = response.headers.get("Content-Length", "")
-        total = int(announced) if announced.isdigit() else None
-        body = bytearray()
-        while chunk := response.read(_CHUNK):
-            body += chunk
-            _show_progress(url, len(body), total)
-    if total is not None and len(body) != total:
-        raise OSError(f"cut short after {len(body)} of {total} bytes")
-    return bytes(body)
-
-
-def _show_progress(url: str, done: int, total: int | None) -> None:
-    if sys.stderr.isatty():
-        share = f"{done / 1e6:6.1f} MB" if not total else f"{done / 1e6:6.1f} of {total / 1e6:.1f} MB"
-        end = "\r" if total is None or done < total else "\r\033[K"
-        print(f"  {url.rsplit('/', 1)[-1]} {share}", end=end, file=sys.stderr, flush=True)
 
 
 def _say(line: str) -> None:

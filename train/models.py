@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from aeinfer.errors import InputError
 from train.resampling import MaxUnpool, MeanHalve, MeanUnpool, conv, double, max_halve, transposed
@@ -124,8 +125,9 @@ def climbing_decoder(widths: tuple[int, ...], way_up: str) -> nn.Sequential:
     return nn.Sequential(*steps, nn.Conv2d(widths[-1], 1, 3, padding=1), nn.Sigmoid())
 
 
-def flat_halves(dilations: tuple[int, ...], width: int = 32) -> tuple[nn.Sequential, nn.Sequential]:
+def flat_halves(dilations: tuple[int, ...]) -> tuple[nn.Sequential, nn.Sequential]:
     """As many convolutions, all at full resolution; dilated by 1, 2, 4, 8 they reach as far as pooling lets them."""
+    width = 32
     encoder = [conv(width if i else 1, width, padding=d, dilation=d) for i, d in enumerate(dilations)]
     decoder = [conv(width, width, padding=d, dilation=d) for d in reversed(dilations)]
     return nn.Sequential(*encoder), nn.Sequential(*decoder, nn.Conv2d(width, 1, 3, padding=1), nn.Sigmoid())
@@ -347,18 +349,7 @@ def parameter_count(model: nn.Module) -> int:
 
 def macs(model: nn.Module, height: int, width: int) -> int:
     """Multiply-accumulates of the convolutions and dense layers for one image of that size."""
-    total = 0
-
-    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
-        # each output value is one filter's dot product; transposed, each input value is spread by one filter
-        values = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
-        total += values.numel() * layer.weight[0].numel()
-
-    counted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
-    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, counted)]
-    with torch.no_grad():
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
         model(torch.zeros(1, model.channels, height, width))
-    for hook in hooks:
-        hook.remove()
-    return total
+    return counter.get_total_flops() // 2

@@ -119,7 +119,7 @@ def test_plain_files_count_and_damaged_ones_are_fetched_again(server: str, tmp_p
         ("missing", "404"),
         ("corrupted", "damaged or cut short"),
         ("other_content", "25 bytes came, but not the genuine content"),
-        ("truncated", "cut short after"),
+        ("truncated", "IncompleteRead"),
         ("silently_truncated", "damaged or cut short"),
     ],
 )

@@ -1,6 +1,7 @@
 """Export a checkpoint: `python -m export runs/conv/best.pt -o conv.onnx`; a file that fails its check is not kept."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from torch import nn
 from aeinfer.atomic import replacing, write_all, write_whole
 from aeinfer.errors import AEInferError, InputError
 from aeinfer.model_info import ModelInfo
+from aeinfer.models import PRECISIONS, half_file
 from aeinfer.session import Session
 from export.arguments import onnx_file
 from export.fp16 import keep_fp16
+from export.gate import within
 from export.halves import HALVES, export_halves, export_int8_halves
 from export.int8 import PAIR_LIMIT, finish_int8, largest_pair
 from export.measure import held_out_psnr, measure_bytes_per_pixel, measure_halo, receptive_radius
@@ -31,7 +34,6 @@ CALIBRATION_IMAGES = 128
 HALO_IMAGE_SIDE = 512
 CLEARLY_MORE = 1.1  # a factor below it may be the noise of one measurement
 STATED = ("training_data", "training_license", "author", "license")  # facts that nothing here can measure
-SIBLINGS = ("int8", "fp16", *HALVES, *(f"{half}.int8" for half in HALVES))
 
 
 def export(
@@ -47,19 +49,28 @@ def export(
         The graph in onnxruntime differs from the network in PyTorch by more than the tolerance; nothing is written.
     """
     proto = to_onnx(model, example(model), free_sides=model.window is None, stride=model.stride)
+    content = with_facts(proto, ModelInfo())
+    session = Session(content, "the exported file", device="cpu")
     samples = [*random_samples(model), *(noisy for noisy, _clean in data.validation[:3])]
-    error = largest_error(with_facts(proto, ModelInfo()), model, samples)
+    error = largest_error(session, model, samples)
     if not error <= TOLERANCE:
         raise InputError(
             f"onnxruntime and PyTorch differ by {error:.2e} for {target.name}, more than {TOLERANCE:.0e}: not kept"
         )
-    info = replace(facts(model, recipe, proto, data), torch_error=error, **stated)
+    memory = measure_bytes_per_pixel(content, model.channels, model.window)
+    info = replace(facts(model, recipe, session, data), bytes_per_pixel=memory, torch_error=error, **stated)
     with replacing(target) as file:
         write_all(file, with_facts(proto, info))
-        for sibling in SIBLINGS:  # only once there was room for the new one
-            target.with_suffix(f".{sibling}.onnx").unlink(missing_ok=True)
+        for sibling in siblings(target):  # only once there was room for the new one
+            sibling.unlink(missing_ok=True)
     print(f"{target}: agrees with PyTorch within {error:.1e}; {info.psnr['held out']:.2f} dB on held-out images")
     return proto, info
+
+
+def siblings(target: Path) -> list[Path]:
+    """Where the other precisions of NAME.onnx are, and the halves of each."""
+    rounded = [target.with_suffix(f".{precision}.onnx") for precision in PRECISIONS if precision != "fp32"]
+    return [*rounded, *(half_file(file, half) for file in (target, *rounded) for half in HALVES)]
 
 
 def calibration_tensors(data: Data) -> list[np.ndarray]:
@@ -73,50 +84,49 @@ def export_trained_int8(
 ) -> bool:
     """Write the int8 file of a network that was trained with rounding, with the very steps it was trained with."""
     proto = to_onnx(rounding, example(rounding), free_sides=rounding.window is None, stride=rounding.stride)
-    info = replace(info, calibration="trained with rounding, on the training set")
-    return keep_int8(leaner(finish_int8(proto), info), model, info, target, data, gate)
-
-
-def leaner(proto: onnx.ModelProto, info: ModelInfo) -> onnx.ModelProto:
-    """Return the graph without the names of its shapes where onnxruntime takes more memory for them.
-
-    It does so where blocks at half resolution are rounded: nearly twice as much for `photo-best`.
-    """
+    named = finish_int8(proto)
     unnamed = onnx.ModelProto()
-    unnamed.CopyFrom(proto)
+    unnamed.CopyFrom(named)
     del unnamed.graph.value_info[:]
-    named, plain = (
-        measure_bytes_per_pixel(with_facts(graph, info), info.channels, info.tile) for graph in (proto, unnamed)
-    )
-    return unnamed if named > CLEARLY_MORE * plain else proto
+    info = replace(info, calibration="trained with rounding, on the training set")
+    return keep_int8((named, unnamed), model, info, target, data, gate)
+
+
+def leanest(graphs: Sequence[onnx.ModelProto], info: ModelInfo) -> tuple[onnx.ModelProto, int]:
+    """Return the first of graphs that do the same, or one that clearly takes less memory; and its bytes per pixel.
+
+    For names of shapes onnxruntime takes more where blocks at half resolution are rounded: nearly twice as much for
+    `photo-best`.
+    """
+    costs = [measure_bytes_per_pixel(with_facts(graph, info), info.channels, info.tile) for graph in graphs]
+    best = costs.index(min(costs))
+    best = best if costs[0] > CLEARLY_MORE * costs[best] else 0
+    return graphs[best], costs[best]
 
 
 def keep_int8(
-    quantized: onnx.ModelProto, model: nn.Module, info: ModelInfo, target: Path, data: Data, gate: float
+    graphs: Sequence[onnx.ModelProto], model: nn.Module, info: ModelInfo, target: Path, data: Data, gate: float
 ) -> bool:
-    """Write NAME.int8.onnx if its PSNR stays within `gate` dB of fp32, and return whether it does."""
-    saturates = largest_pair(quantized) > PAIR_LIMIT
+    """Write one of the graphs as NAME.int8.onnx if its PSNR stays within `gate` dB of fp32; return whether it does."""
+    saturates = largest_pair(graphs[0]) > PAIR_LIMIT
     quantized_info = replace(info, precision="int8", saturates=saturates, torch_error=0.0)
-    memory = measure_bytes_per_pixel(with_facts(quantized, quantized_info), info.channels, info.tile)
+    quantized, memory = leanest(graphs, quantized_info)
     quantized_info = replace(quantized_info, bytes_per_pixel=memory)
     if info.tile is None:  # rounding turns the faintest far influence into whole steps: only the full context will do
         halo = -(-receptive_radius(model) // info.stride) * info.stride
         quantized_info = replace(quantized_info, halo=halo, halo_error=0.0)
-    psnr = held_out_psnr(Session(with_facts(quantized, quantized_info), "int8", "cpu"), data.validation)
+    psnr = held_out_psnr(Session(with_facts(quantized, quantized_info), "int8", "cpu").run, data.validation)
     lost = info.psnr["held out"] - psnr
     path = target.with_suffix(".int8.onnx")
-    if not lost <= gate:
-        print(f"{path}: not kept, {lost:.2f} dB below fp32, more than the gate of {gate} dB")
+    if not within(gate, lost, str(path)):
         return False
     write_whole(path, with_facts(quantized, replace(quantized_info, psnr={"held out": round(psnr, 3)})))
     print(f"{path}: {lost:.3f} dB below fp32 on held-out images")
     return True
 
 
-def facts(model: nn.Module, recipe: dict[str, Any], proto: onnx.ModelProto, data: Data) -> ModelInfo:
+def facts(model: nn.Module, recipe: dict[str, Any], session: Session, data: Data) -> ModelInfo:
     """What the runtime and its users need to know and the network, its recipe and measurements tell."""
-    content = with_facts(proto, ModelInfo())
-    session = Session(content, "the exported file", device="cpu")
     info = ModelInfo(
         architecture=" ".join(
             [recipe["model"], *(f"{key}={value}" for key, value in recipe.get("options", {}).items())]
@@ -126,9 +136,8 @@ def facts(model: nn.Module, recipe: dict[str, Any], proto: onnx.ModelProto, data
         code=model.code,
         stride=1 if model.window else model.stride,
         noise=noise_of(recipe),
-        psnr={"held out": round(held_out_psnr(session, data.validation), 3)},
+        psnr={"held out": round(held_out_psnr(session.run, data.validation), 3)},
         commit=current_commit(),
-        bytes_per_pixel=measure_bytes_per_pixel(content, model.channels, model.window),
     )
     if model.window:
         return info
@@ -170,12 +179,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--fp16", action="store_true", help="a file of half precision for GPUs as well")
     parser.add_argument("--no-halves", action="store_true", help="no encoder and decoder, which dense and conv have")
     parser.add_argument("--gate", type=float, default=INT8_GATE_DB, help="largest loss of int8 in dB [%(default)s]")
-    parser.add_argument(
-        "--no-verify",
-        "--no-verify-data",
-        action="store_true",
-        help="accept IDX files whose checksum is not a known set's",
-    )
+    parser.add_argument("--no-verify", action="store_true", help="accept IDX files whose checksum is not a known set's")
     for fact in STATED:
         parser.add_argument(
             f"--{fact.replace('_', '-')}", default="", help=f"the {fact.replace('_', ' ')}, for the facts"
@@ -210,7 +214,7 @@ def export_files(args: argparse.Namespace, stated: dict[str, str]) -> bool:
         return half_kept
     tensors = calibration_tensors(data)
     info = replace(info, calibration=f"{len(tensors)} noisy images of the training set")
-    kept = keep_int8(quantize(proto, tensors), model, info, args.output, data, args.gate)
+    kept = keep_int8([quantize(proto, tensors)], model, info, args.output, data, args.gate)
     if kept and halves:
         kept = export_int8_halves(halves, info, args.output, tensors, data.validation, args.gate)
     return kept and half_kept

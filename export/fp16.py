@@ -22,6 +22,7 @@ from aeinfer.model_info import ModelInfo
 from aeinfer.models import packaged_models
 from aeinfer.session import Session, read_model
 from export.arguments import onnx_file, refuse_itself
+from export.gate import within
 from export.measure import measure_bytes_per_pixel
 from export.to_onnx import with_facts
 
@@ -89,8 +90,7 @@ def keep_fp16(
     """
     apart = _psnr_apart(proto, rounded_everywhere(proto), images)
     lost = lost_db(max(info.psnr.values(), default=CLEAN_DB), apart)
-    if not lost <= gate:  # not NaN either, which infinite values give
-        print(f"{target}: not kept, {lost:.3f} dB below fp32, more than the gate of {gate} dB")
+    if not within(gate, lost, str(target)):  # infinite values give NaN
         return False
     half = to_fp16(proto)
     psnr = {name: round(value - lost_db(value, apart), 3) for name, value in info.psnr.items()}

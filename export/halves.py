@@ -13,7 +13,9 @@ from torch import nn
 from aeinfer.atomic import write_whole
 from aeinfer.errors import InputError
 from aeinfer.model_info import ModelInfo
+from aeinfer.models import half_file
 from aeinfer.session import Session
+from export.gate import within
 from export.measure import held_out_psnr
 from export.quantize import quantize
 from export.to_onnx import to_onnx, with_facts
@@ -22,16 +24,6 @@ from train.data import Pair
 
 Tensor = NDArray[np.float32]
 HALVES = ("encoder", "decoder")
-
-
-class Halves:
-    """Encoder and decoder, one behind the other, as the session of a whole network that held_out_psnr takes."""
-
-    def __init__(self, encoder: bytes, decoder: bytes) -> None:
-        self.encoder, self.decoder = (Session(content, "a half", device="cpu") for content in (encoder, decoder))
-
-    def run(self, images: Tensor) -> Tensor:
-        return self.decoder.run(self.encoder.run(images))
 
 
 def export_halves(model: nn.Module, info: ModelInfo, target: Path) -> tuple[onnx.ModelProto, onnx.ModelProto]:
@@ -55,10 +47,10 @@ def _export_half(
     """Write one half; `scale` is how large what it gives may be."""
     proto = to_onnx(network, inputs, free_sides=False)
     content = with_facts(proto, _facts(half, info))
-    error = largest_error(content, network, [inputs.numpy()])
+    error = largest_error(Session(content, f"the {half}", device="cpu"), network, [inputs.numpy()])
     if not error <= TOLERANCE * max(1.0, scale):
         raise InputError(f"the {half} differs from PyTorch by {error:.2e}: not kept")
-    write_whole(target.with_suffix(f".{half}.onnx"), content)
+    write_whole(half_file(target, half), content)
     return proto
 
 
@@ -81,12 +73,12 @@ def export_int8_halves(
         with_facts(quantize(proto, batches), _facts(half, info))
         for half, proto, batches in zip(HALVES, halves, given, strict=True)
     ]
-    lost = info.psnr["held out"] - held_out_psnr(Halves(*quantized), validation)
-    if not lost <= gate:
-        print(f"{target.stem}: its int8 halves are not kept, {lost:.2f} dB below fp32, more than the gate of {gate} dB")
+    encoder, decoder = (Session(content, "an int8 half", device="cpu") for content in quantized)
+    lost = info.psnr["held out"] - held_out_psnr(lambda images: decoder.run(encoder.run(images)), validation)
+    if not within(gate, lost, f"{target.stem}'s int8 halves"):
         return False
     for half, content in zip(HALVES, quantized, strict=True):
-        write_whole(target.with_suffix(f".{half}.int8.onnx"), content)
+        write_whole(half_file(target.with_suffix(".int8.onnx"), half), content)
     print(f"{target.stem}: its int8 halves are {lost:.3f} dB below fp32 on held-out images")
     return True
 

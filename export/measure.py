@@ -4,7 +4,7 @@ import copy
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +102,7 @@ def measure_bytes_per_pixel(content: bytes, channels: int, window: int | None = 
     return max(1, int(printed))
 
 
-def held_out_psnr(session: Session, pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
-    """Mean PSNR in dB over the images of (noisy, clean) batches, data range 1."""
-    outputs = [(torch.from_numpy(session.run(noisy)).double(), torch.from_numpy(clean)) for noisy, clean in pairs]
+def held_out_psnr(run: Callable[[Tensor], Tensor], pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
+    """Mean PSNR in dB of what `run` makes of the images of (noisy, clean) batches, data range 1."""
+    outputs = [(torch.from_numpy(run(noisy)).double(), torch.from_numpy(clean)) for noisy, clean in pairs]
     return float(torch.cat([image_psnr(*pair) for pair in outputs]).mean())

@@ -1,6 +1,8 @@
-"""A dense and a photo checkpoint after a few steps, and the small data they were trained on."""
+"""Checkpoints of a dense and a narrow photo network after a few steps, and the small data they were trained on."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,18 @@ import pytest
 from tests.train.conftest import digits, one_thread, photos  # noqa: F401 - fixtures
 from train.data import Data, Digits
 from train.fit import fit
+from train.models import MODELS, PhotoAutoencoder
 from train.photos import Photos
 from train.recipes import RECIPES
+
+
+@pytest.fixture(scope="session", autouse=True)
+def narrow_network() -> Iterator[None]:
+    """`photo` with a quarter of its channels and fewer blocks: PyTorch's exporter takes its time for each."""
+    with pytest.MonkeyPatch.context() as patch:
+        build = partial(PhotoAutoencoder, (16, 32, 32, 32), (0, 1, 0), 1, (2, 0, 0), separable=True)
+        patch.setitem(MODELS, "photo-narrow", build)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -32,12 +44,12 @@ def photos_data(photos: Path) -> Data:  # noqa: F811
 
 @pytest.fixture(scope="session")
 def photo_checkpoint(photos_data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    recipe = replace(RECIPES["photo", "default"], batch=2, crop=32, epochs=1)
+    recipe = replace(RECIPES["photo", "default"], model="photo-narrow", batch=2, crop=32, epochs=1)
     return fit(recipe, photos_data, tmp_path_factory.mktemp("photo"))
 
 
 @pytest.fixture(scope="session")
 def rounding_checkpoint(photo_checkpoint: Path, photos_data: Data, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same network after a few steps with rounding."""
-    recipe = replace(RECIPES["photo", "int8"], batch=2, crop=32, epochs=1)
+    recipe = replace(RECIPES["photo", "int8"], model="photo-narrow", batch=2, crop=32, epochs=1)
     return fit(recipe, photos_data, tmp_path_factory.mktemp("photo-int8"), start=photo_checkpoint)

@@ -5,7 +5,9 @@ import sys
 import atheris
 
 # jitted functions are compiled from their bytecode, which must stay as it is
-with atheris.instrument_imports(include=["aeinfer"], exclude=["aeinfer.kernels", "aeinfer.noise"]):
+JITTED = ["aeinfer.loops", "aeinfer.noise", "aeinfer.temporal_loops"]
+
+with atheris.instrument_imports(include=["aeinfer"], exclude=JITTED):
     from aeinfer.image import quiet_opencv
     from benchmarks.fuzz_targets import TARGETS
 

@@ -1,5 +1,6 @@
 """Every case that fuzzing has kept, and a few by hand, given to what was fuzzed: results or the promised errors."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,12 @@ def test_a_target_notices_what_is_not_promised(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("benchmarks.fuzz_targets.read_pages", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         TARGETS["image"](b"anything")
+
+
+def test_what_is_jitted_is_not_instrumented() -> None:
+    root = Path(__file__).parents[2]
+    jitted = {f"aeinfer.{room.stem}" for room in (root / "aeinfer").glob("*.py") if "\n@jit" in room.read_text()}
+    assert set(re.findall(r'"(aeinfer\.\w+)"', (root / "benchmarks/fuzz_worker.py").read_text())) == jitted
 
 
 @pytest.mark.parametrize("suffix", ["avif", "png", "webp", "jpg", "tiff"])

@@ -11,11 +11,10 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory caps and kills are Linux's here")
 if sys.platform == "linux":
-    from benchmarks.bench_faults import mutated
+    from benchmarks.bench_faults import killed, mutated
     from benchmarks.cage import Cage
     from benchmarks.hostile import DATA, image_seeds, make_image_job, make_model_job
-    from benchmarks.kills import kill_often
-    from benchmarks.mutate import MUTATIONS, mutate
+    from benchmarks.mutate import MUTATIONS
     from benchmarks.shortages import full_disk, read_only_target, small_container, too_large_tile, vanished_target
 
 
@@ -53,11 +52,6 @@ def test_a_mutation_follows_from_its_generator(mutation: Callable[..., bytes]) -
     assert sum(result != data for result in results) > 15
 
 
-def test_mutations_of_tiny_files_do_not_fail() -> None:
-    for seed in range(200):
-        mutate(b"BM", np.random.default_rng(seed))
-
-
 def test_whole_files_are_written_and_poisoned_ones_refused() -> None:
     job = make_image_job()
     verdicts = {name: job((name, content)) for name, content in image_seeds().items()}
@@ -75,10 +69,10 @@ def test_damaged_files_are_refused_or_read(capsys: pytest.CaptureFixture[str]) -
     assert not any(row["wrong"] or row["crashed"] for row in rows), capsys.readouterr()
 
 
-def test_a_killed_job_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
-    found = kill_often(tmp_path, 2)
-    assert (found["lost"], found["wrong"], found["stray"]) == (0, 0, 0)
-    assert found["struck"] >= 1
+def test_a_killed_job_ends_as_an_undisturbed_one() -> None:
+    row = killed(2, files=3)
+    assert 0 <= row["tried"] <= 2
+    assert (row["lost"], row["wrong"]) == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,7 @@ from benchmarks.graph import graph_cost, remembered_places
 from benchmarks.noisy import rounded
 from benchmarks.packaged import digit_models
 from benchmarks.timing import interleaved_seconds
-from train.evaluate import SIGMA, Digits, mean_psnr, noisy_digits
-from train.idx import read_digits
+from train.evaluate import SIGMA, Digits, mean_psnr, noisy_digits, read_both
 from train.linear import PrincipalComponents
 
 SIDE = 28
@@ -123,7 +122,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of MNIST's IDX files")
     args = parser.parse_args()
     try:
-        train, clean = (kernels.to_float(read_digits(args.data, split)[0]) for split in ("train", "test"))
+        train, clean, _labels = read_both(args.data)
     except InputError as error:
         parser.exit(2, f"bench_autoencoders: {error}\n")
     noisy = noisy_digits(clean, SIGMA)

@@ -8,10 +8,9 @@ import argparse
 import re
 from pathlib import Path
 
-from aeinfer import InputError, kernels
+from aeinfer import InputError
 from benchmarks import results
-from train.evaluate import SIGMA, Trained, measure, measure_components
-from train.idx import read_digits
+from train.evaluate import SIGMA, Trained, measure, measure_components, read_both
 
 FAMILIES = re.compile(r"(pyramid|dense)-\d+")
 
@@ -22,7 +21,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of MNIST's IDX files")
     args = parser.parse_args()
     try:
-        train, clean = (kernels.to_float(read_digits(args.data, split)[0]) for split in ("train", "test"))
+        train, clean, _labels = read_both(args.data)
         paths = sorted(path for path in args.sweep.glob("*/best.pt") if FAMILIES.fullmatch(path.parent.name))
         networks = [Trained(path) for path in paths]
     except InputError as error:

@@ -6,9 +6,9 @@ A module that has goals gives them as `goals()`, an iterator of rows made by `at
 from benchmarks import results
 
 
-def at_least(what: str, figure: float, bound: float, unit: str = "x") -> results.Row:
+def at_least(what: str, figure: float, bound: float) -> results.Row:
     """A goal that a figure reaches from above."""
-    return _row(what, figure, bound, unit, "at least", figure >= bound)
+    return _row(what, figure, bound, "x", "at least", figure >= bound)
 
 
 def at_most(what: str, figure: float, bound: float, unit: str = "x") -> results.Row:

@@ -16,11 +16,10 @@ import keras
 import numpy as np
 from keras import layers
 
-from aeinfer import InputError, kernels
+from aeinfer import InputError
 from benchmarks import results
 from benchmarks.noisy import rounded
-from train.evaluate import SIGMA, mean_psnr, noisy_digits
-from train.idx import read_digits
+from train.evaluate import SIGMA, mean_psnr, noisy_digits, read_both
 
 keras.config.set_image_data_format("channels_first")  # the same network, and half the time in torch
 RATES = (1.0, 0.001)
@@ -65,7 +64,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6)
     args = parser.parse_args()
     try:
-        train_digits, clean = (kernels.to_float(read_digits(args.data, split)[0]) for split in ("train", "test"))
+        train_digits, clean, _labels = read_both(args.data)
     except InputError as error:
         parser.exit(2, f"keras_seed: {error}\n")
     keras.utils.set_random_seed(SEED)

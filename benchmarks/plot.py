@@ -57,7 +57,7 @@ def place(name: str, point: Point) -> tuple[Point, str]:
     return ((0, -13) if name == "DnCNN" else (0, 6)), "center"
 
 
-def draw_quality(target: Path = TARGET) -> None:
+def draw_quality() -> None:
     plt.rcParams.update({"svg.hashsalt": "aeinfer", "svg.fonttype": "path", "font.size": 9})
     figure, axes = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
     kinds = [
@@ -77,7 +77,7 @@ def draw_quality(target: Path = TARGET) -> None:
     axes.grid(alpha=0.25, which="major")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="center left", frameon=False)
-    figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)
+    figure.savefig(TARGET, metadata={"Date": None})
     plt.close(figure)
 
 

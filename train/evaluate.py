@@ -40,6 +40,12 @@ SHOWN = 10  # digits in a picture
 CODE_SIZES = (2, 4, 8, 16, 32, 64, 128, 256)
 
 
+def read_both(folder: Path, verify: bool = True) -> tuple[Digits, Digits, NDArray[np.uint8]]:
+    """Return the digits of a folder of IDX files: those to train with, the test digits, and the labels of these."""
+    (train, _), (test, labels) = (read_digits(folder, split, verify=verify) for split in ("train", "test"))
+    return kernels.to_float(train), kernels.to_float(test), labels
+
+
 def noisy_digits(clean: Digits, sigma: float) -> Digits:
     """Return the test digits, (N, 28, 28), with the noise that all are measured with: Gaussian, unclipped."""
     return noise.add_gaussian(clean, sigma, seed=NOISE_SEED, index=np.arange(len(clean))) if sigma else clean
@@ -156,15 +162,14 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         check_device(args.device)
-        digits = {split: read_digits(args.data, split, verify=not args.no_verify) for split in ("train", "test")}
-        if len(digits["test"][0]) < 2:
+        train, clean, labels = read_both(args.data, not args.no_verify)
+        if len(clean) < 2:
             raise InputError(f"expected at least two test digits, between which codes lie, in {args.data}")
         networks = [Trained(path, args.device) for path in args.checkpoints]
         check_names([network.name for network in networks])
         args.out.mkdir(parents=True, exist_ok=True)
     except (InputError, OSError) as error:
         parser.exit(2, f"train.evaluate: {error}\n")
-    train, clean = (kernels.to_float(images) for images, _labels in digits.values())
     rows: list[Figures] = []
     noisy = noisy_digits(clean[:SHOWN], SIGMA)
     shown = {"clean": clean[:SHOWN], "noisy": noisy}
@@ -174,7 +179,7 @@ def main(argv: list[str] | None = None) -> int:
             print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
         shown[network.name] = network(noisy)
         if network.code:
-            draw_codes(network, clean, digits["test"][1], args.out)
+            draw_codes(network, clean, labels, args.out)
     rows += measure_components(train, clean)
     (args.out / "evaluate.json").write_text(json.dumps(rows, indent=1) + "\n")
     pictures.grid(shown, args.out / "grid.png")

@@ -9,7 +9,7 @@ import torch
 
 from aeinfer import AEInfer
 from aeinfer.session import Session, fingerprint_of
-from benchmarks import bench_quality, noisy, packaged, peers, published, table
+from benchmarks import bench_quality, noisy, packaged, peers, table
 from benchmarks.ffdnet import ffdnet_shaped
 from benchmarks.graph import graph_cost, remembered_places
 from export.to_onnx import to_onnx
@@ -139,9 +139,3 @@ def test_fingerprints_are_those_that_info_shows() -> None:
 
 def test_the_packaged_files_are_the_measured_ones() -> None:
     assert not table.stale_results(), "run the benchmark of each file named: benchmarks/README.md"
-
-
-def test_published_figures_fall_with_sigma() -> None:
-    for other in (*published.PUBLISHED.values(), *published.PUBLISHED_GREY.values()):
-        assert other.psnr
-        assert all(figures == tuple(sorted(figures, reverse=True)) for figures in other.psnr.values())

@@ -42,8 +42,10 @@ def test_the_noise_is_the_seeds_and_the_same_each_time(images: np.ndarray) -> No
 
 
 def test_principal_components_are_the_best_linear_code(images: np.ndarray) -> None:
+    images = images[:, 8:20, 8:20]  # fewer pixels: of 784 they take seconds
+    pixels = images[0].size
     components = PrincipalComponents(images)
-    errors = [np.square(components.denoise(images, n) - images).mean() for n in (1, 4, 16, 784)]
+    errors = [np.square(components.denoise(images, n) - images).mean() for n in (1, 4, 16, pixels)]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 1e-10
     flat = images.reshape(len(images), -1) - images.mean(0).ravel()
@@ -53,9 +55,9 @@ def test_principal_components_are_the_best_linear_code(images: np.ndarray) -> No
     noisy = evaluate.noisy_digits(images, 127.5)
     covariance = np.cov(flat, rowvar=False)
     wiener = (noisy.reshape(len(noisy), -1) - images.mean(0).ravel()) @ np.linalg.solve(
-        covariance + 0.25 * np.eye(784), covariance
+        covariance + 0.25 * np.eye(pixels), covariance
     ) + images.mean(0).ravel()
-    assert np.abs(components.denoise(noisy, 784, 127.5) - np.clip(wiener, 0, 1).reshape(images.shape)).max() < 1e-4
+    assert np.abs(components.denoise(noisy, pixels, 127.5) - np.clip(wiener, 0, 1).reshape(images.shape)).max() < 1e-4
 
 
 def test_the_command_measures_and_draws(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -106,24 +106,22 @@ def measure(method: str, path: Path, device: str, shape: tuple[int, int, int], r
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_cuda", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of which the median counts [{ROUNDS}]")
-    parser.add_argument("--models", nargs="+", metavar="TEXT", default=["photo"], help="those whose name holds a TEXT")
+    results.add_methods(parser)
     args = parser.parse_args()
     files = {method: path for method, path in color_models().items() if method.endswith(" fp32")}
-    chosen = {method: path for method, path in files.items() if any(text in method for text in args.models)}
+    chosen = results.chosen(files, args.methods)
     if not chosen:
-        parser.exit(2, f"bench_cuda: no such model: there are {', '.join(files)}\n")
+        parser.exit(2, f"bench_cuda: no such method: there are {', '.join(files)}\n")
     try:
-        AEInfer.load(next(iter(chosen.values())), device="cuda").close()
+        AEInfer.load(files[chosen[0]], device="cuda").close()
         import torch
 
         card = torch.cuda.get_device_name()
     except (AEInferError, ImportError, RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         parser.exit(3, f"bench_cuda: there is no GPU to measure: {error}\n")
-    for method, path in chosen.items():
+    for method in chosen:
         for shape in SHAPES:
-            rows = [{"gpu": card, **row} for row in measure(method, path, "cuda", shape, args.rounds)]
-            for row in rows:
-                results.show(row)
+            rows = [{"gpu": card, **row} for row in measure(method, files[method], "cuda", shape, args.rounds)]
             results.merge("cuda", rows, ("gpu", "method", "batch", "way"), files)
 
 

@@ -140,16 +140,14 @@ def goals() -> Iterator[results.Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_denoise", description=__doc__)
-    parser.add_argument("--models", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
+    results.add_methods(parser)
     args = parser.parse_args()
     kernels.load_loops()
     for model, name in cases():
-        for precision in PRECISIONS:
-            if any(text in f"{model} {precision}" for text in args.models):
-                rows = [measure(model, precision, name, threads, with_plain=True) for threads in THREADS]
-                for row in rows:
-                    results.show(row)
-                results.merge("denoise", rows, ("method", "input", "threads"), model_files(), of_this_machine=True)
+        for method in results.chosen((f"{model} {precision}" for precision in PRECISIONS), args.methods):
+            precision = method.rpartition(" ")[2]
+            rows = [measure(model, precision, name, threads, with_plain=True) for threads in THREADS]
+            results.merge("denoise", rows, ("method", "input", "threads"), model_files(), of_this_machine=True)
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def measurements(denoise: Denoise, kinds: dict[str, Images]) -> Iterator[results
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_drawings", description=__doc__)
-    parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
+    results.add_methods(parser)
     args = parser.parse_args()
     if not hasattr(cv2, "FontFace"):
         parser.exit(3, f"bench_drawings: expected OpenCV 5, which brings fonts, found {cv2.__version__}; install it\n")
@@ -97,7 +97,6 @@ def main() -> None:
     for method, denoise in chosen(parser, args.methods).items():
         for figures in measurements(denoise, kinds) if method in colors else ():
             row = named(method, denoise) | figures
-            results.show(row)
             results.merge("drawings", [row], ("method", "set", "sigma"), colors)
 
 

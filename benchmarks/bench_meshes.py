@@ -7,11 +7,12 @@ a camera. What counts is how far a result is from the noisy picture's own PSNR: 
 import argparse
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import AEInfer, kernels
+from aeinfer.metrics import psnr
+from benchmarks import results
 from benchmarks.noisy import read_set
 from benchmarks.packaged import color_models
 from train.camera import add_camera_noise
@@ -37,18 +38,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_meshes", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder of photographs without noise, PNG")
     parser.add_argument("--every", type=int, default=1, help="every Nth of them")
-    parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
+    results.add_methods(parser)
     args = parser.parse_args()
     photos = [kernels.from_float(photo, np.uint8) for _, photo in read_set(args.data, args.every)]
     if not photos:
         parser.error(f"expected a folder of PNG photographs, found none in {args.data}")
     made = pairs(photos)
     print(f"{len(made)} pictures; PSNR over the noisy one's, dB: mean, worst, and the share more than 0.2 below")
-    for method, path in color_models().items():
-        if any(text in method for text in args.methods):
-            with AEInfer.load(path, precision=method.rpartition(" ")[2]) as ae:
-                gains = np.array([cv2.PSNR(ae(noisy), clean) - cv2.PSNR(noisy, clean) for noisy, clean in made])
-            print(f"{method:16} {gains.mean():6.2f} {gains.min():7.2f} {np.mean(gains < -0.2):6.2f}", flush=True)
+    before = [psnr(noisy, clean, data_range=255) for noisy, clean in made]
+    files = color_models()
+    for method in results.chosen(files, args.methods):
+        with AEInfer.load(files[method], precision=method.rpartition(" ")[2]) as ae:
+            gains = np.array([psnr(ae(noisy), clean, data_range=255) for noisy, clean in made]) - before
+        print(f"{method:16} {gains.mean():6.2f} {gains.min():7.2f} {np.mean(gains < -0.2):6.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,9 @@ those of methods not run this time stay. How well they denoise is bench_quality'
 """
 
 import argparse
-import re
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,6 +20,7 @@ from benchmarks.graph import graph_cost
 from benchmarks.noisy import Image, noisy_image
 from benchmarks.packaged import model_files, photo_models
 from benchmarks.peers import PEERS
+from benchmarks.status import STATUS, used_bytes
 from benchmarks.timing import interleaved_seconds
 
 HEIGHT, WIDTH = 512, 768
@@ -55,17 +54,10 @@ def session_call(content: bytes, name: str, threads: int, laid_out: Image) -> Ca
 
 def peak_megabytes(content: bytes, name: str) -> float:
     """How much memory loading the model and one run at one thread take at most, in a process that did nothing else."""
-
-    def status(field: str) -> int:
-        # not getrusage: its maximum begins with the parent's
-        found = re.search(rf"{field}:\s*(\d+) kB", Path("/proc/self/status").read_text())
-        assert found
-        return int(found[1])
-
     session_call(ffdnet_shaped(), BASE, 1, np.zeros((1, 3, 16, 16), np.float32))()  # what any first session takes
-    before = status("VmRSS")
+    before = used_bytes("VmRSS")
     session_call(content, name, 1, np.zeros((1, 3, HEIGHT, WIDTH), np.float32))()
-    return (status("VmHWM") - before) * 1024 / 1e6
+    return (used_bytes("VmHWM") - before) / 1e6
 
 
 def in_new_process(function: Callable[..., float], *arguments: object) -> float:
@@ -83,7 +75,7 @@ def cost_row(method: str, content: bytes) -> results.Row:
         "parameters": parameters,
         "file_kb": round(len(content) / 1000),
     }
-    if Path("/proc/self/status").exists():  # Linux
+    if STATUS.exists():  # Linux
         row["peak_mb"] = round(in_new_process(peak_megabytes, content, method))
     return row
 
@@ -117,20 +109,17 @@ def measure_peer(name: str, rounds: int) -> results.Row:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_models", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="of which the median counts (default: 7)")
-    parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
+    results.add_methods(parser)
     args = parser.parse_args()
     files = photo_models()
 
     def keep(rows: list[results.Row]) -> None:
-        for row in rows:
-            results.show(row)
         results.merge("models", rows, ("method",), {BASE, *PEERS, *model_files()}, of_this_machine=True)
 
-    contents = {method: file.read_bytes() for method, file in files.items() if any(t in method for t in args.methods)}
+    contents = {method: files[method].read_bytes() for method in results.chosen(files, args.methods)}
     keep(measure_models({BASE: ffdnet_shaped(), **contents}, args.rounds))
-    for name, peer in PEERS.items():
-        if any(text in name for text in args.methods):
-            keep([measure_peer(name, max(1, args.rounds // peer.every))])  # a slow one gets fewer rounds
+    for name in results.chosen(PEERS, args.methods):
+        keep([measure_peer(name, max(1, args.rounds // PEERS[name].every))])  # a slow one gets fewer rounds
 
 
 if __name__ == "__main__":

@@ -48,9 +48,9 @@ def methods() -> dict[str, Denoise]:
 def chosen(parser: argparse.ArgumentParser, texts: Sequence[str]) -> dict[str, Denoise]:
     """Those methods whose name holds one of the texts; none ends the program."""
     everything = methods()
-    if not (found := {name: each for name, each in everything.items() if any(text in name for text in texts)}):
+    if not (found := results.chosen(everything, texts)):
         parser.exit(2, f"{parser.prog.rpartition('.')[2]}: no such method: there are {', '.join(everything)}\n")
-    return found
+    return {name: everything[name] for name in found}
 
 
 def named(method: str, denoise: Denoise) -> results.Row:
@@ -134,7 +134,7 @@ def main() -> None:
     )
     parser.add_argument("--real", type=Path, help="folder of real pairs NAME_real, NAME_mean")
     parser.add_argument("--every", type=int, default=1, help="every Nth image only: a quick look that saves nothing")
-    parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
+    results.add_methods(parser)
     args = parser.parse_args()
     if missing := [name for name in args.sets if not any((args.data / name).glob("*.png"))]:
         parser.exit(2, f"bench_quality: no {', '.join(missing)} in {args.data}: expected a folder of PNG images each\n")
@@ -147,9 +147,10 @@ def main() -> None:
     for method, denoise in found.items():
         for name, figures in measurements(denoise, images, args.real, args.sigmas):
             row = named(method, denoise) | figures
-            results.show(row)
             if args.every == 1:
                 results.merge(name, [row], KEYS[name], {NOISY, *PEERS, *model_files()})  # those there are by now
+            else:
+                results.show(row)
 
 
 if __name__ == "__main__":

@@ -35,21 +35,19 @@ ROOT = Path(__file__).parents[1]
 Image = NDArray[np.uint8]
 
 PEAK = """
-import json, re, sys
+import json, sys
 import numpy as np
-
-def megabytes(field):
-    return int(re.search(field + r":\\s*(\\d+) kB", open("/proc/self/status").read())[1]) * 1024 / 1e6
+from benchmarks.status import used_bytes
 
 shape, single, name, precision, limit, place = json.loads(sys.argv[1])
 image = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 out = image if place == "in place" else np.ones_like(image)
 open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
-before = megabytes("VmRSS")
+before = used_bytes("VmRSS")
 from aeinfer import AEInfer
 ae = AEInfer.load(name, precision=precision, max_memory_mb=limit)
 (ae.denoise if single else ae.denoise_batch)(image, out=out)
-print(megabytes("VmHWM") - before)
+print((used_bytes("VmHWM") - before) / 1e6)
 """
 
 
@@ -194,9 +192,10 @@ def complaints(rows: Iterable[results.Row]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_scaling", description=__doc__)
-    parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
+    results.add_methods(parser)
     args = parser.parse_args()
-    curves = [curve for curve in CURVES if any(text in curve.method for text in args.methods)]
+    methods = results.chosen((curve.method for curve in CURVES), args.methods)
+    curves = [curve for curve in CURVES if curve.method in methods]
     kernels.load_loops()
     began = time.perf_counter()
     rows = [row for curve in curves for threads in THREADS for row in seconds_of(curve, threads)]
@@ -211,8 +210,6 @@ def main() -> None:
                 }
                 for count in curve.counts
             ]
-    for row in rows:
-        results.show(row)
     by = ("method", "input", "count", "threads", "limit_mb")
     results.merge("scaling", rows, by, {curve.method for curve in CURVES}, of_this_machine=True)
     for complaint in complaints(rows):

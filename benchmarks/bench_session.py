@@ -94,14 +94,12 @@ def goals() -> Iterator[results.Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_session", description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of which the median counts [{ROUNDS}]")
-    parser.add_argument("--models", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
+    results.add_methods(parser)
     args = parser.parse_args()
-    for method, path in color_models().items():
-        if any(text in method for text in args.models):
-            rows = measure(method, path, list(ENGINES), args.rounds)
-            for row in rows:
-                results.show(row)
-            results.merge("session", rows, ("method", "engine"), model_files(), of_this_machine=True)
+    files = color_models()
+    for method in results.chosen(files, args.methods):
+        rows = measure(method, files[method], list(ENGINES), args.rounds)
+        results.merge("session", rows, ("method", "engine"), model_files(), of_this_machine=True)
 
 
 if __name__ == "__main__":

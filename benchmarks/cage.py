@@ -10,6 +10,8 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
 
+from benchmarks.status import used_bytes
+
 Job = Callable[[Any], str]
 SECONDS = 10.0
 
@@ -75,8 +77,8 @@ class Cage:
 
 def _work(pipe: Connection, make_job: Callable[[], Job], memory_mb: int) -> None:
     job = make_job()
-    used = _data_mb()
-    resource.setrlimit(resource.RLIMIT_DATA, ((used + memory_mb) << 20, resource.RLIM_INFINITY))
+    used = used_bytes("VmData")  # private and writable: what this limit counts
+    resource.setrlimit(resource.RLIMIT_DATA, (used + (memory_mb << 20), resource.RLIM_INFINITY))
     pipe.send("ready")
     while True:
         try:
@@ -84,10 +86,3 @@ def _work(pipe: Connection, make_job: Callable[[], Job], memory_mb: int) -> None
         except EOFError:
             return
         pipe.send(job(case))
-
-
-def _data_mb() -> int:
-    """Private writable memory of this process, which RLIMIT_DATA counts (Linux)."""
-    with open("/proc/self/status") as status:  # noqa: PTH123 (not a file)
-        fields = dict(line.split(":", 1) for line in status)
-    return int(fields["VmData"].split()[0]) // 1024

@@ -1,8 +1,9 @@
 """The measured figures as JSON files in results/, each with the machine and the versions it was measured with."""
 
+import argparse
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,25 @@ def machine() -> dict[str, str]:
     return {"cpu": cpu, **{name: version(name) for name in ("aeinfer", "onnxruntime", "numpy")}}
 
 
+def add_methods(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says which methods are measured: `chosen` tells them."""
+    parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
+
+
+def chosen(names: Iterable[str], texts: Collection[str]) -> list[str]:
+    """Return the names that hold one of the texts."""
+    return [name for name in names if any(text in name for text in texts)]
+
+
 def save(name: str, rows: list[Row]) -> None:
     """Write results/NAME.json, and print the rows."""
     write(name, rows)
+    show(*rows)
+
+
+def show(*rows: Row) -> None:
     for row in rows:
-        show(row)
-
-
-def show(row: Row) -> None:
-    print("  ".join(f"{key}: {value}" for key, value in row.items()), flush=True)
+        print("  ".join(f"{key}: {value}" for key, value in row.items()), flush=True)
 
 
 def write(name: str, rows: list[Row]) -> None:
@@ -48,12 +59,14 @@ def merge(
 ) -> None:
     """Put rows into results/NAME.json: each replaces the one of the same `by`; rows of other `methods` are dropped.
 
+    The new ones are printed.
     `of_this_machine` drops those of another machine as well, whose timings do not stand beside these.
     """
     old = load(name) if (FOLDER / f"{name}.json").exists() else {"machine": machine(), "rows": []}
     kept = [] if of_this_machine and old["machine"]["cpu"] != machine()["cpu"] else old["rows"]
     merged = {tuple(row.get(key) for key in by): row for row in [*kept, *rows] if row["method"] in methods}
     write(name, list(merged.values()))
+    show(*rows)
 
 
 def changed(rows: list[Row], fingerprints: Mapping[str, str]) -> list[str]:

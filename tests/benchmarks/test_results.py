@@ -1,5 +1,6 @@
 """Rows of methods not run again are kept, tables show what the rows say, and a changed model file is noticed."""
 
+import argparse
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,16 @@ def test_merge_replaces_the_same_row_and_keeps_the_others() -> None:
     results.merge("quality", [row("fast", 4.0)], KEYS, ("slow", "fast"))
     found = {(each["method"], each["sigma"]): each["psnr"] for each in results.load("quality")["rows"]}
     assert found == {("slow", 25): 1.0, ("fast", 25): 4.0, ("fast", 50): 3.0}
+
+
+def test_methods_are_chosen_by_parts_of_their_names_and_rows_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    results.add_methods(parser)
+    names = ["photo fp32", "photo int8", "BM3D"]
+    for given, expected in (([], names), (["--methods", "int8", "BM"], names[1:]), (["--methods", "none"], [])):
+        assert results.chosen(iter(names), parser.parse_args(given).methods) == expected
+    results.merge("quality", [row("fast", 1.0)], KEYS, ("fast",))
+    assert capsys.readouterr().out.startswith("method: fast  set: cbsd68")
 
 
 def test_merge_drops_methods_that_are_gone(folder: Path) -> None:

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("patient", deadline=None)  # a first call compiles, and other work may have the cores
+settings.load_profile("patient")  # --hypothesis-profile comes later, and counts
 DATA = Path(__file__).parent / "data"
 
 

@@ -185,7 +185,7 @@ TINY = Session((DATA / "tiny.onnx").read_bytes(), "tiny", "cpu", threads=1)
 SIDES = st.integers(1, 4).map(lambda n: 4 * n)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(1, 3), st.just(3), SIDES, SIDES), min_size=1, max_size=6))
 def test_bound_batches_of_any_shapes_give_the_same_bits(shapes: list[tuple[int, ...]]) -> None:
     binding = Binding(onnxruntime, TINY._session, ("cpu", 0))

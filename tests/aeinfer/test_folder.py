@@ -269,7 +269,7 @@ FILES = st.sets(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(files=FILES, suffix=st.sampled_from([None, ".png"]), recursive=st.booleans(), shards=st.integers(1, 4))
 def test_no_two_sources_share_a_target_and_shards_add_up(
     tmp_path_factory: pytest.TempPathFactory, files: set[str], suffix: str | None, recursive: bool, shards: int

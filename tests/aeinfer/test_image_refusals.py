@@ -107,7 +107,7 @@ def test_deep_avif_is_refused_rather_than_read_too_dark(tmp_path: Path) -> None:
         read_image(tmp_path / "deep.avif")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data(), name=st.sampled_from(["PNG", "JPEG", "WEBP", "TIFF", "BMP", "AVIF"]))
 def test_inspect_never_fails_but_by_its_own_error(data: st.DataObject, name: str) -> None:
     content = bytearray(SAMPLES[name])

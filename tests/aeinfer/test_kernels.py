@@ -18,7 +18,7 @@ from tests import reference
 
 DTYPES = ["uint8", "uint16", "float32"]
 sides = st.integers(1, 9)
-slow_first_call = settings(deadline=None, max_examples=60 if not numba.config.DISABLE_JIT else 20)
+fewer_in_python = settings(max_examples=60 if not numba.config.DISABLE_JIT else 20)
 compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="NUMBA_DISABLE_JIT is set")
 both_ways = pytest.mark.parametrize("way", ["numpy", "loops"])
 
@@ -56,7 +56,7 @@ def test_the_loops_take_what_cameras_and_files_give_and_nothing_that_runs_backwa
 
 
 @both_ways
-@slow_first_call
+@fewer_in_python
 @given(st.data())
 def test_gather_equals_its_twin(way: str, data: st.DataObject) -> None:
     image = random_image(data.draw, st.integers(1, 3))
@@ -76,7 +76,7 @@ def test_gather_equals_its_twin(way: str, data: st.DataObject) -> None:
 
 
 @both_ways
-@slow_first_call
+@fewer_in_python
 @given(st.data(), st.sampled_from([0.0, 0.3, 0.8, 1.0]))
 def test_place_equals_its_twin(way: str, data: st.DataObject, strength: float) -> None:
     source = random_image(data.draw, st.sampled_from([1, 3]))
@@ -110,7 +110,7 @@ def test_strength_goes_from_the_input_to_the_result(strength: float, expected: i
 
 
 @both_ways
-@slow_first_call
+@fewer_in_python
 @given(st.integers(1, 19), st.integers(1, 19), st.sampled_from([1, 3]), st.sampled_from([2, 3, 8]))
 def test_blend_equals_its_twin(way: str, height: int, width: int, channels: int, window: int) -> None:
     plan = plan_windows(height, width, window=window)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numba
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aeinfer.errors import InputError
@@ -64,7 +64,6 @@ def test_the_bits_never_change(noise: Noise) -> None:
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**40), st.integers(1, 9))
-@settings(deadline=None)
 def test_gaussian_equals_its_twin(seed: int, index: int, count: int) -> None:
     key = reference.image_key(seed, index)
     expected = [reference.normal(key, position) for position in range(count)]

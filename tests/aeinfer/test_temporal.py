@@ -20,7 +20,7 @@ from tests import reference
 
 ROOT = Path(__file__).parents[2]
 interpreted = bool(numba.config.DISABLE_JIT)
-slow_first_call = settings(deadline=None, max_examples=40 if not interpreted else 8)
+fewer_in_python = settings(max_examples=40 if not interpreted else 8)
 compiled = pytest.mark.skipif(interpreted, reason="NUMBA_DISABLE_JIT is set")
 sides, channels, dtypes = st.integers(1, 9), st.sampled_from([1, 3]), st.sampled_from(["uint8", "uint16"])
 SIGMA = 10.0
@@ -38,7 +38,7 @@ def flat(array: np.ndarray) -> np.ndarray:
     return array.reshape(len(array), -1)
 
 
-@slow_first_call
+@fewer_in_python
 @given(sides, sides, channels, dtypes)
 def test_energy_equals_its_twin(height: int, width: int, channels: int, dtype: str) -> None:
     frame, mean, _ = random_state(height, width, channels, dtype)
@@ -47,7 +47,7 @@ def test_energy_equals_its_twin(height: int, width: int, channels: int, dtype: s
     np.testing.assert_allclose(out, reference.temporal_energy(frame, mean), rtol=2e-3, atol=1e-2)
 
 
-@slow_first_call
+@fewer_in_python
 @given(sides, sides, channels, dtypes, st.sampled_from([0.5, 0.1]))
 def test_average_equals_its_twin(height: int, width: int, channels: int, dtype: str, least: float) -> None:
     frame, mean, weight = random_state(height, width, channels, dtype)
@@ -60,7 +60,7 @@ def test_average_equals_its_twin(height: int, width: int, channels: int, dtype: 
     np.testing.assert_allclose(out, expected[2], atol=1)  # a half may be rounded either way
 
 
-@slow_first_call
+@fewer_in_python
 @given(sides, sides, channels, st.integers(-10, 10), st.integers(-10, 10), st.sampled_from([0.0, 0.3]))
 def test_shift_equals_its_twin(height: int, width: int, channels: int, dy: int, dx: int, fraction: float) -> None:
     _, mean, weight = random_state(height, width, channels, "uint8")
@@ -72,7 +72,7 @@ def test_shift_equals_its_twin(height: int, width: int, channels: int, dy: int, 
     np.testing.assert_array_equal(new_weight, expected[1].astype(np.float32))
 
 
-@slow_first_call
+@fewer_in_python
 @given(st.integers(4, 17), st.integers(4, 17), channels, dtypes)
 def test_shrink_is_the_mean_of_squares(height: int, width: int, channels: int, dtype: str) -> None:
     frame, _, _ = random_state(height, width, channels, dtype)

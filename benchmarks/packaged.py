@@ -1,8 +1,9 @@
 """The models to measure, packaged and in models/: their files; nothing is measured here."""
 
+from functools import cache
 from pathlib import Path
 
-from aeinfer import AEInfer
+from aeinfer import AEInfer, ModelInfo
 from aeinfer.models import packaged_models, precision_files
 
 ZOO = Path(__file__).parent / "models"
@@ -24,12 +25,17 @@ def digit_models() -> dict[str, Path]:
     return model_files(packaged | zoo)
 
 
+@cache
+def info_of(file: Path) -> ModelInfo:
+    """Return what a file says of itself."""
+    return AEInfer.load(file).info
+
+
 def photo_models() -> dict[str, Path]:
     """Return those of photographs: of three channels, or of one at any size."""
-    facts = {method: AEInfer.load(file).info for method, file in model_files().items()}
-    return {method: file for method, file in model_files().items() if facts[method].tile is None}
+    return {method: file for method, file in model_files().items() if info_of(file).tile is None}
 
 
 def color_models() -> dict[str, Path]:
     """Return those of three channels."""
-    return {method: file for method, file in model_files().items() if AEInfer.load(file).info.channels == 3}
+    return {method: file for method, file in model_files().items() if info_of(file).channels == 3}

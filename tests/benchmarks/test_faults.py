@@ -35,7 +35,7 @@ def make_odd_job() -> Callable[[str], str]:
 
 
 def test_the_cage_tells_crashes_hangs_and_hunger_apart_and_goes_on() -> None:
-    with Cage(make_odd_job, memory_mb=100, seconds=5) as cage:
+    with Cage(make_odd_job, memory_mb=100, seconds=2) as cage:
         assert cage.run("work") == "did work"
         assert cage.run("die") == "crashed with -6"
         assert cage.run("fill") == "refused"

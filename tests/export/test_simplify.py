@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from functools import cache
 
 import numpy as np
 import onnx
@@ -20,23 +21,28 @@ from train.quantization import calibrate, rounded
 STRIDE = 8
 
 
+@cache
+def content(encoder: int, separable: bool, widths: tuple[int, ...], int8_blocks: tuple[int, ...] | None) -> bytes:
+    torch.manual_seed(0)
+    model = PhotoAutoencoder(widths, (encoder, 0), 1, (1, 1), separable, int8_blocks=int8_blocks or ()).eval()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.1)
+    if int8_blocks is not None:
+        calibrate(rounded(model), [torch.rand(2, 3, 32, 48)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "simplify", lambda *_: None)
+        patch.setattr(room, "name_shapes", lambda *_: None)
+        return room.to_onnx(model, torch.rand(2, 3, 32, 48), free_sides=True, stride=STRIDE).SerializeToString()
+
+
 def exported(
-    monkeypatch: pytest.MonkeyPatch,
     encoder: int = 0,
     separable: bool = True,
     widths: tuple[int, ...] = (32, 40, 48),
     int8_blocks: tuple[int, ...] | None = None,
 ) -> onnx.ModelProto:
     """A small network of the photo family with a node for each of its steps; it rounds if it has blocks that do."""
-    torch.manual_seed(0)
-    model = PhotoAutoencoder(widths, (encoder, 1), 1, (1, 2), separable, int8_blocks=int8_blocks or ()).eval()
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.1)
-    if int8_blocks is not None:
-        calibrate(rounded(model), [torch.rand(2, 3, 32, 48)])
-    monkeypatch.setattr(room, "simplify", lambda *_: None)
-    monkeypatch.setattr(room, "name_shapes", lambda *_: None)
-    return room.to_onnx(model, torch.rand(2, 3, 32, 48), free_sides=True, stride=STRIDE)
+    return onnx.load_from_string(content(encoder, separable, widths, int8_blocks))
 
 
 def run(proto: onnx.ModelProto, images: np.ndarray) -> list[np.ndarray]:
@@ -56,10 +62,8 @@ def work(proto: onnx.ModelProto) -> int:
         (0, False, {"Conv": 2}),  # relu is behind the convolutions: the sum at the end alone can come last
     ],
 )
-def test_it_is_the_same_function_for_less_work(
-    monkeypatch: pytest.MonkeyPatch, encoder: int, separable: bool, nodes: dict[str, int]
-) -> None:
-    plain = exported(monkeypatch, encoder, separable)
+def test_it_is_the_same_function_for_less_work(encoder: int, separable: bool, nodes: dict[str, int]) -> None:
+    plain = exported(encoder, separable)
     proto = onnx.ModelProto()
     proto.CopyFrom(plain)
     simplify(proto)
@@ -88,13 +92,12 @@ def test_it_is_the_same_function_for_less_work(
     ],
 )
 def test_what_is_rounded_is_added_as_onnxruntime_convolves(
-    monkeypatch: pytest.MonkeyPatch,
     encoder: int,
     separable: bool,
     int8_blocks: tuple[int, ...],
     nodes: dict[str, int],
 ) -> None:
-    plain = exported(monkeypatch, encoder, separable, int8_blocks=int8_blocks)
+    plain = exported(encoder, separable, int8_blocks=int8_blocks)
     proto = onnx.ModelProto()
     proto.CopyFrom(plain)
     simplify(proto)
@@ -113,24 +116,24 @@ def test_what_is_rounded_is_added_as_onnxruntime_convolves(
         assert difference.mean() < (2e-3 if "MatMul" in nodes else 1e-5)
 
 
-def test_the_way_down_reads_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    proto = exported(monkeypatch)
+def test_the_way_down_reads_the_image() -> None:
+    proto = exported()
     simplify(proto)
     shapes = {tensor.name: list(tensor.dims) for tensor in proto.graph.initializer}
     first = [shapes[node.input[1]] for node in proto.graph.node if node.input[0] == "input" and node.op_type == "Conv"]
     assert first == [[32, 3, 4, 4], [40, 3, 6, 6]]
 
 
-def test_what_would_be_more_work_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_would_be_more_work_stays() -> None:
     """With 12 channels at half resolution neither the image nor single pixels are less to read."""
-    proto = exported(monkeypatch, widths=(12, 12, 12))
+    proto = exported(widths=(12, 12, 12))
     before = proto.SerializeToString(deterministic=True)
     simplify(proto)
     assert proto.SerializeToString(deterministic=True) == before
 
 
-def test_shapes_are_named_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    proto = exported(monkeypatch, encoder=1)
+def test_shapes_are_named_as_they_are() -> None:
+    proto = exported(encoder=1)
     simplify(proto)
     name_shapes(proto, STRIDE)
     named = {value.name: value.type.tensor_type.shape.dim for value in proto.graph.value_info}

@@ -2,8 +2,8 @@
 
 
 def within(gate: float, lost: float, what: str) -> bool:
-    """Return whether so many dB below fp32 are at most those of the gate, and say so where not."""
+    """Return whether a loss in dB is at most the gate, which NaN is not; where it is more, say so."""
     if lost <= gate:
         return True
-    print(f"{what}: not kept, {lost:.3f} dB below fp32, more than the gate of {gate} dB")  # NaN, too
+    print(f"{what}: not kept, {lost:.3f} dB below fp32, more than the gate of {gate} dB")
     return False

@@ -8,6 +8,7 @@ import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
 
+from export.simplify import drop_unread
 from train.quantization import ACTIVATION_MAX
 
 PAIR_LIMIT = 2**15 - 1  # what AVX2 adds pairs of u8 x s8 products in
@@ -16,6 +17,7 @@ PAIR_LIMIT = 2**15 - 1  # what AVX2 adds pairs of u8 x s8 products in
 def finish_int8(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Store weights as int8 and biases as int32, and let doubling stay in 8 bits."""
     _double_integers(proto)
+    drop_unread(proto.graph)
     with tempfile.TemporaryDirectory() as folder:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC  # folds constants, no more

@@ -26,7 +26,7 @@ def simplify(proto: onnx.ModelProto) -> None:
     split_doublings(graph)
     move_before_sums(graph)
     add_while_convolving(graph)
-    _drop_unread(graph)
+    drop_unread(graph)
 
 
 def merge_halvings(graph: onnx.GraphProto) -> None:
@@ -156,6 +156,19 @@ def name_shapes(proto: onnx.ModelProto, stride: int) -> None:
             proto.graph.value_info.append(value)
 
 
+def drop_unread(graph: onnx.GraphProto) -> None:
+    """Remove nodes and weights that nothing reads; whoever reads a value stands behind the node that makes it."""
+    read = {value.name for value in graph.output}
+    for node in reversed(list(graph.node)):
+        if read & set(node.output):
+            read |= set(node.input)
+        else:
+            graph.node.remove(node)
+    for tensor in list(graph.initializer):
+        if tensor.name not in read:
+            graph.initializer.remove(tensor)
+
+
 def _made_by(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
     return {name: node for node in graph.node for name in node.output}
 
@@ -261,16 +274,3 @@ def _replace(graph: onnx.GraphProto, node: onnx.NodeProto, made: Sequence[onnx.N
     graph.node.remove(node)
     for each in reversed(made):
         graph.node.insert(place, each)
-
-
-def _drop_unread(graph: onnx.GraphProto) -> None:
-    """Remove nodes and weights that nothing reads; whoever reads a value stands behind the node that makes it."""
-    read = {value.name for value in graph.output}
-    for node in reversed(list(graph.node)):
-        if read & set(node.output):
-            read |= set(node.input)
-        else:
-            graph.node.remove(node)
-    for tensor in list(graph.initializer):
-        if tensor.name not in read:
-            graph.initializer.remove(tensor)

@@ -48,7 +48,7 @@ ROOMS = {
     "model_file": {"models", "session", "threads", "tuning"},
     "halves": {"arrays", "forking", "kernels", "model_file", "model_info", "models", "session", "settings"},
     "tuning": {"atomic", "models"},
-    "measuring": {"denoiser", "model_info", "session", "threads", "tiling", "tuning"},
+    "measuring": {"denoiser", "model_info", "threads", "tiling", "tuning"},
     "codes": {"atomic", "model_info"},
     "doctor": {
         "denoiser",
@@ -305,3 +305,9 @@ def test_public_names_exist() -> None:
 
     assert aeinfer.__all__
     assert [name for name in aeinfer.__all__ if not hasattr(aeinfer, name)] == []
+
+
+def test_the_map_in_the_readme_names_every_room() -> None:
+    page = (ROOT / "README.md").read_text()
+    rooms = {path.name for path in (ROOT / "aeinfer").glob("[!_]*.py")} - {"version.py"}
+    assert {room for room in rooms if f"{room}`" not in page} == set()

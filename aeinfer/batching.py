@@ -113,8 +113,7 @@ def gather(parts: list[Part], batch: Tensor) -> Tensor:
     """Fill the batch (B, C, T_h, T_w) with the parts' tiles, and return it."""
     for part in parts:
         image, plan, tiles = part.job.image, part.job.plan, slice(part.first, part.last)
-        scale = kernels.full_scale(image.dtype)
-        kernels.gather_tiles(image, plan.positions[tiles], scale, batch[part.rows], plan.bottoms[tiles])
+        kernels.gather_tiles(image, plan.positions[tiles], batch[part.rows], plan.bottoms[tiles])
     return batch
 
 
@@ -138,7 +137,7 @@ def place(parts: list[Part], result: Tensor, channels: int, strength: float) -> 
 
 
 def _write(job: TileJob, tiles: Tensor, positions: NDArray[np.int64], keep: NDArray[np.int64], strength: float) -> None:
-    kernels.place_tiles(tiles, positions, keep, job.image, strength, kernels.full_scale(job.out.dtype), job.out)
+    kernels.place_tiles(tiles, positions, keep, job.image, strength, job.out)
 
 
 def _blend(part: Part, tiles: Tensor, strength: float) -> None:

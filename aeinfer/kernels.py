@@ -111,14 +111,15 @@ def stay_with_numpy() -> None:
     _loops_missing = "aeinfer.loops" not in sys.modules
 
 
-def gather_tiles(image: Image, positions: Integers, scale: float, out: Tensor, bottoms: Integers | None = None) -> None:
-    """out[b, c, y, x] = image[top + y, left + x, c] / scale, the last row, column and channel repeated beyond the edge.
+def gather_tiles(image: Image, positions: Integers, out: Tensor, bottoms: Integers | None = None) -> None:
+    """out[b, c, y, x] = to_float(image)[top + y, left + x, c], the last row, column and channel repeated beyond.
 
     `positions` is (B, 2): top and left of each tile. `bottoms` is (B,), where images lie one below the other: the row
     behind the last of each tile's own.
     """
     global _gathered
     _gathered += out[:, 0].size
+    scale = full_scale(image.dtype)
     if bottoms is None:
         bottoms = np.full(len(positions), len(image), np.int64)
     loops = _loops_by_now()
@@ -135,15 +136,13 @@ def gather_tiles(image: Image, positions: Integers, scale: float, out: Tensor, b
         tile[:, :, width:] = tile[:, :, width - 1 : width]
 
 
-def place_tiles(
-    tiles: Tensor, positions: Integers, keep: Integers, source: Image, strength: float, scale: float, out: Image
-) -> None:
-    """out[y, x] = source + strength * (tile - source), clipped to [0, scale] and rounded unless scale is 1.
+def place_tiles(tiles: Tensor, positions: Integers, keep: Integers, source: Image, strength: float, out: Image) -> None:
+    """out[y, x] = source + strength * (tile - source), clipped and rounded where `out` holds integers.
 
     `keep` is (B, 4): the rows and columns y0, y1, x0, x1 of the image that each tile writes. A tile with more channels
     than the image is averaged over them.
     """
-    loops = _loops_by_now()
+    loops, scale = _loops_by_now(), full_scale(out.dtype)
     before, after = (_memory(source), _memory(out, writable=True)) if loops else (None, None)
     if loops and before and after:
         loops.place(tiles, positions, keep, before, strength, scale, after)

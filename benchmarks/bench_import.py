@@ -41,7 +41,7 @@ image, tiles, zero = np.zeros((64, 64, 3), np.uint8), np.empty((1, 3, 64, 64), n
 begin = now()
 kernels.load_loops()
 imported = now()
-kernels.gather_tiles(image, zero, 255, tiles)
+kernels.gather_tiles(image, zero, tiles)
 print(imported - begin, now() - imported)
 """
 FRAMES, RATE = 90, 30

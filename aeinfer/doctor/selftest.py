@@ -80,9 +80,9 @@ def _moved() -> tuple[NDArray[Any], ...]:
     positions = np.array([(y, x) for y in (0, SIDE // 2) for x in (0, SIDE // 2)], np.int64)
     keep = np.concatenate([positions, positions + SIDE // 2], 1)[:, [0, 2, 1, 3]]
     tiles = np.empty((len(positions), 3, side, side), np.float32)
-    kernels.gather_tiles(noisy, positions, 255.0, tiles)
+    kernels.gather_tiles(noisy, positions, tiles)
     placed = np.empty_like(noisy)
-    kernels.place_tiles(tiles, positions, keep, noisy[:, ::-1].copy(), 0.5, 255.0, placed)
+    kernels.place_tiles(tiles, positions, keep, noisy[:, ::-1].copy(), 0.5, placed)
     total, sums = np.zeros((3, SIDE + 8, SIDE + 8), np.float32), np.ones(SIDE + 8, np.float32)
     kernels.blend_tiles(tiles, positions, blend_weights(side), sums, sums, total)
     return tiles, placed, total

@@ -70,7 +70,7 @@ def test_gather_equals_its_twin(way: str, data: st.DataObject) -> None:
     bottoms = np.array([data.draw(st.integers(top + 1, height)) for top, _ in positions], np.int64)
     before = image.copy()
     with by(way):
-        kernels.gather_tiles(image, positions, scale, out, bottoms)
+        kernels.gather_tiles(image, positions, out, bottoms)
     np.testing.assert_array_equal(out, reference.gather_tiles(image, positions, bottoms, scale, out.shape))
     np.testing.assert_array_equal(image, before)
 
@@ -96,7 +96,7 @@ def test_place_equals_its_twin(way: str, data: st.DataObject, strength: float) -
     expected = reference.place_tiles(tiles, corners, kept, source, strength, scale)
     out = source.copy() if data.draw(st.booleans()) else source  # apart from it, or in place
     with by(way):
-        kernels.place_tiles(tiles, corners, kept, source, strength, scale, out)
+        kernels.place_tiles(tiles, corners, kept, source, strength, out)
     np.testing.assert_array_equal(out, expected)
 
 
@@ -105,7 +105,7 @@ def test_strength_goes_from_the_input_to_the_result(strength: float, expected: i
     source = np.full((2, 2, 1), 100, np.uint8)[::-1]
     out = source.copy()[::-1]
     tile = np.full((1, 1, 2, 2), 200 / 255, np.float32)
-    kernels.place_tiles(tile, np.zeros((1, 2), np.int64), np.array([[0, 2, 0, 2]]), source, strength, 255.0, out)
+    kernels.place_tiles(tile, np.zeros((1, 2), np.int64), np.array([[0, 2, 0, 2]]), source, strength, out)
     assert (out == expected).all()
 
 
@@ -184,8 +184,8 @@ def test_both_ways_give_the_same_bits_on_a_whole_image(way: str) -> None:
     tiles = np.empty((len(plan.positions), 3, plan.height, plan.width), np.float32)
     out = np.zeros_like(image)
     with by(way):
-        kernels.gather_tiles(image, plan.positions, 65535.0, tiles)
-        kernels.place_tiles(tiles, plan.positions, plan.keep, image, 1.0, 65535.0, out)
+        kernels.gather_tiles(image, plan.positions, tiles)
+        kernels.place_tiles(tiles, plan.positions, plan.keep, image, 1.0, out)
     np.testing.assert_array_equal(out, image)
 
 
@@ -195,9 +195,9 @@ def test_numpy_serves_the_first_pixels_and_the_loops_the_rest(monkeypatch: pytes
     monkeypatch.setattr(kernels, "_loops_missing", False)
     monkeypatch.delitem(sys.modules, "aeinfer.loops")
     image, out = np.zeros((2, 3, 1), np.uint8), np.empty((1, 1, 2, 3), np.float32)
-    kernels.gather_tiles(image, np.zeros((1, 2), np.int64), 255.0, out)
+    kernels.gather_tiles(image, np.zeros((1, 2), np.int64), out)
     assert "aeinfer.loops" not in sys.modules
-    kernels.gather_tiles(image, np.zeros((1, 2), np.int64), 255.0, out)
+    kernels.gather_tiles(image, np.zeros((1, 2), np.int64), out)
     assert "aeinfer.loops" in sys.modules
 
 

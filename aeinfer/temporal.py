@@ -24,7 +24,7 @@ STRENGTH = 0.9
 MARGIN = {1: 2.75, 3: 2.0}  # by channels: energies of noise alone seldom exceed so much of their mean
 QUIET = 0.1  # the share of a frame that is taken for still
 QUIET_ENERGY = {1: 0.457, 3: 0.652}  # that quantile of the energies of white noise alone, over their mean
-ROUNDING = 1 / 12  # variance of what 8 bits lose: less is no noise, but what a cut has left of an average
+ROUNDING = 1 / 12  # variance of what whole numbers lose: less is no noise, but what a cut has left of an average
 SAMPLED = 8  # every so many rows and columns
 RISE = 1.1  # of the noise level in a frame: motion everywhere is no noise
 TAPS = 8  # of Lanczos' interpolation: the average is shifted again and again
@@ -121,7 +121,6 @@ class _Past:
 
         height, width, self.channels = view.shape
         self.dtype, self.top, self._least, self._loops = view.dtype, full_scale(view.dtype), least, loops
-        self._lowest = ROUNDING * (self.top / 255) ** 2
         self.level: float | None = None  # variance of the noise
         self._mean, self._other_mean = (np.zeros((height, width * self.channels), np.float32) for _ in "ab")
         self._weight, self._other_weight = (np.zeros((height, width), np.float32) for _ in "ab")
@@ -174,11 +173,11 @@ class _Past:
         """The variance of the noise: what the stillest part of the frame shows, and little more than it was before."""
         sample = np.s_[::SAMPLED, ::SAMPLED]
         energies, weight = self._energies[sample], self._weight[sample]
-        counts = (weight > 0) & (energies > self._lowest)  # black bars have no noise, nor have black frames
+        counts = (weight > 0) & (energies > ROUNDING)  # black bars have no noise, nor have black frames
         if not counts.any():
             return self.level
         found = float(np.quantile(energies[counts] / (1 + 1 / weight[counts]), QUIET)) / QUIET_ENERGY[self.channels]
-        return max(found if self.level is None else min(found, RISE * self.level), self._lowest)
+        return max(found if self.level is None else min(found, RISE * self.level), ROUNDING)
 
 
 def _lanczos(fraction: float) -> Plane:

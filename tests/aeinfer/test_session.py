@@ -217,7 +217,7 @@ def test_missing_facts_are_assumed_with_one_warning_at_the_callers_line(tmp_path
             handmade.model(["N", 1, "H", "W"], [("Concat", ["input"] * 3, ["output"])], axis=1, facts=GREY_FACTS),
             r"got the shape \(3, 3, 4, 5\)",
         ),
-        (handmade.model([2, 3, "H", "W"], facts=FACTS), "failed on a batch"),
+        (handmade.model(nodes=[("MatMul", ["input"] * 2, ["output"])], facts=FACTS), "failed on a batch"),
     ],
 )
 def test_a_network_of_other_shapes_is_an_error_not_other_pixels(content: bytes, message: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from aeinfer.errors import InputError
 
-__all__ = ["Settings"]
+__all__ = ["MOST", "Settings"]
 
 MOST = {"threads": 1024, "tile": 1 << 20, "batch": 1 << 20}  # no machine has more use for
 MOST_MEMORY_MB = 1e9

@@ -146,14 +146,14 @@ class _Past:
         return rows.copy()
 
     def _follow(self, rows: Frame) -> None:
-        """Shift the average as the picture has moved, and make it as bright."""
+        """Shift the average as the picture has moved, make it as bright; after darkness forget the noise's level."""
         factor = self._loops.SHRINK
         size = tuple(side // factor for side in self._weight.shape)
         before, after = np.empty(size, np.float32), np.empty(size, np.float32)
         self._loops.shrink(self._mean, self.channels, before)
         self._loops.shrink(rows, self.channels, after)
-        if after.size and before.max() < DARK:
-            self.level = None  # in darkness nothing is learnt of the noise that light has
+        if before.size and before.max() < DARK:
+            self.level = None  # nothing was learnt there of the noise that light has
         moved = find_translation(before, after)
         gain = find_gain(before, after, moved)
         if abs(gain - 1) > SAME:

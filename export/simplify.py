@@ -16,7 +16,8 @@ from onnx import helper, numpy_helper
 Array = NDArray[np.float64]
 
 BATCH = 1009  # a prime, which no network has as a number of channels: what begins with it is a batch of values
-BLOCKS = (11, 13)  # sides of the images that shapes are inferred for, in strides
+# sides of the images that shapes are inferred for, in strides: primes, so that no channels are to one another like them
+BLOCKS = (11, 13)
 
 
 def simplify(proto: onnx.ModelProto) -> None:

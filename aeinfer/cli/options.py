@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from aeinfer import settings
 from aeinfer.models import PRECISIONS
 
 __all__ = [
@@ -113,7 +114,7 @@ def add_network(parser: argparse.ArgumentParser, model: str | None, beyond: str,
         metavar="MB",
         help=f"for libraries, network and copies; {beyond} on top",
     )
-    parser.add_argument("--threads", type=whole(1, 1024), metavar="N", help=threads)
+    parser.add_argument("--threads", type=whole(1, settings.MOST["threads"]), metavar="N", help=threads)
 
 
 def network_options(args: argparse.Namespace) -> dict[str, Any]:

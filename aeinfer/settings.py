@@ -1,17 +1,18 @@
-"""What a caller of `AEInfer.load` may ask for, checked; what is asked for is done elsewhere."""
+"""What a caller of `AEInfer.load` may ask for, checked; what is asked for is done elsewhere.
+
+It needs no numpy: the command's options read their bounds here, and the doctor has options where numpy is missing.
+"""
 
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
-
-import numpy as np
 
 from aeinfer.errors import InputError
 
 __all__ = ["MOST", "Settings"]
 
 MOST = {"threads": 1024, "tile": 1 << 20, "batch": 1 << 20}  # no machine has more use for
-MOST_MEMORY_MB = 1e9
+MOST_MEMORY_MB = 10**9
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ class Settings:
             raise InputError(f"color is 'rgb' or 'bgr', got {self.color!r}")
         for option, most in MOST.items():
             value = getattr(self, option)
-            if value is not None and not (isinstance(value, int | np.integer) and 1 <= value <= most):
+            if value is not None and not (isinstance(value, Integral) and 1 <= int(value) <= most):
                 raise InputError(f"{option} is a whole number from 1 to {most}, got {value!r}")
         memory = self.max_memory_mb
         if memory is not None and not (isinstance(memory, Real) and 0 < memory <= MOST_MEMORY_MB):
-            raise InputError(f"max_memory_mb is a number of megabytes above 0, got {memory!r}")
+            raise InputError(f"max_memory_mb is a number above 0, up to {MOST_MEMORY_MB}, got {memory!r}")
         if not isinstance(self.spinning, bool | None):
             raise InputError(f"spinning is True, False or None, got {self.spinning!r}")
 

@@ -13,11 +13,11 @@ import numpy as np
 from aeinfer.folder import list_images
 from aeinfer.image import read_image
 
-ALLOWED = {"float32": (1e-5, 1e-6), "uint8": (4, 0.1)}
+ALLOWED = {"float32": (1e-5, 1e-6), "uint8": (6, 0.5)}
 """Largest and mean difference. In fp32, sums are made in another order. In int8, convolutions give the same bits on
 every processor, but onnxruntime 1.32 rounds a few of the quantized sums (QLinearAdd) and of what was added up in
-floating point to the other side of a tie, and the layers behind spread each over its surroundings. Most small pictures
-have none."""
+floating point to the other side of a tie, and the layers behind spread each over its surroundings. That is a level
+here and there; a product that saturates would be tens of them."""
 
 
 def compare(path: Path, other: Path) -> tuple[str, bool]:

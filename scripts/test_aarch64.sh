@@ -81,7 +81,7 @@ EOF
 # denoise INTERPRETER FOLDER: in fp32 a float image, in int8 one of 8 bits
 denoise() {
     local model
-    for model in photo-fast photo; do
+    for model in photo-fast photo photo-best; do
         "$1" -m aeinfer denoise "$scratch/small.tiff" -m "$model" --precision fp32 -o "$2/$model.tiff" --quiet
         "$1" -m aeinfer denoise "$scratch/small.png" -m "$model" --precision int8 -o "$2/$model.png" --quiet
     done

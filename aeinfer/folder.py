@@ -1,5 +1,6 @@
 """A folder job without any pixel code: which files, where each result goes, and what is unsafe."""
 
+import errno
 import functools
 import glob
 import os
@@ -76,14 +77,17 @@ class Plan(_Unfound):
         return sum(job.action != "skip" for job in self.jobs)
 
     @property
-    def where(self) -> Path:
-        """The one file, or the innermost folder that holds every result; the current one where there is none."""
+    def where(self) -> Path | None:
+        """The one file, or the innermost folder that holds every result; None where they lie on several drives."""
         if len(self.jobs) == 1:
             return self.jobs[0].target
         parents = [job.target.parent for job in self.jobs]
         if len({parent.is_absolute() for parent in parents}) > 1:
             parents = [parent.resolve() for parent in parents]
-        return Path(os.path.commonpath(parents)) if parents else Path()
+        try:
+            return Path(os.path.commonpath(parents)) if parents else Path()
+        except ValueError:  # Windows has nothing above its drives
+            return None
 
 
 def plan(
@@ -133,6 +137,8 @@ def plan(
     """
     if name is not None:
         check_template(name, suffix)
+    if output is not None:
+        _refuse_empty(output)
     found = list_inputs(inputs, recursive=recursive)
     placed = _place(found, output, suffix, label, named=name is not None)
     if name is not None:
@@ -154,6 +160,11 @@ def list_inputs(inputs: Iterable[Name], *, recursive: bool = False) -> Inputs:
     inputs, recursive
         As in `plan`.
 
+    Raises
+    ------
+    InputError
+        An input is an empty text.
+
     Examples
     --------
     >>> list_inputs(["no-such-folder/*.png"]).failures
@@ -164,22 +175,35 @@ def list_inputs(inputs: Iterable[Name], *, recursive: bool = False) -> Inputs:
     missing: list[str] = []
     unreadable: list[tuple[str, str]] = []
     for given in inputs:
+        _refuse_empty(given)
         name = os.fspath(given)
         try:
             paths = [(Path(given), Path(given).stat().st_mode)]
-        except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a name with a NUL
+        except (OSError, ValueError) as error:
             paths = [(path, path.stat().st_mode) for path in sorted(_match(name))] if isinstance(given, str) else []
-            if not paths:
+            if not paths and _names_nothing(error):
                 missing.append(name)
-        except OSError as error:
-            paths = []
-            unreadable.append((name, f"cannot be read: {error.strerror}"))
+            elif not paths:
+                unreadable.append((name, f"cannot be read: {getattr(error, 'strerror', error)}"))
         for path, mode in paths:
             if stat.S_ISDIR(mode):
                 folders[path] = list_images(path, recursive=recursive, unreadable=unreadable)
             else:
                 files.append(path)
     return Inputs(tuple(files), folders, missing=tuple(missing), unreadable=tuple(unreadable))
+
+
+def _refuse_empty(name: Name) -> None:
+    """Refuse the name that a script's variable gives where it is not set: as a path it is the current folder."""
+    if not os.fspath(name):
+        raise InputError("the name of an input or of the output is empty; the current folder is named .")
+
+
+def _names_nothing(error: OSError | ValueError) -> bool:
+    """Tell whether a path names nothing, rather than something that cannot be seen."""
+    if isinstance(error, OSError):  # EINVAL: Windows has no name with a "*"
+        return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL)
+    return True  # a name with a NUL
 
 
 def _match(pattern: str) -> Iterator[Path]:

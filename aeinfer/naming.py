@@ -132,7 +132,7 @@ def check_template(template: str, suffix: str | None) -> None:
                 "in {index:04}"
             )
     sample = Path(_fill(template, Path("parent/stem.png"), suffix or ".png", 1))
-    if sample.is_absolute() or ".." in sample.parts or not template.strip(" ./"):
+    if sample.anchor or ".." in sample.parts or not template.strip(" ./"):
         raise InputError(
             f"the name {template!r} leads out of the folder of the results; expected names such as "
             "{stem}-clean{suffix}"

@@ -164,7 +164,7 @@ def _summarize(args: argparse.Namespace, work: Plan, tally: Tally, seconds: floa
             "skipped": tally.skipped,
             "failed": len(tally.errors),
             "untried": untried,
-            "where": str(work.where),
+            "where": work.where and str(work.where),
             "seconds": round(seconds, 3),
             "megapixels": round(tally.megapixels, 6),
             "errors": tally.errors,
@@ -173,7 +173,7 @@ def _summarize(args: argparse.Namespace, work: Plan, tally: Tally, seconds: floa
         say_json(summary)
     elif not args.quiet:
         rest = f", {untried} not tried" if untried else ""
-        where = f": {work.where}" if work.jobs else ""
+        where = f": {work.where}" if work.jobs and work.where else ""
         pace = f" ({tally.written / seconds:.1f} images/s, {tally.megapixels / seconds:.1f} MPix/s)"
         counts = f"{tally.written} written, {tally.skipped} skipped, {len(tally.errors)} failed{rest}"
         say(f"{counts}{where}{pace if tally.written else ''}")

@@ -1,15 +1,18 @@
 """Folder jobs: every result has one place, nothing is overwritten unasked, order and shards are fixed."""
 
+import errno
+import ntpath
 import os
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aeinfer import folder
+from aeinfer import folder, naming
 from aeinfer.errors import InputError
-from aeinfer.folder import list_images, list_inputs, parse_shard, plan
+from aeinfer.folder import Job, Plan, list_images, list_inputs, parse_shard, plan
 
 
 @pytest.fixture
@@ -81,6 +84,29 @@ def test_patterns_named_files_and_missing_inputs() -> None:
     assert found.missing == ("gone.png", "no*.png")
     Path("a[1].png").touch()
     assert targets(["a[1].png"]) == ["a[1]-denoised.png"]  # a file of that very name comes before the pattern
+
+
+@pytest.mark.usefixtures("tree")
+def test_patterns_are_expanded_where_the_system_has_no_such_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither of Windows' shells expands them."""
+    stat = Path.stat
+
+    def refuse(path: Path, **options: bool) -> os.stat_result:
+        if "*" in path.name:
+            raise OSError(errno.EINVAL, "The filename, directory name, or volume label syntax is incorrect", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    found = plan(["in/*.png", "no*.png"])
+    assert [job.relative for job in found.jobs] == ["img10.png"]
+    assert (found.missing, found.unreadable) == (("no*.png",), ())
+
+
+@pytest.mark.usefixtures("tree")
+def test_an_empty_name_is_not_the_current_folder() -> None:
+    for arguments in ([""],), (["one.png"], ""), (["one.png", ""], "out"):
+        with pytest.raises(InputError, match="is empty"):
+            plan(*arguments)
 
 
 def test_one_file_named_twice_is_one_job(tree: Path) -> None:
@@ -161,6 +187,13 @@ def test_where_names_the_file_or_the_common_folder(tree: Path) -> None:
     assert plan(["in", tree / "one.png"]).where == tree
 
 
+def test_there_is_no_common_folder_of_several_drives(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [Job(Path("in.png"), PureWindowsPath(f"{drive}:/out/in.png"), "in.png", "write") for drive in "CCD"]
+    monkeypatch.setattr(folder, "os", SimpleNamespace(path=ntpath))
+    assert Plan(tuple(jobs[:2]), 2).where == Path("C:\\out")
+    assert Plan(tuple(jobs), 3).where is None
+
+
 @pytest.mark.usefixtures("tree")
 def test_templates_name_the_results() -> None:
     assert targets(["in"], name="{stem}-clean{suffix}") == ["in-denoised/img2-clean.PNG", "in-denoised/img10-clean.png"]
@@ -187,6 +220,13 @@ def test_wrong_templates(template: str) -> None:
         plan(["one.png"], name=template)
     with pytest.raises(InputError, match="format asked for"):
         plan(["one.png"], name="{stem}.png", suffix=".webp")
+
+
+@pytest.mark.parametrize("template", ["C:{stem}{suffix}", "\\{stem}{suffix}", "C:\\{stem}{suffix}"])
+def test_no_template_leads_to_another_drive(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(naming, "Path", PureWindowsPath)
+    with pytest.raises(InputError, match="leads out"):
+        naming.check_template(template, None)
 
 
 @pytest.mark.usefixtures("tree")

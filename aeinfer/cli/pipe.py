@@ -13,7 +13,7 @@ from aeinfer.cli.console import ExitCode, check_output, complain
 from aeinfer.cli.interrupt import Stop
 from aeinfer.cli.job import Run, Worker, do_job, skip_job
 from aeinfer.errors import ImageReadError, InputError
-from aeinfer.file_format import inspect
+from aeinfer.file_format import inspect_pages
 from aeinfer.folder import Job, plan
 from aeinfer.formats import FORMATS
 from aeinfer.image import SUFFIXES, quiet_opencv
@@ -114,6 +114,6 @@ def _suffix(wish: str, source: Path) -> str:
     if wish != "keep":
         return FORMATS[wish].suffixes[0]
     try:
-        return FORMATS[inspect(source.read_bytes()).format].suffixes[0]
+        return FORMATS[inspect_pages(source.read_bytes())[0].format].suffixes[0]
     except (ImageReadError, OSError):
         return ".png"  # reading it says what is wrong

@@ -69,6 +69,16 @@ def test_a_manifest_names_inputs_and_results(
     assert cli.main(["noise", "--manifest", "gone", *NOISE]) == 2
 
 
+def test_pages_through_standard_input_stay_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    scan, out = io.BytesIO(), Bytes()
+    tifffile.imwrite(scan, np.zeros((2, 8, 8), np.uint8), photometric="minisblack")
+    monkeypatch.setattr(sys, "stdin", Bytes(scan.getvalue()))
+    monkeypatch.setattr(sys, "stdout", out)
+    assert cli.main(["noise", "-", *NOISE]) == 0
+    assert len(tifffile.TiffFile(io.BytesIO(out.data)).pages) == 2
+
+
 @pytest.mark.usefixtures("folder")
 def test_one_image_through_standard_input_and_output(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -14,11 +14,14 @@ from aeinfer.formats import FORMATS
 from aeinfer.resolution import Resolution, of_tiff
 from aeinfer.tiff_tags import Table, read_orientation, read_tables
 
-__all__ = ["EXIF_HEADER", "XMP_HEADER", "FileFacts", "inspect", "inspect_pages"]
+__all__ = ["EXIF_HEADER", "START", "XMP_HEADER", "FileFacts", "check_start", "inspect", "inspect_pages"]
 
 EXIF_HEADER = b"Exif\0\0"
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 """What stands before EXIF and XMP in a JPEG segment; other formats hold the bare block."""
+
+START = 256
+"""How many bytes tell what a file is."""
 
 JPEG_HEADERS = {
     EXIF_HEADER: "exif",
@@ -92,14 +95,24 @@ def inspect_pages(data: bytes) -> list[FileFacts]:
     ImageReadError
         As `inspect`, but for several pages.
     """
-    if not data:
-        raise ImageReadError("the file is empty")
+    check_start(data[:START])
     if TIFF_SIGNATURE.match(data):
         return _tiff(data)
-    for signature, reader in READERS:
-        if signature.match(data):
-            return [reader(data)]
-    raise ImageReadError(f"{_what_else(data)}; expected one of {', '.join(FORMATS)}")
+    return [next(reader for signature, reader in READERS if signature.match(data))(data)]
+
+
+def check_start(start: bytes) -> None:
+    """Refuse a file by its first `START` bytes.
+
+    Raises
+    ------
+    ImageReadError
+        It is empty or no image of a known format.
+    """
+    if not start:
+        raise ImageReadError("the file is empty")
+    if not any(signature.match(start) for signature in (TIFF_SIGNATURE, *(signature for signature, _ in READERS))):
+        raise ImageReadError(f"{_what_else(start)}; expected one of {', '.join(FORMATS)}")
 
 
 def _what_else(data: bytes) -> str:
@@ -113,10 +126,9 @@ def _what_else(data: bytes) -> str:
     for pattern, name in known.items():
         if re.match(pattern, data, re.DOTALL):
             return name
-    sample = data[:256]
-    if all(byte in b"\t\n\r\f" or 32 <= byte != 127 for byte in sample):
-        return f"not an image but text, which starts {sample[:24].decode('utf-8', 'replace')!r}"
-    return f"not an image of a known format: it starts with the bytes {sample[:8].hex(' ')}"
+    if all(byte in b"\t\n\r\f" or 32 <= byte != 127 for byte in data):
+        return f"not an image but text, which starts {data[:24].decode('utf-8', 'replace')!r}"
+    return f"not an image of a known format: it starts with the bytes {data[:8].hex(' ')}"
 
 
 def _truncated(what: str) -> ImageReadError:

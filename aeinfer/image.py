@@ -12,7 +12,7 @@ from types import MappingProxyType
 from aeinfer import tiff
 from aeinfer.atomic import write_whole
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
-from aeinfer.file_format import FileFacts, inspect, inspect_pages
+from aeinfer.file_format import START, FileFacts, check_start, inspect, inspect_pages
 from aeinfer.formats import ALPHA, FORMATS, SUFFIXES, check_writable, format_of
 from aeinfer.opencv import check_depth, decode, encode, has_metadata, load_opencv, quiet_opencv
 from aeinfer.picture import Picture, Pixels, turn, upright
@@ -112,7 +112,13 @@ def read_pages(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
 
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
-        return Path(path).read_bytes()
+        with Path(path).open("rb", buffering=0) as file:
+            if file.seekable():  # what is no image may be a film, or without an end
+                check_start(file.read(START))
+                file.seek(0)
+            return file.readall()
+    except ImageReadError as error:
+        raise ImageReadError(f"{path}: {error}") from None
     except FileNotFoundError:
         raise ImageReadError(f"{path}: no such file") from None
     except OSError as error:

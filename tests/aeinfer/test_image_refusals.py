@@ -1,5 +1,8 @@
 """Image files that are damaged, of several pages, too large or of odd depths: each is refused as what it is."""
 
+import os
+import threading
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -52,6 +55,28 @@ def test_bad_files_are_named_as_what_they_are(tmp_path: Path, name: str) -> None
     with pytest.raises(ImageReadError, match=words) as caught:
         read_image(tmp_path / name)
     assert name in str(caught.value)
+
+
+def test_what_is_no_image_is_not_read_to_its_end(tmp_path: Path) -> None:
+    film = tmp_path / "film.png"
+    film.touch()
+    os.truncate(film, 1 << 26)
+    tracemalloc.start()
+    with pytest.raises(ImageReadError, match=r"film\.png: not an image"):
+        read_image(film)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1 << 22
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_an_image_may_come_through_a_pipe(tmp_path: Path) -> None:
+    pixels, pipe = pixels_of((8, 8, 3)), tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=[saved(pixels, "PNG")])
+    writer.start()
+    np.testing.assert_array_equal(read_image(pipe).pixels, pixels)
+    writer.join()
 
 
 def test_a_thumbnail_inside_does_not_hide_a_truncated_jpeg() -> None:

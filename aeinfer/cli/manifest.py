@@ -1,5 +1,6 @@
 """Reads the list of a job's inputs from a file or from standard input."""
 
+import codecs
 import os
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ def read_manifest(name: str, *, null: bool) -> tuple[list[Path], list[tuple[Path
     Raises
     ------
     InputError
-        The file cannot be read, or a line holds two tabs or an empty name.
+        The file cannot be read, is of another encoding than UTF-8 or UTF-16, or a line holds two tabs or an empty name.
 
     Examples
     --------
@@ -37,6 +38,15 @@ def read_manifest(name: str, *, null: bool) -> tuple[list[Path], list[tuple[Path
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
         raise InputError(f"the manifest {name} cannot be read: {error.strerror}") from error
+    try:
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes what ">" sends to a file
+            data = data.decode("utf-16", "surrogatepass").encode("utf-8", "surrogatepass")
+        return _parse(name, data, null=null)
+    except UnicodeDecodeError as error:  # of Windows, whose names are no bytes
+        raise InputError(f"the manifest {name} holds {error.object[:80]!r}; expected text in UTF-8") from None
+
+
+def _parse(name: str, data: bytes, *, null: bool) -> tuple[list[Path], list[tuple[Path, Path]]]:
     if null:
         return [Path(os.fsdecode(entry)) for entry in data.split(b"\0") if entry], []
     inputs: list[Path] = []

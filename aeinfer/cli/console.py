@@ -60,7 +60,7 @@ def complain(text: str) -> None:
 
 def _print(text: str, stream: TextIO) -> None:
     """Print a line of names that may hold anything: what the stream cannot show, or a terminal would obey, escaped."""
-    text = re.sub(r"[\0-\x08\x0b-\x1f\x7f]", lambda found: f"\\x{ord(found[0]):02x}", text)
+    text = re.sub(r"[\0-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)
     encoding = stream.encoding or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
@@ -80,8 +80,9 @@ class Line:
     def show(self, text: str) -> None:
         """Put a text in the place of the one before, as far as the terminal is wide."""
         if self.shown:
+            width = _columns() - 1  # blanks clear the rest: a console of Windows shows the code that would
             with suppress(OSError):
-                print(f"\r{text[: _columns() - 1]}\x1b[K", end="", file=sys.stderr, flush=True)
+                print(f"\r{text[:width].ljust(width)}\r", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         """Make room for another line."""

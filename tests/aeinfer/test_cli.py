@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -322,7 +321,8 @@ def test_progress_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, capsys: py
     with console.Progress(2) as progress:
         progress.advance(1, 1.0)
     assert "\r1/2  50%  " in terminal.text
-    assert max(map(len, re.split(r"\r|\x1b\[K", terminal.text))) == 11
+    assert {len(text) for text in terminal.text.split("\r")} == {0, 11}
+    assert terminal.text.endswith("\r" + " " * 11 + "\r")
     with console.Progress(2, wanted=False) as progress:
         before = terminal.text
         progress.advance(1, 1.0)

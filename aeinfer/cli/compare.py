@@ -52,7 +52,10 @@ def _run(args: argparse.Namespace, stop: Stop) -> int:
     if gone:
         complain(f"nothing found: {', '.join(gone)} does not exist")
         return ExitCode.NOTHING_FOUND
-    columns = _columns(names, args.recursive)
+    unreadable: list[tuple[str, str]] = []
+    columns = _columns(names, args.recursive, unreadable)
+    for name, reason in unreadable:
+        complain(f"{name}: {reason}")
     if args.picture:
         _check_picture(Path(args.picture), columns)
     stems = list(dict.fromkeys(itertools.chain.from_iterable(columns[:-1])))
@@ -73,18 +76,19 @@ def _run(args: argparse.Namespace, stop: Stop) -> int:
         if args.picture:
             captions = [f"{label} {score.psnr:.2f} dB" for label, score in zip(labels, scores[stem], strict=True)]
             rows.append(_row(images, [*captions, "clean"]))
-    _tell(args, labels, scores, failed=len(stems) - len(scores))
+    failed = len(stems) - len(scores) + len(unreadable)
+    _tell(args, labels, scores, failed)
     if rows:
         clear_parts(Path(args.picture).parent)
         stop.hold()
         write_image(args.picture, _stack(rows))
         stop.release()
-    return ExitCode.DONE if len(scores) == len(stems) else ExitCode.FAILED
+    return ExitCode.FAILED if failed else ExitCode.DONE
 
 
-def _columns(names: Sequence[str], recursive: bool) -> list[dict[str, Path]]:
+def _columns(names: Sequence[str], recursive: bool, unreadable: list[tuple[str, str]]) -> list[dict[str, Path]]:
     """Return the images that each name stands for, by what they are called; the clean ones come last."""
-    columns = [_by_stem(name, recursive) for name in names]
+    columns = [_by_stem(name, recursive, unreadable) for name in names]
     if all(Path(name).is_file() for name in names):  # these belong together, however called
         stem = next(iter(columns[0]))
         columns = [{stem: next(iter(column.values()))} for column in columns]
@@ -103,13 +107,13 @@ def _check_picture(picture: Path, columns: Sequence[dict[str, Path]]) -> None:
         raise InputError(str(error)) from None
 
 
-def _by_stem(name: str, recursive: bool) -> dict[str, Path]:
+def _by_stem(name: str, recursive: bool, unreadable: list[tuple[str, str]]) -> dict[str, Path]:
     """Map what a file is called, relative and without suffix, to the file."""
     place = Path(name)
     if place.is_file():
         return {place.stem: place}
     found: dict[str, Path] = {}
-    for path in list_images(place, recursive=recursive):
+    for path in list_images(place, recursive=recursive, unreadable=unreadable):
         stem = path.relative_to(place).with_suffix("").as_posix()
         if stem in found:
             raise InputError(f"{found[stem]} and {path} have one name; which of them to compare is not clear")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -100,6 +101,25 @@ def test_compare_says_what_has_no_partner_or_another_size(capsys: pytest.Capture
     assert "(10, 10, 3)" in output.err
     shutil.copy("in/a.png", "in/a.webp")
     assert cli.main(["compare", "in", "--clean", "clean"]) == 2
+
+
+@pytest.mark.usefixtures("folder")
+def test_compare_names_a_folder_that_cannot_be_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan = os.scandir
+
+    def refuse(path: str | Path) -> object:
+        if Path(path).name == "inner":
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scan(path)
+
+    Path("in/inner").mkdir()
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert cli.main(["compare", "in/a.png", "in", "--clean", "in", "-r", "--json"]) == 1
+    output = capsys.readouterr()
+    assert output.err.count("aeinfer: in/inner: cannot be read: Permission denied".replace("/", os.sep)) == 2
+    assert json.loads(output.out)["failed"] == 3
 
 
 @pytest.mark.usefixtures("folder")

@@ -4,6 +4,7 @@ Arrays are RGB wherever they have colour.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -133,7 +134,7 @@ def _read_page(data: bytes, facts: FileFacts, max_pixels: int) -> Picture:
         raise ImageReadError(
             f"{width} x {height} is more than the limit of {max_pixels} pixels; give a larger limit if that is right"
         )
-    if height * width > int(os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", OPENCV_PIXELS)):
+    if height * width > _opencv_pixels():
         raise ImageReadError(
             f"{width} x {height} is more than OpenCV reads; set OPENCV_IO_MAX_IMAGE_PIXELS in the environment to more"
         )
@@ -143,6 +144,12 @@ def _read_page(data: bytes, facts: FileFacts, max_pixels: int) -> Picture:
         return _agree(pixels, {}, facts)
     pixels, metadata = decode(data, facts)
     return _agree(pixels, metadata, facts)
+
+
+def _opencv_pixels() -> int:
+    """Return OpenCV's own limit, whose variable may count in KB or MB; what else it holds is for OpenCV to refuse."""
+    told = re.fullmatch(r"(\d+)(KB|MB)?", os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", ""), re.IGNORECASE)
+    return int(told[1]) << {None: 0, "KB": 10, "MB": 20}[told[2] and told[2].upper()] if told else OPENCV_PIXELS
 
 
 def _agree(pixels: Pixels, metadata: dict[str, bytes], facts: FileFacts) -> Picture:

@@ -4,6 +4,7 @@ import os
 import threading
 import tracemalloc
 import zlib
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,16 @@ def test_too_many_pixels_and_odd_depths_are_refused(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "double.tif"), np.ones((4, 4)))
     with pytest.raises(ImageReadError, match="float64"):
         read_image(tmp_path / "double.tif")
+
+
+@pytest.mark.parametrize(("told", "fits"), [("1KB", True), ("1Mb", True), ("1000", False)])
+def test_opencvs_limit_is_read_as_opencv_does(
+    told: str, fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.png").write_bytes(saved(pixels_of((32, 32)), "PNG"))
+    monkeypatch.setenv("OPENCV_IO_MAX_IMAGE_PIXELS", told)  # which OpenCV itself has read long ago
+    with nullcontext() if fits else pytest.raises(ImageReadError, match="more than OpenCV reads"):
+        read_image(tmp_path / "a.png")
 
 
 @needs_metadata

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -140,15 +140,17 @@ def plan(
     if output is not None:
         _refuse_empty(output)
     found = list_inputs(inputs, recursive=recursive)
-    placed = _place(found, output, suffix, label, named=name is not None)
+    real = functools.cache(os.path.realpath)  # which asks the disk for each folder above, and a network's is slow
+    placed = _sorted(_place(found, output, suffix, label, named=name is not None), real)
     if name is not None:
         placed = rename(placed, name)
     missing = list(found.missing)
-    placed = _sorted([*placed, *_place_named(pairs, output, suffix, missing)])
+    placed = _sorted([*placed, *_place_named(pairs, output, suffix, missing)], real)
     share = placed if shard is None else placed[shard[0] - 1 :: shard[1]]
-    _refuse_unsafe(placed, share, found.folders, on_exist, report)
-    sources = {os.path.realpath(pair.source) for pair in placed}
-    jobs = [Job(pair.source, pair.target, pair.relative, _action(pair.target, on_exist, sources)) for pair in share]
+    _refuse_unsafe(placed, share, found.folders, on_exist, report, real)
+    sources = {real(pair.source) for pair in placed}
+    actions = [_action(pair.target, on_exist, sources, real) for pair in share]
+    jobs = [Job(pair.source, pair.target, pair.relative, action) for pair, action in zip(share, actions, strict=True)]
     return Plan(tuple(jobs), len(placed), missing=tuple(missing), unreadable=found.unreadable)
 
 
@@ -295,7 +297,7 @@ def _place(found: Inputs, output: Name | None, suffix: str | None, label: str, *
             relative = source.relative_to(folder)
             target = goal / (relative.with_suffix(suffix) if suffix else relative)
             pairs.append(Placement(source, target, relative.as_posix()))
-    return _sorted(pairs)
+    return pairs
 
 
 def _place_named(
@@ -311,16 +313,18 @@ def _place_named(
             missing.append(os.fspath(source))
 
 
-def _sorted(pairs: Iterable[Placement]) -> list[Placement]:
+def _sorted(pairs: Iterable[Placement], real: Callable[[Path], str]) -> list[Placement]:
     """Each pair once, by relative name."""
-    once = {(os.path.realpath(pair.source), os.path.realpath(pair.target)): pair for pair in pairs}
+    once = {(real(pair.source), real(pair.target)): pair for pair in pairs}
     return sorted(once.values(), key=lambda pair: (_natural(pair.relative), str(pair.source)))
 
 
-def _action(target: Path, on_exist: OnExist, sources: Set[str]) -> Literal["write", "overwrite", "skip"]:
+def _action(
+    target: Path, on_exist: OnExist, sources: Set[str], real: Callable[[Path], str]
+) -> Literal["write", "overwrite", "skip"]:
     if not _exists(target):
         return "write"
-    is_result = is_there(target) or os.path.realpath(target) in sources
+    is_result = is_there(target) or real(target) in sources
     return "skip" if on_exist == "skip" and is_result else "overwrite"
 
 
@@ -330,12 +334,13 @@ def _refuse_unsafe(
     folders: Iterable[Path],
     on_exist: OnExist,
     report: Name | None,
+    real: Callable[[Path], str],
 ) -> None:
     """Raise InputError that lists everything unsafe in a plan, or nothing; other shares' results may exist."""
     problems: list[str] = []
     fresh = set(share) if on_exist == "error" else set()
-    sources = {pair.source: os.path.realpath(pair.source) for pair in pairs}
-    targets = {pair.target: os.path.realpath(pair.target) for pair in pairs}
+    sources = {pair.source: real(pair.source) for pair in pairs}
+    targets = {pair.target: real(pair.target) for pair in pairs}
     above = {
         str(folder)
         for parent in {Path(target).parent for target in targets.values()}

@@ -279,6 +279,16 @@ def test_a_folder_that_cannot_be_listed_is_named(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.usefixtures("tree")
+def test_the_disk_is_asked_once_where_a_path_leads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path of a share on a network is asked for folder by folder."""
+    asked: list[str] = []
+    real = os.path.realpath
+    monkeypatch.setattr(os.path, "realpath", lambda path: asked.append(str(path)) or real(path))
+    plan(["in"], "out", recursive=True, name="{stem}-clean{suffix}")
+    assert len([path for path in asked if "img" in path]) == 3 * 3  # each source, its place, and its place by name
+
+
+@pytest.mark.usefixtures("tree")
 def test_names_that_differ_by_case_collide_where_the_disk_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("in/IMG2.png").touch()
     probed = []

@@ -23,12 +23,14 @@ ORIENTATIONS = {
 }  # fmt: skip
 """(quarter turns anticlockwise, then mirror axis) of the boxes irot and imir as EXIF's orientation."""
 
+UNSAID = 2  # of primaries and transfer: ITU-T H.273, which has the codes of sRGB as 1 and 13 too
+
 Box = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True)
 class AvifFacts:
-    """`size` (height, width) or None, EXIF's `orientation`, the kinds of metadata, the `blocks` "icc" and "xmp"."""
+    """`size` (height, width) or None, EXIF's `orientation`, kinds of metadata, the `blocks` "icc", "cicp" and "xmp"."""
 
     size: tuple[int, int] | None = None
     orientation: int = 1
@@ -56,21 +58,22 @@ def avif_facts(data: bytes) -> AvifFacts:
     sizes = [struct.unpack(">II", content[4:12])[::-1] for kind, content in every if kind == b"ispe" and content[11:]]
     turn, mirror = boxes.get(b"irot", b"")[:1], boxes.get(b"imir", b"")[:1]
     items = list(_items(boxes.get(b"iinf", b"")))
-    colour = boxes.get(b"colr", b"")
+    icc = boxes.get(b"prof", boxes.get(b"rICC", b""))
     blocks = {
-        "icc": colour[4:] if colour[:4] in (b"prof", b"rICC") else b"",
+        "icc": icc,
+        "cicp": b"" if icc else _cicp(boxes.get(b"nclx", b"")),
         "xmp": _item(data, boxes, "xmp", items),
     }
     return AvifFacts(
         max(sizes, key=lambda size: size[0] * size[1], default=None),  # of the picture, its alpha and its tiles
         ORIENTATIONS[turn[0] & 3 if turn else 0, mirror[0] & 1 if mirror else None],
-        frozenset(kind for _, kind in items if kind) | ({"icc"} if blocks["icc"] else set()),
+        frozenset(kind for _, kind in items if kind) | {kind for kind in ("icc", "cicp") if blocks[kind]},
         {kind: block for kind, block in blocks.items() if block},
     )
 
 
 def _boxes(data: bytes, *, whole: bool = False) -> Iterator[Box]:
-    """Give (kind, content) of all boxes that INSIDE leads to, but no colour box without a profile.
+    """Give (kind, content) of all boxes that INSIDE leads to; of a colour box what it holds: prof, rICC or nclx.
 
     `whole` refuses data that end inside of a box.
     """
@@ -84,11 +87,21 @@ def _boxes(data: bytes, *, whole: bool = False) -> Iterator[Box]:
         content = data[at + head : at + length]
         if kind in INSIDE:
             yield from _boxes(content[INSIDE[kind] :])
-        elif kind != b"colr" or content[:4] != b"nclx":
+        elif kind == b"colr":
+            yield content[:4], content[4:]
+        else:
             yield kind, content
         at += max(length, head)
     if whole and at != len(data):
         raise ImageReadError("truncated: the AVIF ends inside a box")
+
+
+def _cicp(nclx: bytes) -> bytes:
+    """Return what a PNG's chunk cICP would hold; nothing where it is sRGB, or not said."""
+    primaries, transfer = struct.unpack(">HH", nclx[:4]) if len(nclx) >= 4 else (UNSAID, UNSAID)
+    if (primaries in (1, UNSAID) and transfer in (13, UNSAID)) or max(primaries, transfer) > 255:
+        return b""
+    return bytes([primaries, transfer, 0, 1])  # of RGB, in its full range
 
 
 def _items(names: bytes) -> Iterator[tuple[int, str | None]]:

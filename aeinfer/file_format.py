@@ -33,6 +33,10 @@ JPEG_HEADERS = {
 """What blocks of metadata begin with in a JPEG, and their kinds."""
 
 
+FILM = re.compile(rb"\0\0\0.ftyp", re.DOTALL)
+"""What the film begins with that phones hang behind a JPEG, of the moment that it was taken in."""
+
+
 @dataclass(frozen=True)
 class FileFacts:
     """What a file says of itself.
@@ -255,6 +259,8 @@ def _jpeg(data: bytes) -> FileFacts:
     found |= blocks.keys() | {f"second {kind}" for kind in ("exif", "xmp") if len(blocks.get(kind, ())) > 1}
     if data.find(b"\xff\xd8\xff", end) >= 0:
         found.add("second picture")
+    if FILM.search(data, end):
+        found.add("film")
     exif, xmp = (blocks.get(kind, [b""])[0] for kind in ("exif", "xmp"))
     profile = _joined_profile(blocks.get("icc", []))
     return FileFacts(
@@ -335,7 +341,7 @@ def _tiff_page(data: bytes, page: Table) -> FileFacts:
         )
     size = (page.first(257, 0), page.first(256, 0))
     check_strips(data, page, size[0] * size[1] * max(bits, 8) * page.first(277, 1) // 8)
-    kinds = {34665: "exif", 34853: "exif", 700: "xmp", 34675: "icc"}
+    kinds = {34665: "exif", 34853: "exif", 700: "xmp", 34675: "icc", 37724: "layers"}
     return FileFacts(
         "tiff",
         size,

@@ -229,6 +229,36 @@ def test_a_second_picture_in_a_jpeg_is_said_to_be_lost(tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.jpg").lost == frozenset()
 
 
+def test_a_film_behind_a_jpeg_is_said_to_be_lost(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(saved(pixels_of((4, 4, 3)), "JPEG") + b"\0\0\0\x18ftypmp42" + bytes(50))
+    assert read_image(tmp_path / "a.jpg").lost == {"film"}
+
+
+def test_the_layers_of_a_tiff_are_said_to_be_lost(tmp_path: Path) -> None:
+    tags = {37724: b"Adobe Photoshop Document Data Block\0" + bytes(40)}
+    (tmp_path / "a.tif").write_bytes(saved(pixels_of((4, 4, 3)), "TIFF", tiffinfo=tags))
+    assert read_image(tmp_path / "a.tif").lost == {"layers"}
+
+
+@needs_metadata
+@pytest.mark.parametrize(("primaries", "transfer", "known"), [(12, 13, True), (9, 16, True), (2, 2, False)])
+def test_the_colours_that_an_avif_tells_of_go_where_they_can(
+    tmp_path: Path, primaries: int, transfer: int, known: bool
+) -> None:
+    try:
+        data = saved(pixels_of((16, 16, 3)), "AVIF")
+    except (KeyError, ValueError) as error:
+        pytest.skip(f"this Pillow has no AVIF: {error}")
+    at = data.index(b"colrnclx") + 8
+    (tmp_path / "a.avif").write_bytes(data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :])
+    picture = read_image(tmp_path / "a.avif")
+    assert picture.metadata == ({"cicp": bytes([primaries, transfer, 0, 1])} if known else {})
+    lost = write_image(tmp_path / "b.avif", picture.pixels, metadata=picture.metadata)
+    assert lost == ({"cicp"} if known else frozenset())
+    write_image(tmp_path / "c.png", picture.pixels, metadata=picture.metadata)
+    assert read_image(tmp_path / "c.png").metadata == picture.metadata
+
+
 @needs_metadata
 @pytest.mark.parametrize("keyword", [b"Raw profile type exif", b"Raw profile type APP1"])
 def test_exif_in_a_text_of_a_png_is_no_text_that_is_lost(tmp_path: Path, keyword: bytes) -> None:

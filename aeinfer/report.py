@@ -51,7 +51,8 @@ class Report:
     """A file of JSON lines, one an Entry, each there before the next file is begun.
 
     Lines are added to a report that is there, so that a job that was stopped and started again has one report, and
-    so have shards that run side by side. An unfinished last line, which a killed job may leave, is cut off.
+    so have shards that run side by side, but on Windows, which has no such locks: there each needs its own. An
+    unfinished last line, which a killed job may leave, is cut off.
 
     Parameters
     ----------

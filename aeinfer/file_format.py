@@ -37,6 +37,10 @@ FILM = re.compile(rb"\0\0\0.ftyp", re.DOTALL)
 """What the film begins with that phones hang behind a JPEG, of the moment that it was taken in."""
 
 
+CANON_RAW = b"\x10\0\0\0CR\2"
+"""What a CR2 has from its fourth byte on: a TIFF, whose first page is a preview that does not say so."""
+
+
 @dataclass(frozen=True)
 class FileFacts:
     """What a file says of itself.
@@ -325,7 +329,7 @@ def _tiff(data: bytes) -> list[FileFacts]:
     except ValueError as error:
         raise _truncated(str(error)) from None
     pages = [table for table in tables if not table.first(254, 0) & 1]  # bit 0: a reduced copy
-    if not pages or pages[0] is not tables[0]:
+    if not pages or pages[0] is not tables[0] or data.startswith(CANON_RAW, 4):
         raise ImageReadError("a camera's raw file, not a finished image: develop it to tiff or png first")
     return [_tiff_page(data, page) for page in pages]
 

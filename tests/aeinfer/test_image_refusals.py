@@ -1,6 +1,7 @@
 """Image files that are damaged, of several pages, too large or of odd depths: each is refused as what it is."""
 
 import os
+import struct
 import threading
 import tracemalloc
 import zlib
@@ -16,6 +17,7 @@ from aeinfer.errors import ImageReadError
 from aeinfer.file_format import inspect
 from aeinfer.formats import FORMATS
 from aeinfer.image import read_image
+from aeinfer.tiff_tags import pack_table
 from tests.pictures import _quiet, pixels_of, saved  # noqa: F401 (a fixture)
 
 cv2 = pytest.importorskip("cv2")
@@ -27,6 +29,12 @@ needs_metadata = pytest.mark.skipif(
 def damaged(data: bytes) -> bytes:
     middle = len(data) // 2
     return data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1 :]
+
+
+def canon_raw() -> bytes:
+    numbers = {256: 8, 257: 8, 258: 8, 262: 1, 273: 200, 278: 8, 279: 64}
+    table = pack_table({number: (4, 1, struct.pack("<I", value)) for number, value in numbers.items()}, "<", 16)
+    return (b"II*\0\x10\0\0\0CR\2\0" + bytes(4) + table).ljust(200) + bytes(64)
 
 
 BAD = {
@@ -45,6 +53,7 @@ BAD = {
     "half.tif": (lambda: saved(pixels_of((64, 64, 3)), "TIFF")[:3000], "truncated"),
     "os2.bmp": (lambda: b"BM" + bytes(12) + (12).to_bytes(4, "little") + bytes(80), "OS/2"),
     "two.ppm": (lambda: b"P6 1 1 255 abc" * 2, "several images"),
+    "canon.tif": (canon_raw, "raw file"),
     "half.bmp": (lambda: saved(pixels_of((64, 64, 3)), "BMP")[:3000], "damaged"),
 }
 

@@ -29,7 +29,7 @@ ALPHA = {0: "unspecified alpha", 1: "premultiplied"}
 
 FORMATS = {
     "png": Format((".png",), ("uint8", "uint16"), True, _BLOCKS | {"cicp", "resolution"}),
-    "jpg": Format((".jpg", ".jpeg", ".jpe"), ("uint8",), False, _BLOCKS | {"resolution"}),
+    "jpg": Format((".jpg", ".jpeg", ".jpe", ".jfif"), ("uint8",), False, _BLOCKS | {"resolution"}),
     "webp": Format((".webp",), ("uint8",), True, _BLOCKS),
     "tiff": Format(
         (".tiff", ".tif"),

@@ -115,7 +115,8 @@ def _clear(folders: Iterable[Path]) -> None:
 
 def _nothing(args: argparse.Namespace, work: Plan) -> ExitCode:
     names = ", ".join(work.missing or args.inputs or [f"the manifest {args.manifest}"])
-    complain(f"nothing found: {names} " + ("does not exist" if work.missing else "holds no images" + _hint(args)))
+    why = "does not exist" if work.missing else f"holds no images of a kind that `aeinfer formats` lists{_hint(args)}"
+    complain(f"nothing found: {names} {why}")
     return ExitCode.NOTHING_FOUND
 
 

@@ -10,6 +10,7 @@ import pytest
 from aeinfer.cli import main
 from aeinfer.errors import ImageReadError, ImageWriteError
 from aeinfer.file_format import inspect
+from aeinfer.folder import list_images
 from aeinfer.formats import FORMATS
 from aeinfer.image import carried_metadata, read_image, write_image
 from aeinfer.resolution import Resolution
@@ -221,6 +222,12 @@ def test_middle_grey_in_the_corner_is_no_damage(
     assert read_image(tmp_path / "a.jpg").pixels.shape == (48, 48, 3)
     if "progressive" not in options:  # where the decoder needs an end behind what the check adds, and speaks of it
         assert capfd.readouterr().err == ""
+
+
+def test_a_jpeg_as_browsers_on_windows_name_it_is_one_of_a_folders_images(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.jfif", pixels_of((8, 8, 3)))
+    assert [path.name for path in list_images(tmp_path)] == ["a.jfif"]
+    assert read_image(tmp_path / "a.jfif").format == "jpg"
 
 
 def test_the_list_of_formats(capsys: pytest.CaptureFixture[str]) -> None:

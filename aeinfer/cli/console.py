@@ -1,6 +1,7 @@
 """What the commands say, and where they may: exit codes, lines on stdout and stderr, and the line of progress."""
 
 import enum
+import json
 import os
 import re
 import sys
@@ -10,7 +11,6 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from aeinfer.errors import InputError
-from aeinfer.report import to_json
 
 __all__ = ["ExitCode", "Line", "Progress", "check_output", "complain", "say", "say_json"]
 
@@ -48,8 +48,11 @@ def say(text: str) -> None:
 
 
 def say_json(value: dict[str, Any] | list[Any], *, aside: bool = False) -> None:
-    """Print one JSON value, on stderr if `aside`; infinite and undefined numbers, which JSON lacks, must be None."""
-    _print(to_json(value), sys.stderr if aside else sys.stdout)
+    """Print one JSON value, on stderr if `aside`; infinite and undefined numbers, which JSON lacks, must be None.
+
+    It is ASCII, which every stream can show: what else a name holds has escapes of JSON's own.
+    """
+    _print(json.dumps(value, allow_nan=False), sys.stderr if aside else sys.stdout)
 
 
 def complain(text: str) -> None:

@@ -132,6 +132,21 @@ def test_one_image_through_standard_input_and_output(
 
 
 @pytest.mark.usefixtures("folder")
+def test_json_is_json_in_every_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe of Windows has that of its language."""
+    names = ["\U0001f600.png", "\u00e9\x7f\x9b.png"]
+    for name in names:
+        Path(name).touch()
+    for encoding in ("cp1252", "ascii", "utf-8"):
+        out = io.TextIOWrapper(io.BytesIO(), encoding)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", out)
+            assert cli.main(["noise", *names, "-o", "out", "--sigma", "3", "--json"]) == 1
+        out.seek(0)
+        assert {error["source"] for error in json.load(out)["errors"]} == set(names)
+
+
+@pytest.mark.usefixtures("folder")
 def test_names_that_are_not_utf8_are_kept_and_said(capsys: pytest.CaptureFixture[str]) -> None:
     Path("in/a.png").rename(Path("in", LATIN))
     Path("in", os.fsdecode(b"\xff.png")).touch()

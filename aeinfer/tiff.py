@@ -23,6 +23,8 @@ __all__ = ["available", "decode", "encode"]
 POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
 """Tags that tifffile writes by name only; their tables are laid behind what it has written."""
 RESOLUTION = (282, 283, 296)
+MOST_CLASSIC = (1 << 32) - (1 << 25)
+"""Bytes of pixels beyond which a file is a BigTIFF: deflated noise takes nearly as many, and others end at 4 GB."""
 
 
 def available() -> bool:
@@ -83,7 +85,7 @@ def decode(data: bytes, offset: int) -> Pixels:
 
 
 def encode(pictures: Sequence[Picture]) -> tuple[bytes, frozenset[str]]:
-    """Write pages, deflated, with the metadata of each.
+    """Write pages, deflated, with the metadata of each; as a BigTIFF where they may come to more than 4 GB.
 
     Parameters
     ----------
@@ -100,13 +102,14 @@ def encode(pictures: Sequence[Picture]) -> tuple[bytes, frozenset[str]]:
     order = next((order for order, tree in fields if tree), "<")
     lost: set[str] = set()
     buffer = io.BytesIO()
-    with tifffile.TiffWriter(buffer, byteorder=order) as writer:
+    big = sum(picture.pixels.nbytes for picture in pictures) > MOST_CLASSIC
+    with tifffile.TiffWriter(buffer, byteorder=order, bigtiff=big) as writer:
         for picture, (own, tree) in zip(pictures, fields, strict=True):
             if "exif" in picture.metadata and (not tree or own != order):
                 lost.add("exif")
                 tree.clear()
-            _write_page(writer, picture, tree)
-    return _with_sub_tables(buffer.getvalue(), order, [tree for _, tree in fields]), frozenset(lost)
+            _write_page(writer, picture, tree, pointer_kind=16 if big else 4)
+    return _with_sub_tables(buffer.getvalue(), order, big, [tree for _, tree in fields]), frozenset(lost)
 
 
 def _fields(metadata: Mapping[str, bytes]) -> tuple[str, Tree]:
@@ -116,10 +119,12 @@ def _fields(metadata: Mapping[str, bytes]) -> tuple[str, Tree]:
         return "<", {}
 
 
-def _write_page(writer: Any, picture: Picture, tree: Tree) -> None:
+def _write_page(writer: Any, picture: Picture, tree: Tree, pointer_kind: int) -> None:
     pixels, metadata = picture.pixels, picture.metadata
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    extra: list[tuple[Any, ...]] = [(POINTERS[number], 4, 1, 0, False) for number in tree if number in POINTERS]
+    extra: list[tuple[Any, ...]] = [
+        (POINTERS[number], pointer_kind, 1, 0, False) for number in tree if number in POINTERS
+    ]
     for number, item in tree.items():
         if not isinstance(item, dict) and number not in RESOLUTION and item[1]:
             extra.append((number, *item, False))
@@ -146,7 +151,7 @@ def _write_page(writer: Any, picture: Picture, tree: Tree) -> None:
     )
 
 
-def _with_sub_tables(data: bytes, order: str, trees: Sequence[Tree]) -> bytes:
+def _with_sub_tables(data: bytes, order: str, big: bool, trees: Sequence[Tree]) -> bytes:
     """Lay the tables of EXIF and GPS behind the file and make their tags point there."""
     changed = bytearray(data)
     for table, tree in zip(read_tables(data), trees, strict=True):
@@ -154,6 +159,6 @@ def _with_sub_tables(data: bytes, order: str, trees: Sequence[Tree]) -> bytes:
             item = tree.get(number)
             if isinstance(item, dict):
                 changed += bytes(len(changed) % 2)
-                struct.pack_into(order + "I", changed, table[number].at, len(changed))
-                changed += pack_table(item, order, len(changed))
+                struct.pack_into(order + ("Q" if big else "I"), changed, table[number].at, len(changed))
+                changed += pack_table(item, order, len(changed), big=big)
     return bytes(changed)

@@ -149,8 +149,8 @@ Tree = dict[int, "Field | Tree"]
 """A table to be written: a tag's type, count and values, or a table of its own."""
 
 
-def pack_table(tree: Tree, order: str, at: int) -> bytes:
-    """Lay out a classic table and all that hangs from it, for a place in a file.
+def pack_table(tree: Tree, order: str, at: int, *, big: bool = False) -> bytes:
+    """Lay out a table and all that hangs from it, for a place in a file.
 
     Parameters
     ----------
@@ -160,6 +160,8 @@ def pack_table(tree: Tree, order: str, at: int) -> bytes:
         "<" or ">".
     at : int
         Where in the file the bytes will lie; even.
+    big : bool
+        For a BigTIFF.
 
     Examples
     --------
@@ -167,17 +169,19 @@ def pack_table(tree: Tree, order: str, at: int) -> bytes:
     >>> read_table(exif, read_tables(exif)[0][34665].values[0])[274].values
     (6,)
     """
+    head, pointer, pointer_kind = ("Q", "Q", 16) if big else ("H", "I", 4)
+    wide = struct.calcsize(pointer)
     entries, behind = [], bytearray()
-    start = at + 2 + 12 * len(tree) + 4
+    start = at + struct.calcsize(head) + (4 + 2 * wide) * len(tree) + wide
     for number, item in sorted(tree.items()):
-        kind, count, raw = (4, 1, b"") if isinstance(item, dict) else item
-        if isinstance(item, dict) or len(raw) > 4:
+        kind, count, raw = (pointer_kind, 1, b"") if isinstance(item, dict) else item
+        if isinstance(item, dict) or len(raw) > wide:
             place = start + len(behind)
-            behind += pack_table(item, order, place) if isinstance(item, dict) else raw
+            behind += pack_table(item, order, place, big=big) if isinstance(item, dict) else raw
             behind += bytes(len(behind) % 2)
-            raw = struct.pack(order + "I", place)
-        entries.append(struct.pack(order + "HHI", number, kind, count) + raw.ljust(4, b"\0"))
-    return struct.pack(order + "H", len(tree)) + b"".join(entries) + bytes(4) + bytes(behind)
+            raw = struct.pack(order + pointer, place)
+        entries.append(struct.pack(order + "HH" + pointer, number, kind, count) + raw.ljust(wide, b"\0"))
+    return struct.pack(order + head, len(tree)) + b"".join(entries) + bytes(wide) + bytes(behind)
 
 
 def with_tag(data: bytes, tag: Tag, *values: int) -> bytes:

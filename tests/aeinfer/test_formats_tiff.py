@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aeinfer import AEInfer, cli
+from aeinfer import AEInfer, cli, tiff
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.image import read_image, read_pages, write_image, write_pages
 from aeinfer.picture import Picture
@@ -72,6 +72,24 @@ def test_all_tags_go_into_tiff_and_out_of_it(tmp_path: Path, target: str) -> Non
     if target == "png":  # which counts by the metre
         found["dpi"] = tuple(float(round(value)) for value in found["dpi"])
     assert found == WHOLE
+
+
+def test_pages_beyond_4_gb_become_a_big_tiff_with_all_their_tags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = {"exif": exif_with().tobytes().removeprefix(b"Exif\0\0"), "icc": ICC, "resolution": b"300 150 inch"}
+    pages = [Picture(pixels_of((8, 6, 3), seed=seed), "tiff", metadata) for seed in range(2)]
+    write_pages(tmp_path / "a.tif", pages)
+    monkeypatch.setattr(tiff, "MOST_CLASSIC", 0)
+    write_pages(tmp_path / "b.tif", pages)
+    with tifffile.TiffFile(tmp_path / "a.tif") as small, tifffile.TiffFile(tmp_path / "b.tif") as big:
+        assert (small.is_bigtiff, big.is_bigtiff) == (False, True)
+        for name in ("ExifTag", "GPSTag"):
+            assert len(values := [page.tags[name].value for file in (small, big) for page in file.pages]) == 4
+            assert all(value and value == values[0] for value in values)
+    for page, small, big in zip(pages, read_pages(tmp_path / "a.tif"), read_pages(tmp_path / "b.tif"), strict=True):
+        np.testing.assert_array_equal(big.pixels, page.pixels)
+        assert big.metadata == small.metadata
 
 
 @pytest.mark.skipif(not hasattr(cv2, "imdecodeWithMetadata"), reason="metadata of png needs OpenCV 5")

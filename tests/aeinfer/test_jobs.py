@@ -177,6 +177,22 @@ def test_a_place_that_cannot_be_written_fails_before_the_work(
 
 
 @pytest.mark.usefixtures("folder")
+def test_a_watch_does_not_take_its_own_results(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[list[str]] = []
+
+    def sleep(_: float) -> None:
+        looks.append(files("in"))
+        if len(looks) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=sleep))
+    for _ in range(2):  # nor those of the watch before
+        looks.clear()
+        assert cli.main(["denoise", "in/*.png", "-m", str(tiny_model), "--watch", "1", "-q"]) == 130
+        assert looks[-1] == ["a-denoised.png", "a.png", "b-denoised.png", "b.png"]
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_watch_takes_files_that_have_stopped_growing_once(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -338,6 +338,9 @@ def _tiff_page(data: bytes, page: Table) -> FileFacts:
     bits, samples, photometric = page.first(258, 1), page.first(277, 1), page.first(262, 1)
     planar = page.first(284, 1) == 2 and samples > 1
     known = photometric in (0, 1, 2, 3, 6) and not (photometric == 0 and bits > 8)
+    if photometric == 3 and bits == 1:  # OpenCV makes its two colours grey
+        red, green, blue = (page[320].values[at : at + 2] if 320 in page else () for at in (0, 2, 4))
+        known = red == green == blue
     if samples not in (1, 2, 3, 4) or not known or (samples == 2 and photometric != 1):
         raise ImageReadError(
             f"a TIFF of {samples} samples a pixel of {bits} bits, photometric interpretation {photometric}, is not "

@@ -17,7 +17,7 @@ from aeinfer.errors import ImageReadError
 from aeinfer.file_format import inspect
 from aeinfer.formats import FORMATS
 from aeinfer.image import read_image
-from aeinfer.tiff_tags import pack_table
+from aeinfer.tiff_tags import Tree, pack_table
 from tests.pictures import _quiet, pixels_of, saved  # noqa: F401 (a fixture)
 
 cv2 = pytest.importorskip("cv2")
@@ -31,10 +31,18 @@ def damaged(data: bytes) -> bytes:
     return data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1 :]
 
 
+def tiff_of(numbers: dict[int, int], more: Tree | None = None, head: bytes = bytes(8)) -> bytes:
+    numbers = {256: 8, 257: 8, 258: 8, 262: 1, 273: 256, 277: 1, 278: 8, 279: 64} | numbers
+    tree = {number: (4, 1, struct.pack("<I", value)) for number, value in numbers.items()} | (more or {})
+    return (b"II*\0\x10\0\0\0" + head + pack_table(tree, "<", 16)).ljust(256) + bytes(range(64))
+
+
 def canon_raw() -> bytes:
-    numbers = {256: 8, 257: 8, 258: 8, 262: 1, 273: 200, 278: 8, 279: 64}
-    table = pack_table({number: (4, 1, struct.pack("<I", value)) for number, value in numbers.items()}, "<", 16)
-    return (b"II*\0\x10\0\0\0CR\2\0" + bytes(4) + table).ljust(200) + bytes(64)
+    return tiff_of({}, head=b"CR\2\0" + bytes(4))
+
+
+def two_colours(*colours: int) -> bytes:
+    return tiff_of({258: 1, 262: 3, 279: 8}, {320: (3, 6, struct.pack("<6H", *colours))})
 
 
 BAD = {
@@ -54,6 +62,7 @@ BAD = {
     "os2.bmp": (lambda: b"BM" + bytes(12) + (12).to_bytes(4, "little") + bytes(80), "OS/2"),
     "two.ppm": (lambda: b"P6 1 1 255 abc" * 2, "several images"),
     "canon.tif": (canon_raw, "raw file"),
+    "two.tif": (lambda: two_colours(0, 65535, 0, 0, 9999, 0), "of 1 bits, photometric interpretation 3"),
     "half.bmp": (lambda: saved(pixels_of((64, 64, 3)), "BMP")[:3000], "damaged"),
 }
 
@@ -87,6 +96,12 @@ def test_an_image_may_come_through_a_pipe(tmp_path: Path) -> None:
     writer.start()
     np.testing.assert_array_equal(read_image(pipe).pixels, pixels)
     writer.join()
+
+
+def test_two_colours_are_read_where_they_are_grey(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(two_colours(*(0, 65535) * 3))
+    expected = np.unpackbits(np.arange(8, dtype=np.uint8)[:, None], axis=1) * 255
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, expected)
 
 
 def test_a_thumbnail_inside_does_not_hide_a_truncated_jpeg() -> None:

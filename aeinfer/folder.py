@@ -105,6 +105,8 @@ def plan(
 ) -> Plan:
     """Decide for every input file where its result goes, before any work.
 
+    Where results are skipped that are there, an input that is the result of another is no input.
+
     Parameters
     ----------
     inputs : paths or patterns
@@ -144,6 +146,8 @@ def plan(
     placed = _sorted(_place(found, output, suffix, label, named=name is not None), real)
     if name is not None:
         placed = rename(placed, name)
+    if on_exist == "skip":
+        placed = _without_results(placed, real)
     missing = list(found.missing)
     placed = _sorted([*placed, *_place_named(pairs, output, suffix, missing)], real)
     share = placed if shard is None else placed[shard[0] - 1 :: shard[1]]
@@ -298,6 +302,17 @@ def _place(found: Inputs, output: Name | None, suffix: str | None, label: str, *
             target = goal / (relative.with_suffix(suffix) if suffix else relative)
             pairs.append(Placement(source, target, relative.as_posix()))
     return pairs
+
+
+def _without_results(pairs: Sequence[Placement], real: Callable[[Path], str]) -> list[Placement]:
+    """Leave out the results of others: a pattern finds them beside their inputs where a job is started again."""
+    results = {real(pair.target) for pair in pairs}
+
+    def is_result(pair: Placement) -> bool:
+        source = real(pair.source)
+        return source in results and source != real(pair.target) and is_there(pair.source)
+
+    return [pair for pair in pairs if not is_result(pair)]
 
 
 def _place_named(

@@ -42,7 +42,7 @@ def watch(run: Run, planner: Callable[[], Plan], worker: Worker) -> None:
     """Do the files that are there and those that come, until a signal ends it, or a failed file with --fail-fast.
 
     A file is done when its size and time are as they were one look before. It is done again only if it changes and
-    the plan does not skip it; the result of another is no new file. What is wrong with an input is said once.
+    the plan does not skip it. What is wrong with an input is said once.
 
     Parameters
     ----------
@@ -56,8 +56,6 @@ def watch(run: Run, planner: Callable[[], Plan], worker: Worker) -> None:
     while True:
         jobs = _look(run, planner, said)
         if jobs is not None:
-            results = {job.target for job in jobs}  # which a pattern finds beside their inputs, time and again
-            jobs = tuple(job for job in jobs if job.source not in results)
             facts = {job.source: _facts(job.source) for job in jobs}
             for folder in {job.target.parent for job in jobs} - cleared:
                 cleared.add(folder)

@@ -181,6 +181,20 @@ def test_an_empty_file_is_no_result_but_may_be_an_original() -> None:
     assert [job.action for job in plan(["one.png", "one-denoised.png"]).jobs] == ["write", "skip"]
 
 
+@pytest.mark.usefixtures("tree")
+def test_the_results_of_a_job_are_no_inputs_where_it_is_started_again() -> None:
+    for name, result in ((None, "in/img10-denoised.png"), ("{stem}-x{suffix}", "in/img10-x.png")):
+        Path(result).write_bytes(b"done")
+        again = plan(["in/*.png", "in/*.PNG"], name=name, shard=(2, 2))
+        assert [(job.relative, job.action) for job in again.jobs] == [("img10.png", "skip")]
+        Path(result).unlink()
+    Path("one-denoised.png").write_bytes(b"done")
+    with pytest.raises(InputError, match="would replace another input"):
+        plan(["*.png"], on_exist="overwrite")
+    pair = (Path("one.png"), Path("one-denoised.png")), (Path("one-denoised.png"), Path("two.png"))
+    assert [job.action for job in plan([], pairs=pair).jobs] == ["write", "skip"]  # as they were named one by one
+
+
 def test_where_names_the_file_or_the_common_folder(tree: Path) -> None:
     assert plan(["one.png"]).where == Path("one-denoised.png")
     assert plan(["in"], recursive=True).where == Path("in-denoised")

@@ -68,7 +68,7 @@ def fit(
     state, total = run.state, recipe.epochs * data.steps_per_epoch
     log = SummaryWriter(str(folder), purge_step=state["step"] + 1)
     curve = Curve(folder / "curve.csv", state["step"])
-    saved, first = time.monotonic(), state["step"]
+    saved, first = -math.inf, state["step"]  # so the first step is kept: a kill soon after leaves a run to go on with
     progress = tqdm(total=total, initial=first, desc=recipe.model, unit="step", dynamic_ncols=True)
     with Stop() as stop, progress, log:
         stop.hold()  # a signal waits for the end of a step

@@ -352,6 +352,21 @@ def test_an_interrupted_run_goes_on_exactly(data: Digits, tmp_path: Path) -> Non
     assert same(tmp_path / "unbroken" / "last.pt", tmp_path / "broken" / "last.pt")
 
 
+def test_a_run_that_is_killed_soon_goes_on_exactly(data: Digits, tmp_path: Path) -> None:
+    """With its first best.pt there, and long before it is time for a checkpoint."""
+
+    def kill(*_: Any) -> None:
+        raise SystemExit
+
+    fit(DENSE, data, tmp_path / "unbroken")
+    with pytest.raises(SystemExit):
+        fit(DENSE, Spoilt(data, data.steps_per_epoch + 2, kill), tmp_path / "broken")
+    assert (tmp_path / "broken" / "best.pt").exists()
+    fit(DENSE, data, tmp_path / "broken", resume=True)
+    for name in ("last.pt", "best.pt"):
+        assert same(tmp_path / "unbroken" / name, tmp_path / "broken" / name)
+
+
 def test_weights_that_are_no_numbers_are_not_kept(
     data: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from aeinfer import kernels
 from aeinfer.cli import main as aeinfer
+from aeinfer.errors import InputError
 from train.camera import add_camera_noise
 from train.idx import read_digits
 
@@ -24,19 +25,25 @@ DIGITS = 10
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m scripts.make_examples", description=__doc__)
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--digits", type=Path, required=True)
     args = parser.parse_args()
+    paths = [args.photos / f"{name}.jpg" for name in PHOTOS]
+    photos = [cv2.imread(str(path)) for path in paths]
+    if unread := [str(path) for path, photo in zip(paths, photos, strict=True) if photo is None]:
+        parser.exit(2, f"make_examples: cannot read {', '.join(unread)}\n")
+    try:
+        images, labels = read_digits(args.digits, "test")
+    except InputError as error:
+        parser.exit(2, f"make_examples: {error}\n")
     for folder in ("photos", "digits"):
         shutil.rmtree(EXAMPLES / folder, ignore_errors=True)
         (EXAMPLES / folder / "clean").mkdir(parents=True)
-    for name in PHOTOS:
-        photo = cv2.imread(str(args.photos / f"{name}.jpg"))
+    for name, photo in zip(PHOTOS, photos, strict=True):
         scale = LONGEST_SIDE / max(photo.shape)
         small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         cv2.imwrite(str(EXAMPLES / "photos" / "clean" / f"{name.partition('__')[2]}.png"), small)
-    images, labels = read_digits(args.digits, "test")
     for digit in range(DIGITS):
         cv2.imwrite(str(EXAMPLES / "digits" / "clean" / f"{digit}.png"), images[(labels == digit).argmax()])
     for folder, sigma in (("photos", "25"), ("digits", "127.5")):

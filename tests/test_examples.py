@@ -1,4 +1,4 @@
-"""The example programs run."""
+"""The example programs run, and the pictures beside them stay where they cannot be made again."""
 
 import runpy
 import sys
@@ -7,6 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
+from scripts import make_examples
 
 CAMERA = Path(__file__).parents[1] / "examples" / "camera.py"
 
@@ -25,3 +27,22 @@ def test_camera_denoises_a_video_file(
     assert "3 frames" in capsys.readouterr().out
     last = cv2.imread("last-frame.png")
     assert np.abs(last.astype(int) - (180, 40, 200)).mean() < 6  # the channels are not swapped
+
+
+@pytest.mark.parametrize("photos", [False, True])
+def test_examples_stay_where_they_cannot_be_made(
+    photos: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For want of the photographs, or of the digits."""
+    kept = tmp_path / "photos" / "clean" / "kept.png"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    for name in make_examples.PHOTOS if photos else ():
+        cv2.imwrite(str(tmp_path / f"{name}.jpg"), np.zeros((8, 8, 3), np.uint8))
+    monkeypatch.setattr(make_examples, "EXAMPLES", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["make_examples", "--photos", str(tmp_path), "--digits", str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        make_examples.main()
+    assert stop.value.code == 2
+    assert ("expected t10k-images" if photos else "cannot read") in capsys.readouterr().err
+    assert kept.exists()

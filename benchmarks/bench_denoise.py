@@ -142,10 +142,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_denoise", description=__doc__)
     results.add_methods(parser)
     args = parser.parse_args()
+    chosen = results.chosen(parser, model_files(), args.methods)
     kernels.load_loops()
     for model, name in cases():
-        for method in results.chosen((f"{model} {precision}" for precision in PRECISIONS), args.methods):
-            precision = method.rpartition(" ")[2]
+        for precision in (each for each in PRECISIONS if f"{model} {each}" in chosen):
             rows = [measure(model, precision, name, threads, with_plain=True) for threads in THREADS]
             results.merge("denoise", rows, ("method", "input", "threads"), model_files(), of_this_machine=True)
 

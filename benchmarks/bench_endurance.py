@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from aeinfer import AEInfer
+from aeinfer.cli.options import number, whole
 from aeinfer.image import read_image, write_image
 from benchmarks import results
 
@@ -79,8 +80,8 @@ def watch(kind: str, steps: Iterator[None], share: Callable[[int], float]) -> di
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_endurance", description=__doc__)
     parser.add_argument("--model", default="photo-fast")
-    parser.add_argument("--images", type=int, default=IMAGES)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of streaming [120]")
+    parser.add_argument("--images", type=whole(1), default=IMAGES)
+    parser.add_argument("--seconds", type=number(0.1), default=SECONDS, help="of streaming [120]")
     args = parser.parse_args()
     with AEInfer.load(args.model) as model:
         rows = [watch("files", files(model, args.images), lambda count: count / args.images)]

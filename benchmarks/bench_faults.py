@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from aeinfer.cli.options import number
 from aeinfer.image import write_image
 from benchmarks import results
 from benchmarks.cage import Cage, Job
@@ -81,7 +82,9 @@ def starved() -> list[Row]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_faults", description=__doc__)
-    parser.add_argument("--share", type=float, default=1.0, help="of the cases to try [1]; below it nothing is saved")
+    parser.add_argument(
+        "--share", type=number(0, 1), default=1.0, help="of the cases to try [1]; below it nothing is saved"
+    )
     share = parser.parse_args().share
     rows = mutated("images", image_seeds(), make_image_job, int(IMAGES * share))
     models = {path.name: path.read_bytes() for path in sorted(DATA.glob("tiny*.onnx")) if path.name.count(".") == 1}

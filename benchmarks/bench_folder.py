@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from aeinfer import AEInfer
 from aeinfer.cli.interrupt import Stop
 from aeinfer.cli.job import Run, Worker, do_job
+from aeinfer.cli.options import whole
 from aeinfer.cli.overlap import do_jobs
 from aeinfer.folder import plan
 from aeinfer.image import read_image, read_pages, write_image, write_pages
@@ -116,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_folder", description=__doc__)
     parser.add_argument("--data", type=Path, help="a folder of pictures instead of those made from the examples")
     parser.add_argument("--models", nargs="+", default=["photo"], help="packaged names (default: photo)")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--rounds", type=whole(1), default=ROUNDS)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if args.data is None:

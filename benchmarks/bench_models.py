@@ -1,7 +1,7 @@
 """Speed, size and memory of the packaged models of photographs and their peers: `python -m benchmarks.bench_models`.
 
 The base is a network of FFDNet's shape, timed in the same rounds (README.md). Figures go into results/models.json;
-those of methods not run this time stay. How well they denoise is bench_quality's business.
+those of methods not run this time stay, if they are of this machine. How well they denoise is bench_quality's business.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from aeinfer.cli.options import whole
 from aeinfer.session import Session, fingerprint_of
 from benchmarks import results
 from benchmarks.ffdnet import ffdnet_shaped
@@ -108,7 +109,7 @@ def measure_peer(name: str, rounds: int) -> results.Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_models", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="of which the median counts (default: 7)")
+    parser.add_argument("--rounds", type=whole(1), default=7, help="of which the median counts (default: 7)")
     results.add_methods(parser)
     args = parser.parse_args()
     files = photo_models()
@@ -116,9 +117,10 @@ def main() -> None:
     def keep(rows: list[results.Row]) -> None:
         results.merge("models", rows, ("method",), {BASE, *PEERS, *model_files()}, of_this_machine=True)
 
-    contents = {method: files[method].read_bytes() for method in results.chosen(files, args.methods)}
+    chosen = results.chosen(parser, [BASE, *files, *PEERS], args.methods)
+    contents = {method: files[method].read_bytes() for method in chosen if method in files}
     keep(measure_models({BASE: ffdnet_shaped(), **contents}, args.rounds))
-    for name in results.chosen(PEERS, args.methods):
+    for name in (method for method in chosen if method in PEERS):
         keep([measure_peer(name, max(1, args.rounds // PEERS[name].every))])  # a slow one gets fewer rounds
 
 

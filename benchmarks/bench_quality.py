@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from aeinfer import AEInfer, metrics
+from aeinfer.cli.options import whole
 from benchmarks import results
 from benchmarks.noisy import INPUTS, SIGMAS, Image, noisy_image, read_set, real_pairs, rounded
 from benchmarks.packaged import model_files, photo_models
@@ -48,9 +49,7 @@ def methods() -> dict[str, Denoise]:
 def chosen(parser: argparse.ArgumentParser, texts: Sequence[str]) -> dict[str, Denoise]:
     """Those methods whose name holds one of the texts; none ends the program."""
     everything = methods()
-    if not (found := results.chosen(everything, texts)):
-        parser.exit(2, f"{parser.prog.rpartition('.')[2]}: no such method: there are {', '.join(everything)}\n")
-    return {name: everything[name] for name in found}
+    return {name: everything[name] for name in results.chosen(parser, everything, texts)}
 
 
 def named(method: str, denoise: Denoise) -> results.Row:
@@ -130,10 +129,12 @@ def main() -> None:
         help=f"of {', '.join([*SETS, *GREY_SETS])} [{' '.join(SETS)}]",
     )
     parser.add_argument(
-        "--sigmas", nargs="+", type=int, default=SIGMAS, metavar="SIGMA", help="other noise than the tables show"
+        "--sigmas", nargs="+", type=whole(0), default=SIGMAS, metavar="SIGMA", help="other noise than the tables show"
     )
     parser.add_argument("--real", type=Path, help="folder of real pairs NAME_real, NAME_mean")
-    parser.add_argument("--every", type=int, default=1, help="every Nth image only: a quick look that saves nothing")
+    parser.add_argument(
+        "--every", type=whole(1), default=1, help="every Nth image only: a quick look that saves nothing"
+    )
     results.add_methods(parser)
     args = parser.parse_args()
     if missing := [name for name in args.sets if not any((args.data / name).glob("*.png"))]:

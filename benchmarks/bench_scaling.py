@@ -194,7 +194,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_scaling", description=__doc__)
     results.add_methods(parser)
     args = parser.parse_args()
-    methods = results.chosen((curve.method for curve in CURVES), args.methods)
+    methods = results.chosen(parser, (curve.method for curve in CURVES), args.methods)
     curves = [curve for curve in CURVES if curve.method in methods]
     kernels.load_loops()
     began = time.perf_counter()

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aeinfer.cli.options import whole
 from aeinfer.session import fingerprint_of
 from benchmarks import results
 from benchmarks.bench_models import scene
@@ -93,11 +94,11 @@ def goals() -> Iterator[results.Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_session", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of which the median counts [{ROUNDS}]")
+    parser.add_argument("--rounds", type=whole(1), default=ROUNDS, help=f"of which the median counts [{ROUNDS}]")
     results.add_methods(parser)
     args = parser.parse_args()
     files = color_models()
-    for method in results.chosen(files, args.methods):
+    for method in results.chosen(parser, files, args.methods):
         rows = measure(method, files[method], list(ENGINES), args.rounds)
         results.merge("session", rows, ("method", "engine"), model_files(), of_this_machine=True)
 

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import AEInfer, kernels
+from aeinfer.cli.options import whole
 from aeinfer.gstreamer import PLUGIN_PATH
 from aeinfer.session import fingerprint_of
 from benchmarks import results
@@ -222,7 +223,7 @@ def rows(count: int) -> Iterator[results.Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_stream", description=__doc__)
-    parser.add_argument("--frames", type=int, default=FRAMES, help="less is a quick look, and saves nothing")
+    parser.add_argument("--frames", type=whole(1), default=FRAMES, help="less is a quick look, and saves nothing")
     args = parser.parse_args()
     if missing := [name for name in ("ffmpeg", "gst-launch-1.0") if shutil.which(name) is None]:
         parser.exit(2, f"bench_stream: {' and '.join(missing)} must be installed: frames go through them\n")

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import AEInfer, kernels, metrics, noise
+from aeinfer.cli.options import whole
 from aeinfer.image import read_image
 from aeinfer.session import fingerprint_of
 from aeinfer.temporal import TemporalFilter
@@ -285,7 +286,7 @@ def tune(photos: list[Frame]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_temporal", description=__doc__)
     parser.add_argument("--data", type=Path, default=PHOTOS, help="folder of photographs without noise")
-    parser.add_argument("--photos", type=int, default=2, help="how many of them")
+    parser.add_argument("--photos", type=whole(1), default=2, help="how many of them")
     parser.add_argument(
         "--tune", type=Path, metavar="PHOTOS", help="a folder of training photographs; measures nothing"
     )

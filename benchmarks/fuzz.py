@@ -13,6 +13,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from aeinfer.cli.options import whole
 from benchmarks.fuzz_targets import KEPT, TARGETS, kept_cases, valid_metadata
 from benchmarks.hostile import DATA, image_seeds
 
@@ -58,7 +59,7 @@ def _worker(target: str, *arguments: str, log: Path) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
     parser.add_argument("target", choices=sorted(TARGETS))
-    parser.add_argument("--seconds", type=int, default=600)
+    parser.add_argument("--seconds", type=whole(1), default=600)
     parser.add_argument("--out", type=Path, help="folder of what is found [runs/fuzz/TARGET]")
     args = parser.parse_args()
     folder = args.out or Path("runs", "fuzz", args.target)

@@ -17,6 +17,7 @@ import numpy as np
 from keras import layers
 
 from aeinfer import InputError
+from aeinfer.cli.options import whole
 from benchmarks import results
 from benchmarks.noisy import rounded
 from train.evaluate import SIGMA, mean_psnr, noisy_digits, read_both
@@ -61,7 +62,7 @@ def train(model: keras.Model, noisy: np.ndarray, clean: np.ndarray, rate: float,
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.keras_seed", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of MNIST's IDX files")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=whole(1), default=6)
     args = parser.parse_args()
     try:
         train_digits, clean, _labels = read_both(args.data)

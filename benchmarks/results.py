@@ -27,9 +27,12 @@ def add_methods(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
 
 
-def chosen(names: Iterable[str], texts: Collection[str]) -> list[str]:
-    """Return the names that hold one of the texts."""
-    return [name for name in names if any(text in name for text in texts)]
+def chosen(parser: argparse.ArgumentParser, names: Iterable[str], texts: Collection[str]) -> list[str]:
+    """Return the names that hold one of the texts; none ends the program, before any row is dropped."""
+    everything = list(names)
+    if not (found := [name for name in everything if any(text in name for text in texts)]):
+        parser.exit(2, f"{parser.prog.rpartition('.')[2]}: no such method: there are {', '.join(everything)}\n")
+    return found
 
 
 def save(name: str, rows: list[Row]) -> None:

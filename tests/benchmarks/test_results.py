@@ -1,11 +1,13 @@
 """Rows of methods not run again are kept, tables show what the rows say, and a changed model file is noticed."""
 
 import argparse
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from benchmarks import results, table
+from benchmarks import bench_models, bench_quality, bench_scaling, results, table
 
 KEYS = ("method", "set", "input", "sigma")
 
@@ -31,10 +33,38 @@ def test_methods_are_chosen_by_parts_of_their_names_and_rows_are_shown(capsys: p
     parser = argparse.ArgumentParser()
     results.add_methods(parser)
     names = ["photo fp32", "photo int8", "BM3D"]
-    for given, expected in (([], names), (["--methods", "int8", "BM"], names[1:]), (["--methods", "none"], [])):
-        assert results.chosen(iter(names), parser.parse_args(given).methods) == expected
+    for given, expected in (([], names), (["--methods", "int8", "BM"], names[1:])):
+        assert results.chosen(parser, iter(names), parser.parse_args(given).methods) == expected
     results.merge("quality", [row("fast", 1.0)], KEYS, ("fast",))
     assert capsys.readouterr().out.startswith("method: fast  set: cbsd68")
+
+
+@pytest.mark.parametrize(
+    ("bench", "arguments"),
+    [
+        (bench_models, ["--methods", "none"]),
+        (bench_models, ["--rounds", "0"]),
+        (bench_scaling, ["--methods", "none"]),
+        (bench_quality, ["--data", "DATA", "--methods", "none"]),
+        (bench_quality, ["--data", "DATA", "--every", "0"]),
+        (bench_quality, ["--data", "DATA", "--sigmas", "-5"]),
+    ],
+)
+def test_what_measures_nothing_is_refused_and_no_row_is_lost(
+    bench: ModuleType, arguments: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("models", "scaling", "quality"):
+        results.write(name, [row("old", 1.0)])
+    for name in bench_quality.SETS:
+        (folder / name).mkdir()
+        (folder / name / "0.png").touch()
+    before = {path: path.read_bytes() for path in folder.glob("*.json")}
+    given = [str(folder) if argument == "DATA" else argument for argument in arguments]
+    monkeypatch.setattr(sys, "argv", [bench.__name__, *given])
+    with pytest.raises(SystemExit) as stop:
+        bench.main()
+    assert stop.value.code == 2
+    assert {path: path.read_bytes() for path in folder.glob("*.json")} == before
 
 
 def test_merge_drops_methods_that_are_gone(folder: Path) -> None:

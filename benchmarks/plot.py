@@ -6,6 +6,7 @@ to FFDNet times that of the network of FFDNet's shape measured here. scaling.png
 and images.
 """
 
+import argparse
 from pathlib import Path
 
 import matplotlib
@@ -116,6 +117,7 @@ def draw_scaling(target: Path = SCALING) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m benchmarks.plot", description=__doc__).parse_args()
     for drawn, path in ((draw_quality, TARGET), (draw_scaling, SCALING)):
         drawn()
         print(f"{path} written")

@@ -36,9 +36,9 @@ def chosen(parser: argparse.ArgumentParser, names: Iterable[str], texts: Collect
 
 
 def save(name: str, rows: list[Row]) -> None:
-    """Write results/NAME.json, and print the rows."""
-    write(name, rows)
+    """Print the rows, and write results/NAME.json."""
     show(*rows)
+    write(name, rows)
 
 
 def show(*rows: Row) -> None:
@@ -52,8 +52,12 @@ def write(name: str, rows: list[Row]) -> None:
 
 
 def load(name: str) -> dict[str, Any]:
-    """Return what `save` wrote."""
-    loaded: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text())
+    """Return what `save` wrote; a file that is missing or damaged ends the program."""
+    path = FOLDER / f"{name}.json"
+    try:
+        loaded: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"cannot read results: {path}: {error}; check it out again, or remove it and measure") from error
     return loaded
 
 
@@ -62,14 +66,14 @@ def merge(
 ) -> None:
     """Put rows into results/NAME.json: each replaces the one of the same `by`; rows of other `methods` are dropped.
 
-    The new ones are printed.
+    The new ones are printed before, so that what was measured is seen whatever the file is like.
     `of_this_machine` drops those of another machine as well, whose timings do not stand beside these.
     """
+    show(*rows)
     old = load(name) if (FOLDER / f"{name}.json").exists() else {"machine": machine(), "rows": []}
     kept = [] if of_this_machine and old["machine"]["cpu"] != machine()["cpu"] else old["rows"]
     merged = {tuple(row.get(key) for key in by): row for row in [*kept, *rows] if row["method"] in methods}
     write(name, list(merged.values()))
-    show(*rows)
 
 
 def changed(rows: list[Row], fingerprints: Mapping[str, str]) -> list[str]:

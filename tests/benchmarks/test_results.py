@@ -67,6 +67,22 @@ def test_what_measures_nothing_is_refused_and_no_row_is_lost(
     assert {path: path.read_bytes() for path in folder.glob("*.json")} == before
 
 
+@pytest.mark.parametrize("content", [None, b"", b'{"rows": [{"psn', b"\xff"])
+def test_results_that_cannot_be_read_are_named_and_kept(
+    content: bytes | None, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was measured meanwhile is printed."""
+    path = folder / "quality.json"
+    if content is not None:
+        path.write_bytes(content)
+        with pytest.raises(SystemExit, match=r"quality\.json.*check it out"):
+            results.merge("quality", [row("new", 1.0)], KEYS, ("new",))
+        assert "method: new" in capsys.readouterr().out
+        assert path.read_bytes() == content
+    with pytest.raises(SystemExit, match=r"quality\.json.*check it out"):
+        table.quality("")
+
+
 def test_merge_drops_methods_that_are_gone(folder: Path) -> None:
     results.merge("quality", [row("old", 1.0)], KEYS, ("old",))
     results.merge("quality", [row("new", 2.0)], KEYS, ("new",))

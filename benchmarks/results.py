@@ -57,7 +57,7 @@ def load(name: str) -> dict[str, Any]:
     try:
         loaded: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise SystemExit(f"cannot read results: {path}: {error}; check it out again, or remove it and measure") from error
+        raise SystemExit(f"cannot read {path} ({error}): check it out again, or remove it and measure") from error
     return loaded
 
 

@@ -3,6 +3,7 @@
 A batch follows from (seed, step) alone, so a resumed run sees what an unbroken one would have seen. No torch here.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +26,7 @@ class Data(Protocol):
     """What the loop needs: float32 (N, C, H, W) pairs; an epoch of photographs is a fixed number of steps."""
 
     steps_per_epoch: int
+    digest: str  # tells the pictures, and their order, from any others
     validation: list[Pair]
     without_noise: dict[str, list[Tensor]]  # held-out pictures by kind, (1, C, H, W), that should come out as they are
 
@@ -36,6 +38,7 @@ class Digits:
 
     def __init__(self, folder: Path, batch: int, sigma: float, seed: int, verify: bool = True) -> None:
         images, _labels = read_digits(folder, "train", verify=verify)
+        self.digest = hashlib.sha256(images).hexdigest()
         clean = kernels.to_float(images[:, None])
         held_out = min(HELD_OUT_DIGITS, len(clean) // 4)
         self.clean, self.sigma, self.seed, self.size = clean[held_out:], sigma, seed, batch

@@ -1,5 +1,6 @@
 """Batches of photographs as pure functions of the step: crops, what they look like, and their noise. No torch here."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,8 @@ class Photos:
         grey: float = 0.0,
     ) -> None:
         paths = _find_photos(folder)
+        files = (hashlib.sha256(path.read_bytes()).digest() for path in paths)
+        self.digest = hashlib.sha256(b"".join(files)).hexdigest()
         kept, paths = paths[::HELD_OUT_PHOTOS], [p for i, p in enumerate(paths) if i % HELD_OUT_PHOTOS]
         self.photos = [_read_rgb(path) for path in paths]
         self.textures = [_texture(photo) for photo in self.photos]

@@ -61,14 +61,14 @@ def prepare(
         raise InputError(f"expected a teacher of images like those of {recipe.model}, got another: {teacher}")
     optimizers = make_optimizers(recipe, model)
     averaged = copy.deepcopy(model)  # the model itself where nothing is averaged
-    steps = data.steps_per_epoch
-    state = {"step": 0, "best": math.inf, "stale": 0, "teacher": digest(teacher), "steps_per_epoch": steps}
+    state = {"step": 0, "best": math.inf, "stale": 0, "teacher": digest(teacher), "data": data.digest}
     if resume:
         state |= load_checkpoint(folder / "last.pt", recipe, model, averaged, optimizers)  # an old one names neither
         check_teacher(state, teacher)
-        if state["steps_per_epoch"] != steps:
+        if state["data"] != data.digest:
             raise InputError(
-                f"the run had {state['steps_per_epoch']} steps an epoch, these data give {steps}: other data"
+                "expected the pictures that the run has had, unchanged, got other data: "
+                "give the same --data, or another --out"
             )
     return Run(recipe, data, device, model, averaged, optimizers, teaching, state)
 

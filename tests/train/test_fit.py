@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 import torch
 
 from aeinfer.errors import InputError
+from tests.train.conftest import write_idx
 from train.checkpoint import read_checkpoint, save_checkpoint, trained_model
 from train.curve import Curve
 from train.data import Digits
 from train.fit import fit, main
+from train.idx import read_digits
 from train.optimizers import schedule
 from train.photos import Photos
 from train.quantization import build_model
@@ -379,10 +382,24 @@ def test_weights_that_are_no_numbers_are_not_kept(
         fit(recipe, Spoilt(data, 3, lambda noisy, clean: (noisy * np.float32(np.nan), clean)), tmp_path / "bce")
 
 
-def test_other_data_do_not_resume(data: Digits, digits: Path, tmp_path: Path) -> None:
+def test_other_data_do_not_resume(data: Digits, digits: Path, photos: Path, tmp_path: Path) -> None:
+    """As many other digits, or one photograph more; the same ones elsewhere do, and so does a run that noted none."""
     fit(DENSE, data, tmp_path, stop_after=1)
+    images, labels = read_digits(digits, "train", verify=False)
+    for name, part in (("images-idx3", images[::-1]), ("labels-idx1", labels)):
+        write_idx(tmp_path / f"train-{name}-ubyte.gz", part)
+    other = Digits(tmp_path, 32, 127.5, seed=0, verify=False)
     with pytest.raises(InputError, match="other data"):
-        fit(DENSE, Digits(digits, 16, 127.5, seed=0, verify=False), tmp_path, resume=True)
+        fit(DENSE, other, tmp_path, resume=True)
+    saved = read_checkpoint(tmp_path / "last.pt")
+    del saved["state"]["data"]
+    torch.save(saved, tmp_path / "last.pt")
+    fit(DENSE, other, tmp_path, resume=True, stop_after=1)
+    mine = Path(shutil.copytree(photos, tmp_path / "mine"))
+    before = Photos(photos, 2, 32, 55, seed=0).digest
+    assert Photos(mine, 2, 32, 55, seed=1).digest == before
+    shutil.copy(mine / "0.png", mine / "one more.png")
+    assert Photos(mine, 2, 32, 55, seed=0).digest != before
 
 
 def test_a_teacher_of_other_images_and_a_start_that_rounds_are_refused(

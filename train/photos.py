@@ -230,7 +230,8 @@ def _planes(image: Tensor) -> Tensor:
 def _find_photos(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"expected a folder of photographs, but there is no folder {folder}; name one with --data")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
+    visible = (path for path in folder.iterdir() if not path.name.startswith("."))  # macOS leaves hidden ._NAME.jpg
+    paths = sorted(path for path in visible if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
     if len(paths) < 2:
         raise InputError(f"expected a folder with at least 2 photographs (.jpg, .png), found {len(paths)} in {folder}")
     return paths

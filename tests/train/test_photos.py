@@ -58,6 +58,9 @@ def test_pictures_without_noise_are_held_out_ones_in_four_ways(photos: Path) -> 
 
 
 def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
+    """Hidden files are none."""
+    for name in ("._one.jpg", "._two.jpg"):
+        (tmp_path / name).touch()
     with pytest.raises(InputError, match="at least 2 photographs"):
         Photos(tmp_path, 2, 32, 55, seed=0)
 

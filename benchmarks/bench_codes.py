@@ -23,6 +23,8 @@ def main() -> None:
     try:
         train, clean, _labels = read_both(args.data)
         paths = sorted(path for path in args.sweep.glob("*/best.pt") if FAMILIES.fullmatch(path.parent.name))
+        if not paths:
+            raise InputError(f"expected what train.sweep wrote, found no pyramid-N, no dense-N in {args.sweep}")
         networks = [Trained(path) for path in paths]
     except InputError as error:
         parser.exit(2, f"bench_codes: {error}\n")

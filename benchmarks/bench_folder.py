@@ -24,8 +24,9 @@ from aeinfer.cli.interrupt import Stop
 from aeinfer.cli.job import Run, Worker, do_job
 from aeinfer.cli.options import whole
 from aeinfer.cli.overlap import do_jobs
-from aeinfer.folder import plan
+from aeinfer.folder import list_images, plan
 from aeinfer.image import read_image, read_pages, write_image, write_pages
+from aeinfer.models import packaged_models
 from aeinfer.report import Report
 from aeinfer.threads import thread_count
 from benchmarks import results
@@ -116,9 +117,13 @@ def rows(seconds: Mapping[str, NDArray[np.float64]], what: str) -> Iterator[resu
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_folder", description=__doc__)
     parser.add_argument("--data", type=Path, help="a folder of pictures instead of those made from the examples")
-    parser.add_argument("--models", nargs="+", default=["photo"], help="packaged names (default: photo)")
+    parser.add_argument(
+        "--models", nargs="+", choices=list(packaged_models()), default=["photo"], help="packaged (default: photo)"
+    )
     parser.add_argument("--rounds", type=whole(1), default=ROUNDS)
     args = parser.parse_args()
+    if args.data and not (args.data.is_dir() and list_images(args.data)):
+        parser.exit(2, f"bench_folder: no pictures in {args.data}: expected a folder of them\n")
     with tempfile.TemporaryDirectory() as folder:
         if args.data is None:
             make_pictures(Path(folder))

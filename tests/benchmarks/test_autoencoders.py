@@ -71,3 +71,15 @@ def test_a_folder_without_digits_is_refused(
         module.main()  # type: ignore[attr-defined]
     assert stop.value.code == 2
     assert "expected" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_sweep_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Or the figures of all networks would be gone."""
+    monkeypatch.setattr(bench_codes, "read_both", lambda _: (None, None, None))
+    monkeypatch.setattr("sys.argv", ["bench", str(tmp_path), "--data", str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        bench_codes.main()
+    assert stop.value.code == 2
+    assert "found no pyramid-N" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import pytest
 
 from aeinfer import AEInfer
 from aeinfer.session import Session
-from benchmarks import bench_denoise, bench_kernels, bench_session, goals, results, table
+from benchmarks import bench_denoise, bench_folder, bench_kernels, bench_session, goals, results, table
 from benchmarks.engines import DEFAULTS, ENGINES, OURS, UnavailableError
 from benchmarks.packaged import color_models, model_files
 from benchmarks.timing import interleaved_seconds
@@ -178,3 +178,15 @@ def test_tables_of_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_goal_of_any_number_can_be_saved(figure: float) -> None:
     rows = [goals.at_least("a", figure, 1), goals.at_most("b", figure, 1)]
     assert [row["holds"] for row in json.loads(json.dumps(rows))] == [True, False]
+
+
+@pytest.mark.parametrize("given", [["--data", "nowhere"], ["--data", "."], ["--models", "none"]])
+def test_a_folder_without_pictures_and_a_model_that_is_none_are_refused(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["bench", *given])
+    with pytest.raises(SystemExit) as stop:
+        bench_folder.main()
+    assert stop.value.code == 2
+    assert ("no pictures" if "--data" in given else "invalid choice") in capsys.readouterr().err

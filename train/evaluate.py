@@ -1,4 +1,4 @@
-"""Measure digits' autoencoders on test digits, and draw what they do: `python -m train.evaluate runs/*/best.pt`.
+"""Measure digits' autoencoders on test digits, and draw what they do: `python -m train.evaluate runs/sweep/*/best.pt`.
 
 It writes evaluate.json, and pictures: what every network makes of the same noisy digits, the space of the codes and a
 line through it for each network that has codes, and the PSNR over the size of the code beside that of principal
@@ -7,7 +7,7 @@ components.
 
 import argparse
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -150,6 +150,26 @@ def draw_codes(network: Trained, clean: Digits, labels: NDArray[np.uint8], folde
     pictures.grid({"": network.decode(line)}, folder / f"{network.name}-line.png")
 
 
+def evaluate(
+    networks: Sequence[Trained], train: Digits, clean: Digits, labels: NDArray[np.uint8], folder: Path
+) -> None:
+    """Measure the networks on the test digits `clean`, and write figures and pictures."""
+    rows: list[Figures] = []
+    noisy = noisy_digits(clean[:SHOWN], SIGMA)
+    shown = {"clean": clean[:SHOWN], "noisy": noisy}
+    for network in networks:
+        for sigma in SIGMAS:
+            rows.append(network.facts | measure(network, clean, sigma))
+            print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
+        shown[network.name] = network(noisy)
+        if network.code:
+            draw_codes(network, clean, labels, folder)
+    rows += measure_components(train, clean)
+    (folder / "evaluate.json").write_text(json.dumps(rows, indent=1) + "\n")
+    pictures.grid(shown, folder / "grid.png")
+    pictures.curve(curves(rows), folder / "codes.png")
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m train.evaluate", description=__doc__)
     parser.add_argument("checkpoints", nargs="+", type=Path, help="best.pt of one run or many; called as their folders")
@@ -168,22 +188,11 @@ def main(argv: list[str] | None = None) -> int:
         networks = [Trained(path, args.device) for path in args.checkpoints]
         check_names([network.name for network in networks])
         args.out.mkdir(parents=True, exist_ok=True)
+        evaluate(networks, train, clean, labels, args.out)
     except (InputError, OSError) as error:
         parser.exit(2, f"train.evaluate: {error}\n")
-    rows: list[Figures] = []
-    noisy = noisy_digits(clean[:SHOWN], SIGMA)
-    shown = {"clean": clean[:SHOWN], "noisy": noisy}
-    for network in networks:
-        for sigma in SIGMAS:
-            rows.append(network.facts | measure(network, clean, sigma))
-            print("  ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
-        shown[network.name] = network(noisy)
-        if network.code:
-            draw_codes(network, clean, labels, args.out)
-    rows += measure_components(train, clean)
-    (args.out / "evaluate.json").write_text(json.dumps(rows, indent=1) + "\n")
-    pictures.grid(shown, args.out / "grid.png")
-    pictures.curve(curves(rows), args.out / "codes.png")
+    except KeyboardInterrupt:
+        parser.exit(130, "train.evaluate: stopped\n")
     print(f"figures and pictures: {args.out}")
     return 0
 

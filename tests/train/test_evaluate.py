@@ -125,3 +125,23 @@ def test_networks_are_called_as_their_folders_which_differ(
     assert stop.value.code == 2
     assert "more than one dense-64; rename" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("problem", "code"), [(OSError(28, "No space left on device"), 2), (KeyboardInterrupt(), 130)])
+def test_a_full_disk_and_an_interrupt_are_told_in_a_line(
+    problem: BaseException,
+    code: int,
+    digits: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(*_: object) -> None:
+        raise problem
+
+    save_checkpoint(tmp_path / "best.pt", RECIPES["dense", "default"], {}, MODELS["dense"]())
+    monkeypatch.setattr(evaluate, "draw_codes", refuse)
+    with pytest.raises(SystemExit) as stop:
+        evaluate.main([str(tmp_path / "best.pt"), "--data", str(digits), "--no-verify", "--out", str(tmp_path / "out")])
+    assert stop.value.code == code
+    assert capsys.readouterr().err.startswith("train.evaluate: ")

@@ -16,7 +16,7 @@ from aeinfer.errors import AEInferError, InputError
 from aeinfer.model_info import ModelInfo
 from aeinfer.models import PRECISIONS, half_file
 from aeinfer.session import Session
-from export.arguments import onnx_file
+from export.arguments import fp32_file
 from export.fp16 import keep_fp16
 from export.gate import within
 from export.halves import HALVES, export_halves, export_int8_halves
@@ -167,7 +167,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument(
-        "-o", "--output", type=onnx_file, required=True, help="the .onnx file; int8 and halves go beside it"
+        "-o", "--output", type=fp32_file, required=True, help="the .onnx file; int8 and halves go beside it"
     )
     parser.add_argument(
         "--data", type=Path, required=True, help="the folder it was trained on: held-out part and calibration"

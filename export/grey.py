@@ -19,7 +19,7 @@ from onnx import numpy_helper
 from aeinfer.atomic import write_whole
 from aeinfer.errors import AEInferError, InputError
 from aeinfer.session import Session, read_model
-from export.arguments import onnx_file, refuse_itself
+from export.arguments import fp32_file, refuse_itself
 from export.measure import measure_bytes_per_pixel
 from export.simplify import name_shapes
 from export.to_onnx import with_facts
@@ -112,7 +112,7 @@ def largest_difference(color: Session, grey: Session, stride: int) -> float:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export.grey", description=__doc__)
     parser.add_argument("file", type=Path, help="the .onnx file of the colour model")
-    parser.add_argument("-o", "--output", type=onnx_file, required=True, help="the .onnx file of the grey one")
+    parser.add_argument("-o", "--output", type=fp32_file, required=True, help="the .onnx file of the grey one")
     args = parser.parse_args(argv)
     try:
         refuse_itself(args.output, args.file)

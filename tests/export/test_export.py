@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 from aeinfer import AEInfer, InputError, noise
 from aeinfer.session import Session
 from export import __main__ as command
-from export import verify
+from export import grey, verify
 from export.halves import HALVES, export_int8_halves
 from export.int8 import PAIR_LIMIT, finish_int8, largest_pair
 from export.measure import measure_bytes_per_pixel, measure_halo, receptive_radius
@@ -337,6 +338,20 @@ def test_verify_refuses_what_is_missing(dense: Path, capsys: pytest.CaptureFixtu
         verify.main([str(dense), "--checkpoint", "nowhere.pt"])
     assert stop.value.code == 2
     assert "nowhere.pt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["net", "net.int8.onnx", "net.fp16.onnx"])
+@pytest.mark.parametrize("room", [command, grey])
+def test_a_name_that_is_no_fp32_files_is_refused(
+    room: ModuleType, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`net.int8.onnx` would be taken for the int8 file of net.onnx."""
+    data = ["--data", "nowhere"] if room is command else []
+    with pytest.raises(SystemExit) as stop:
+        room.main(["any", "-o", str(tmp_path / name), *data])
+    assert stop.value.code == 2
+    assert f"got {'the name of another: ' if '.' in name else ''}{tmp_path / name}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_measured_halo_is_the_networks(tiny_model: Path) -> None:

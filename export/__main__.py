@@ -25,9 +25,10 @@ from export.measure import held_out_psnr, measure_bytes_per_pixel, measure_halo,
 from export.quantize import quantize
 from export.to_onnx import current_commit, to_onnx, with_facts
 from export.verify import TOLERANCE, largest_error, random_samples
-from train.checkpoint import trained_model
+from train.checkpoint import read_checkpoint, trained_model
 from train.data import Data, open_data
 from train.recipes import Recipe, noise_of
+from train.start import digest
 
 INT8_GATE_DB = 0.3
 CALIBRATION_IMAGES = 128
@@ -202,6 +203,9 @@ def export_files(args: argparse.Namespace, stated: dict[str, str]) -> bool:
         rounding, int8_recipe = trained_model(args.int8)
         if not int8_recipe.get("int8") or int8_recipe["model"] != recipe["model"]:
             raise InputError(f"expected a checkpoint of {recipe['model']}'s recipe int8, got another's: {args.int8}")
+        began_with = read_checkpoint(args.int8)["state"].get("start")  # an old one does not name it
+        if began_with not in (None, digest(args.checkpoint)):
+            raise InputError(f"{args.int8} began with another checkpoint, or with what {args.checkpoint} was then")
     data = open_data(Recipe(**recipe), args.data, not args.no_verify)
     proto, info = export(model, recipe, args.output, data, **stated)
     halves = export_halves(model, info, args.output) if model.code and not args.no_halves else ()

@@ -61,9 +61,10 @@ def prepare(
         raise InputError(f"expected a teacher of images like those of {recipe.model}, got another: {teacher}")
     optimizers = make_optimizers(recipe, model)
     averaged = copy.deepcopy(model)  # the model itself where nothing is averaged
-    state = {"step": 0, "best": math.inf, "stale": 0, "teacher": digest(teacher), "data": data.digest}
+    state = {"step": 0, "best": math.inf, "stale": 0, "start": digest(start), "teacher": digest(teacher)}
+    state["data"] = data.digest
     if resume:
-        state |= load_checkpoint(folder / "last.pt", recipe, model, averaged, optimizers)  # an old one names neither
+        state |= load_checkpoint(folder / "last.pt", recipe, model, averaged, optimizers)  # an old one names less
         check_teacher(state, teacher)
         if state["data"] != data.digest:
             raise InputError(
@@ -73,9 +74,9 @@ def prepare(
     return Run(recipe, data, device, model, averaged, optimizers, teaching, state)
 
 
-def digest(teacher: Path | None) -> str:
-    """Return what tells a teacher's file from any other: the SHA-256 of its content, "" if there is none."""
-    return hashlib.sha256(teacher.read_bytes()).hexdigest() if teacher else ""
+def digest(checkpoint: Path | None) -> str:
+    """Return what tells a start's or a teacher's file from any other: its content's SHA-256, "" if there is none."""
+    return hashlib.sha256(checkpoint.read_bytes()).hexdigest() if checkpoint else ""
 
 
 def check_teacher(state: dict[str, Any], teacher: Path | None) -> None:

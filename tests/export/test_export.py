@@ -303,6 +303,24 @@ def test_int8_of_another_recipe_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_int8_that_began_with_another_checkpoint_is_refused(
+    photo_checkpoint: Path, rounding_checkpoint: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Or the two files would be of different networks; one from before starts were noted is taken."""
+    later, old = tmp_path / "later.pt", tmp_path / "old.pt"
+    for path, source, change in ((later, photo_checkpoint, {"step": 99}), (old, rounding_checkpoint, {"start": None})):
+        saved = read_checkpoint(source)
+        saved["state"] |= change
+        torch.save(saved, path)
+    for data, int8, said in ((photos, rounding_checkpoint, "another checkpoint"), (tmp_path, old, "photographs")):
+        arguments = [str(later), "-o", str(tmp_path / "photo.onnx"), "--data", str(data), "--int8", str(int8)]
+        with pytest.raises(SystemExit) as stop:
+            command.main(arguments)
+        assert stop.value.code == 2
+        assert said in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"later.pt", "old.pt"}
+
+
 def test_a_checkpoint_that_rounds_is_no_fp32_one(
     rounding_checkpoint: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

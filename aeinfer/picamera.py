@@ -40,7 +40,7 @@ class Callback:
     Parameters
     ----------
     ae : AEInfer
-        Loaded with color="rgb", which is the default.
+        Loaded with color="rgb", which is the default; warmed up here, before the camera starts.
     stream : str
         "main" or "lores".
     strength : float
@@ -65,6 +65,7 @@ class Callback:
         self.denoised = self.skipped = 0
         self._ae, self._stream, self._strength = ae, stream, strength
         self._behind = 0.0
+        ae.warmup()  # a camera does not wait: loops compiled between two frames would cost it many
 
     def __call__(self, request: Any) -> None:
         """Denoise the frame of one completed request, or let it pass."""

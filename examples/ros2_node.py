@@ -16,6 +16,7 @@ class Denoise(Node):
     def __init__(self) -> None:
         super().__init__("denoise")
         self._ae = AEInfer.load("photo-fast")
+        self._ae.warmup()
         self._publisher = self.create_publisher(Image, "image_denoised", 1)
         # one image waits, the latest: what comes while another is being denoised takes its place
         latest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)

@@ -142,6 +142,13 @@ def test_of_a_usb_camera_luma_alone(ae: AEInfer, pixel_format: str, first: int) 
     assert main[1] == expected.tobytes()
 
 
+def test_nothing_is_compiled_while_the_camera_runs(ae: AEInfer, monkeypatch: pytest.MonkeyPatch) -> None:
+    warm: list[AEInfer] = []
+    monkeypatch.setattr(AEInfer, "warmup", lambda self: warm.append(self))
+    Callback(ae)
+    assert warm == [ae]
+
+
 def test_late_frames_pass_and_are_counted(ae: AEInfer) -> None:
     """At a microsecond from frame to frame, the first takes as long as thousands."""
     callback = Callback(ae)

@@ -3,7 +3,10 @@
 python examples/ros2_node.py --ros-args -r image:=/camera/image_raw
 """
 
+import contextlib
+
 import rclpy
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
@@ -28,7 +31,9 @@ class Denoise(Node):
 
 def main() -> None:
     rclpy.init()
-    rclpy.spin(Denoise())
+    with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):  # Ctrl-C, and what launch files send
+        rclpy.spin(Denoise())
+    rclpy.try_shutdown()
 
 
 if __name__ == "__main__":

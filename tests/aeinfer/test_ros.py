@@ -124,16 +124,26 @@ class Node:
         self.callbacks[topic] = callback
 
 
+class ShutdownError(Exception):
+    """What rclpy's spin raises where the context was shut down, as by SIGTERM; Ctrl-C is a KeyboardInterrupt."""
+
+
 @pytest.mark.skipif(not (ROOT / "examples").exists(), reason="the examples are not here")
-def test_the_example_denoises_a_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("end", [KeyboardInterrupt, ShutdownError])
+def test_the_example_denoises_a_topic_until_it_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
+) -> None:
     message, nodes = Image("rgb8", 20, 16, 60, noise(16, 60).tobytes()), []
+    shut_down: list[bool] = []
 
     def spin(node: Node) -> None:
         node.callbacks["image"](message)
         nodes.append(node)
+        raise end
 
     modules = {
-        "rclpy": {"init": lambda: None, "spin": spin},
+        "rclpy": {"init": lambda: None, "spin": spin, "try_shutdown": lambda: shut_down.append(True)},
+        "rclpy.executors": {"ExternalShutdownException": ShutdownError},
         "rclpy.node": {"Node": Node},
         "rclpy.qos": {"QoSProfile": dict, "ReliabilityPolicy": types.SimpleNamespace(BEST_EFFORT=2)},
         "sensor_msgs": {},
@@ -144,6 +154,7 @@ def test_the_example_denoises_a_topic(monkeypatch: pytest.MonkeyPatch) -> None:
         vars(module).update(content)
         monkeypatch.setitem(sys.modules, name, module)
     runpy.run_path(str(ROOT / "examples" / "ros2_node.py"), run_name="__main__")
+    assert shut_down == [True]
     ((topic, clean),) = nodes[0].published
     assert topic == "image_denoised"
     np.testing.assert_array_equal(array_of(clean), AEInfer.load("photo-fast")(array_of(message)))

@@ -1,9 +1,11 @@
-"""Denoise frames between an appsink and an appsrc of one's own: prints how many there were.
+r"""Denoise frames between an appsink and an appsrc of one's own: prints how many there were.
 
 python examples/gstreamer_appsink.py                                    a test picture in a window
-python examples/gstreamer_appsink.py "v4l2src ! videoconvert ! video/x-raw,format=BGR" "videoconvert ! autovideosink"
+python examples/gstreamer_appsink.py "v4l2src ! videoconvert ! video/x-raw,format=BGR" \
+    "videoconvert ! jpegenc ! avimux ! filesink location=clean.avi"     a camera, until Ctrl-C
 """
 
+import contextlib
 import sys
 from collections.abc import Iterator
 
@@ -26,16 +28,19 @@ def main() -> None:
     source = Gst.parse_launch(f"{before} ! appsink name=noisy max-buffers=2 sync=false")
     sink = Gst.parse_launch(f"appsrc name=clean format=time ! {after}")
     clean, count = sink.get_by_name("clean"), 0
+    ae = AEInfer.load("photo-fast")
+    ae.warmup()  # before a camera starts, which does not wait
     try:
         source.set_state(Gst.State.PLAYING)
         sink.set_state(Gst.State.PLAYING)
-        with AEInfer.load("photo-fast") as ae:
+        with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how a camera's job ends
             for sample in samples(source):
                 with frame_of(sample) as frame:
                     pixels = ae(frame.pixels)
                 clean.set_property("caps", sample.get_caps())
                 clean.emit("push-buffer", buffer_of(pixels, like=sample))
                 count += 1
+                has_ended(sink, 0)  # where it fails, as when its window is closed
         clean.emit("end-of-stream")
         has_ended(sink, Gst.CLOCK_TIME_NONE)
     finally:

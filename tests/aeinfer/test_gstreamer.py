@@ -435,6 +435,27 @@ def test_the_example_runs(environment: dict[str, str], tmp_path: Path) -> None:
     assert done.stdout == "3 frames\n"
 
 
+@pytest.mark.skipif(not (ROOT / "examples").exists(), reason="the examples are not here")
+def test_the_example_ends_where_its_sink_fails_and_on_ctrl_c(environment: dict[str, str], tmp_path: Path) -> None:
+    endless = "videotestsrc is-live=true ! video/x-raw,format=BGR,width=30,height=20"
+    command, clean = [SYSTEM_PYTHON, "examples/gstreamer_appsink.py", endless], tmp_path / "clean"
+    failing = [*command, "identity error-after=2 ! fakesink"]
+    done = subprocess.run(failing, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
+    assert (done.returncode, done.stderr) == (1, "Failed after iterations as requested.\n")
+    stopped = [*command, f"filesink location={clean} buffer-mode=unbuffered"]
+    with subprocess.Popen(stopped, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            until = time.monotonic() + TIMEOUT
+            while not (clean.exists() and clean.stat().st_size) and time.monotonic() < until:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            told, _ = process.communicate(timeout=TIMEOUT)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert told == f"{clean.stat().st_size // (20 * 92)} frames\n"
+
+
 def test_documented_lines_run(environment: dict[str, str], tmp_path: Path) -> None:
     for program in ("jpegenc", "avimux"):
         if subprocess.run(["gst-inspect-1.0", program], env=environment, capture_output=True).returncode:

@@ -44,7 +44,7 @@ class Capture:
     Parameters
     ----------
     source : str
-        A camera's number, the path of a video file, or a URL (rtsp, tcp, udp, http ...).
+        A camera's number or device, the path of a video file, or a URL (rtsp, tcp, udp, http ...).
     reconnect : float
         Seconds for which a URL or a camera that fails is tried again; with 0 it has ended, as a file does.
     timeout : float
@@ -73,11 +73,12 @@ class Capture:
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         self.source, self._reconnect, self._timeout = source, reconnect, timeout
         self._is_url = URL.match(source) is not None
+        self._is_camera = source.isdecimal() or Path(source).is_char_device()
         self._capture = self._open()
         if self._capture is None:
             raise ImageReadError(f"{source} does not open: {self._expected()}")
         length = self._capture.get(self._cv2.CAP_PROP_FRAME_COUNT)
-        self.live = source.isdecimal() or (self._is_url and not length > 0)
+        self.live = self._is_camera or (self._is_url and not length > 0)
         fps = self._capture.get(self._cv2.CAP_PROP_FPS)
         self.fps = fps if 0 < fps < 1000 else USUAL_FPS
         across, down = (round(self._capture.get(getattr(self._cv2, f"CAP_PROP_SAR_{part}"))) for part in ("NUM", "DEN"))
@@ -131,8 +132,8 @@ class Capture:
         )
 
     def _expected(self) -> str:
-        if self.source.isdecimal():
-            return "expected a camera of that number; is it there, and free, and may this user open it?"
+        if self._is_camera:
+            return "expected a camera; is it there, and free, and may this user open it?"
         if self._is_url:
             return f"expected a stream there within {self._timeout:g} s"
-        return "expected a video file" if Path(self.source).is_file() else "there is no such file"
+        return "expected a video file" if Path(self.source).exists() else "there is no such file"

@@ -20,7 +20,7 @@ LONGEST_WAIT = 2e6  # seconds: OpenCV counts milliseconds with 32 bits
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("source", metavar="SOURCE", help="a camera's number, a file, a URL, or - for standard input")
+    parser.add_argument("source", metavar="SOURCE", help="a camera (0, /dev/video0), a file, a URL, or - for stdin")
     parser.add_argument("-o", "--output", metavar="SINK", help="- is standard output, or a file (default: count only)")
     parser.add_argument(
         "--on-exist", choices=("error", "overwrite"), default="error", help="where the file exists (default: error)"

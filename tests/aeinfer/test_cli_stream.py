@@ -8,12 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from aeinfer import AEInfer
+from aeinfer.capture import Capture
 from aeinfer.cli import main
 from aeinfer.cli.sink import open_sink
 from aeinfer.cli.source import Frame, Source
@@ -235,7 +237,9 @@ def test_what_is_wrong_with_a_pipe_is_said(
         (["no-such.mp4"], 5, "nothing found: no-such.mp4 does not exist"),
         (["no-such-%03d.png"], 1, "there is no such file"),
         ([__file__], 1, "expected a video file"),
-        (["987"], 1, "expected a camera of that number"),
+        (["."], 1, "expected a video file"),
+        (["987"], 1, "expected a camera"),
+        (["/dev/null"], 1, "expected a camera"),
         (["tcp://127.0.0.1:9", "--timeout", "1"], 1, "expected a stream there within 1 s"),
         (["clip", "--luma"], 2, "--luma: for frames on standard input only"),
         (["clip", "--full-range"], 2, "--full-range: for frames on standard input only"),
@@ -252,6 +256,13 @@ def test_what_is_wrong_with_a_source_is_said(
 ) -> None:
     assert main(["stream", *(str(clip) if word == "clip" else word for word in arguments)]) == code
     assert complaint in capsys.readouterr().err
+
+
+def test_a_camera_by_its_device_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = types.SimpleNamespace(isOpened=lambda: True, get=lambda _: 0.0)
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: opened)
+    assert Capture("/dev/null").live
+    assert not Capture(__file__).live
 
 
 def test_a_file_that_is_there_is_left_alone(

@@ -3,6 +3,7 @@
 The frames alone: `aeinfer video` keeps sound, subtitles and timestamps as well.
 """
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,10 +14,14 @@ from aeinfer import AEInfer
 
 
 def shape_and_rate(path: str) -> tuple[int, int, str]:
-    entries = ["-select_streams", "v:0", "-show_entries", "stream=height,width,r_frame_rate", "-of", "csv=p=0"]
-    told = subprocess.run(["ffprobe", "-v", "error", *entries, path], check=True, capture_output=True, text=True)
-    width, height, rate = told.stdout.strip().split(",")[:3]
-    return int(height), int(width), rate
+    entries = "stream=height,width,r_frame_rate:stream_side_data=rotation"
+    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", entries, "-of", "json", path]
+    told = subprocess.run(command, check=True, capture_output=True, text=True)
+    (stream,) = json.loads(told.stdout)["streams"]
+    height, width = stream["height"], stream["width"]
+    if any(data.get("rotation", 0) % 180 for data in stream.get("side_data_list", ())):  # ffmpeg turns the frames
+        height, width = width, height
+    return height, width, stream["r_frame_rate"]
 
 
 def frames(path: str, height: int, width: int) -> Iterator[np.ndarray]:

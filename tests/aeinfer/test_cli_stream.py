@@ -96,6 +96,21 @@ def test_the_ffmpeg_example_runs(clip: Path, tmp_path: Path) -> None:
     assert frames_of(tmp_path / "clean.mp4") == 30
 
 
+def test_the_ffmpeg_example_takes_frames_that_ffmpeg_turns(clip: Path, tmp_path: Path) -> None:
+    example = ROOT / "examples/ffmpeg_pipe.py"
+    if not example.exists():
+        pytest.skip("the examples are not here")
+    turned = f'ffmpeg -v error -i "{clip}" -frames:v 2 -c copy -metadata:s:v rotate=90 turned.mp4'
+    done = shell(f'{turned} && python "{example}" turned.mp4 clean.mp4', tmp_path)
+    assert done.returncode == 0, done.stderr
+    sizes = []
+    for name in ("turned.mp4", "clean.mp4"):
+        good, frame = cv2.VideoCapture(str(tmp_path / name)).read()  # which turns them, too
+        assert good
+        sizes.append(frame.shape)
+    assert sizes[0] == sizes[1]
+
+
 @pytest.mark.parametrize("pixel_format", ["rgb24", "bgr24", "gray", "yuv420p", "nv12"])
 def test_raw_frames_are_those_of_the_library(
     pixel_format: str, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,7 @@
 """The GStreamer element aeinferdenoise: denoises raw video in place; what goes wrong is a message on the bus.
 
-gst-launch-1.0 v4l2src ! videoconvert ! video/x-raw,format=BGRx ! aeinferdenoise ! videoconvert ! autovideosink
+gst-launch-1.0 v4l2src ! videoconvert ! video/x-raw,format=BGRx ! aeinferdenoise ! videoconvert \\
+    ! autovideosink sync=false
 """
 
 import sys

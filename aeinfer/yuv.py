@@ -1,7 +1,7 @@
 """YUV 4:2:0 frames to BGR and back, in the colours of ITU-R BT.601; knows neither files nor networks.
 
-The network needs no exact colours, and what leaves by the matrix that it came by keeps its own: streams of another
-matrix, BT.709 of HD video for one, are taken alike.
+The network needs no exact colours, and what leaves by the matrix that it came by keeps its own: piped frames of another
+matrix, BT.709 of HD video for one, are taken alike. Those of a capture OpenCV has made BGR by their own.
 """
 
 from typing import Any

@@ -26,7 +26,8 @@ DAMAGED = (
     EOFError,
     TypeError,
     AttributeError,
-    NotImplementedError,
+    RuntimeError,  # one bit says that a member is encrypted
+    OSError,  # and one that it is packed by bzip2
     zipfile.BadZipFile,
     zlib.error,
 )

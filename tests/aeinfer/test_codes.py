@@ -237,6 +237,17 @@ def test_what_is_no_file_of_codes_is_refused(tmp_path: Path, content: bytes) -> 
         read_codes(tmp_path / "gone.npz")
 
 
+@pytest.mark.parametrize(("at", "value"), [(8, 1), (10, 12)])
+def test_a_member_that_seems_encrypted_or_otherwise_packed_is_damage(tmp_path: Path, at: int, value: int) -> None:
+    path = tmp_path / "codes.npz"
+    write_codes(path, Codes(np.zeros((1, 4), np.float32), np.array(["a.png"]), "net", "fp32", ""))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + at] = value  # in the archive's directory: its flags, or its method
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="expected a file of codes"):
+        read_codes(path)
+
+
 @given(cut=st.integers(0, 600), changed=st.integers(0, 600), bits=st.integers(1, 255))
 def test_a_damaged_file_is_refused_or_read_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, cut: int, changed: int, bits: int

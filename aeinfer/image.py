@@ -313,10 +313,10 @@ def _encode(target: Path, picture: Picture, name: str, quality: int | None) -> t
     for refused in ([], *([kind] for kind in kinds), kinds):
         kept = {kind: block for kind, block in picture.metadata.items() if kind not in refused}
         try:
-            return encode(target, picture.pixels, name, kept, quality), frozenset(refused)
+            return encode(picture.pixels, name, kept, quality), frozenset(refused)
         except ImageWriteError as error:
             failure = error
-    raise failure
+    raise ImageWriteError(f"{target}: {failure}")
 
 
 def _replace(target: Path, data: bytes) -> None:

@@ -4,15 +4,15 @@ Arrays are RGB wherever they have colour; OpenCV's BGR exists inside this room o
 """
 
 import struct
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import damage
-from aeinfer.errors import BackendMissingError, ImageReadError, ImageWriteError
+from aeinfer.errors import AEInferError, BackendMissingError, ImageReadError, ImageWriteError
 from aeinfer.file_format import EXIF_HEADER, XMP_HEADER, FileFacts
 from aeinfer.picture import Pixels
 from aeinfer.resolution import Resolution, with_resolution
@@ -89,6 +89,19 @@ def can_write(suffix: str) -> bool:
     return bool(load_opencv().haveImageWriter("a" + suffix))
 
 
+@contextmanager
+def _opencv_errors(kind: type[AEInferError], said: str) -> Iterator[None]:
+    """Raise `kind` for what OpenCV raises, but MemoryError for its own error of too little memory."""
+    cv2 = load_opencv()
+    try:
+        yield
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError(f"too little memory for an image: {error.err}") from error
+        raise kind(f"{said} ({error.err})") from None
+
+
+@_opencv_errors(ImageReadError, "damaged: OpenCV cannot decode it")
 def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
     """Decode to RGB order and the blocks of metadata that OpenCV hands out, EXIF bare of its header.
 
@@ -96,6 +109,8 @@ def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
     ------
     ImageReadError
         The file is damaged, or of another depth than uint8, uint16 and float32.
+    MemoryError
+        There is not enough memory.
     BackendMissingError
         OpenCV is not installed.
     """
@@ -109,17 +124,14 @@ def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
         data += b"\n"  # OpenCV wants something behind the last number
     buffer = np.frombuffer(data, np.uint8)
     metadata: dict[str, bytes] = {}
-    try:
-        # of a JPEG it joins whatever lies in segments APP2 to a profile; its blocks are read from its bytes
-        if hasattr(cv2, "imdecodeWithMetadata") and facts.format != "jpg":
-            pixels, kinds, blocks = cv2.imdecodeWithMetadata(buffer, cv2.IMREAD_UNCHANGED)
-            names = {getattr(cv2, constant): name for name, constant in _METADATA.items() if hasattr(cv2, constant)}
-            pairs = zip(kinds, blocks, strict=True)
-            metadata = {names[int(kind)]: np.asarray(block).tobytes() for kind, block in pairs if int(kind) in names}
-        else:
-            pixels = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ImageReadError(f"damaged: OpenCV cannot decode it ({error.err})") from None
+    # of a JPEG it joins whatever lies in segments APP2 to a profile; its blocks are read from its bytes
+    if hasattr(cv2, "imdecodeWithMetadata") and facts.format != "jpg":
+        pixels, kinds, blocks = cv2.imdecodeWithMetadata(buffer, cv2.IMREAD_UNCHANGED)
+        names = {getattr(cv2, constant): name for name, constant in _METADATA.items() if hasattr(cv2, constant)}
+        pairs = zip(kinds, blocks, strict=True)
+        metadata = {names[int(kind)]: np.asarray(block).tobytes() for kind, block in pairs if int(kind) in names}
+    else:
+        pixels = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise ImageReadError(f"damaged, or of a kind that OpenCV does not decode: {_kind(facts)}")
     check_depth(pixels, facts)
@@ -194,23 +206,20 @@ def _to_rgb(pixels: Pixels, facts: FileFacts) -> Pixels:
 def _swap(pixels: Pixels) -> Pixels:
     """RGB(A) <-> BGR(A)."""
     cv2 = load_opencv()
-    code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-    try:
-        swapped: Pixels = cv2.cvtColor(pixels, code)
-    except cv2.error as error:  # OpenCV has an error of its own for too little memory, which nobody expects
-        if error.code != cv2.Error.StsNoMem:
-            raise
-        raise MemoryError(f"too little memory for another {pixels.nbytes / 1e6:.0f} MB") from error
+    swapped: Pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
     return swapped
 
 
-def encode(target: Path, pixels: Pixels, name: str, metadata: Mapping[str, bytes], quality: int | None = None) -> bytes:
-    """Encode pixels and metadata as the format `name`; `target` is what an error names.
+@_opencv_errors(ImageWriteError, "OpenCV cannot encode it")
+def encode(pixels: Pixels, name: str, metadata: Mapping[str, bytes], quality: int | None = None) -> bytes:
+    """Encode pixels and metadata as the format `name`.
 
     Raises
     ------
     ImageWriteError
-        OpenCV refuses.
+        OpenCV refuses; the message does not name the file.
+    MemoryError
+        There is not enough memory.
     BackendMissingError
         OpenCV is not installed.
     """
@@ -225,20 +234,17 @@ def encode(target: Path, pixels: Pixels, name: str, metadata: Mapping[str, bytes
         blocks["xmp"] = XMP_HEADER + blocks["xmp"]
     elif name == "png" and "xmp" in blocks:
         blocks["xmp"] += b"\0"  # OpenCV's PNG writer reads on until it meets one
-    try:
-        if blocks:
-            kinds = np.array([getattr(cv2, _METADATA[kind]) for kind in blocks], np.int32)
-            arrays = [np.frombuffer(block, np.uint8) for block in blocks.values()]
-            done, buffer = cv2.imencodeWithMetadata("." + name, image, kinds, arrays, options)
-        else:
-            done, buffer = cv2.imencode("." + name, image, options)
-    except cv2.error as error:
-        raise ImageWriteError(f"{target}: OpenCV cannot encode it as {name} ({error.err})") from None
+    if blocks:
+        kinds = np.array([getattr(cv2, _METADATA[kind]) for kind in blocks], np.int32)
+        arrays = [np.frombuffer(block, np.uint8) for block in blocks.values()]
+        done, buffer = cv2.imencodeWithMetadata("." + name, image, kinds, arrays, options)
+    else:
+        done, buffer = cv2.imencode("." + name, image, options)
     if not done or not buffer.size:
-        raise ImageWriteError(f"{target}: OpenCV cannot encode {image.shape} {image.dtype} as {name}")
+        raise ImageWriteError(f"OpenCV cannot encode {image.shape} {image.dtype} as {name}")
     if name == "avif" and blocks and cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED) is None:
         # it does not know its own AVIF whose boxes before the pixels end near byte 500, which these blocks decide
-        raise ImageWriteError(f"{target}: OpenCV could not read this AVIF with its metadata again")
+        raise ImageWriteError("OpenCV could not read this AVIF with its metadata again")
     return with_resolution(bytes(buffer), name, resolution) if resolution else bytes(buffer)
 
 

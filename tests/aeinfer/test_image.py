@@ -182,3 +182,16 @@ def test_caption_strip_is_as_wide_as_asked_and_has_ink() -> None:
     assert strip.min() < 64
     assert caption_strip("a long caption", 10).shape[1] > 10
     np.testing.assert_array_equal(caption_strip("caf\udce9", 99), caption_strip("caf?", 99))
+
+
+@pytest.mark.parametrize("step", ["imdecodeWithMetadata", "imencode", "cvtColor"])
+def test_too_little_memory_for_opencv_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    def refuse(*_arguments: object) -> None:
+        error = cv2.error("Failed to allocate 192000000 bytes")
+        error.code, error.err = cv2.Error.StsNoMem, str(error)
+        raise error
+
+    write_image(tmp_path / "good.png", pixels_of((4, 6, 3)))
+    monkeypatch.setattr(cv2, step, refuse, raising=False)
+    with pytest.raises(MemoryError, match="192000000"):
+        write_image(tmp_path / "other.png", read_image(tmp_path / "good.png").pixels)

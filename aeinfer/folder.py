@@ -8,6 +8,7 @@ import re
 import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -186,7 +187,7 @@ def list_inputs(inputs: Iterable[Name], *, recursive: bool = False) -> Inputs:
         try:
             paths = [(Path(given), Path(given).stat().st_mode)]
         except (OSError, ValueError) as error:
-            paths = [(path, path.stat().st_mode) for path in sorted(_match(name))] if isinstance(given, str) else []
+            paths = sorted(_match(name)) if isinstance(given, str) else []
             if not paths and _names_nothing(error):
                 missing.append(name)
             elif not paths:
@@ -212,8 +213,8 @@ def _names_nothing(error: OSError | ValueError) -> bool:
     return True  # a name with a NUL
 
 
-def _match(pattern: str) -> Iterator[Path]:
-    """Expand a pattern as a shell would; ``**`` follows no links to folders, which may lead in circles."""
+def _match(pattern: str) -> Iterator[tuple[Path, int]]:
+    """Expand a pattern as a shell would, each with its mode; ``**`` follows no links to folders: they may go round."""
     if not glob.has_magic(pattern):
         return
     path = Path(pattern)
@@ -221,8 +222,9 @@ def _match(pattern: str) -> Iterator[Path]:
     start = Path(path.anchor)
     try:
         for match in start.glob(str(path.relative_to(start)) if path.anchor else pattern):
-            if (hidden or not any(map(_is_hidden, match.parts))) and _exists(match):
-                yield match
+            if hidden or not any(map(_is_hidden, match.parts)):
+                with suppress(OSError):  # a link to nothing, or gone since
+                    yield match, match.stat().st_mode
     except ValueError:  # "**" as a part of a name is no pattern
         return
 

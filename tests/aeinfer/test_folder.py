@@ -109,6 +109,13 @@ def test_an_empty_name_is_not_the_current_folder() -> None:
             plan(*arguments)
 
 
+@pytest.mark.usefixtures("tree")
+def test_what_goes_while_a_pattern_is_expanded_is_no_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("in/gone.png").symlink_to("nothing")
+    monkeypatch.setattr("os.path.exists", lambda _path: True)  # when it was looked for
+    assert [path.name for path in list_inputs(["in/*.png"]).files] == ["img10.png"]
+
+
 def test_one_file_named_twice_is_one_job(tree: Path) -> None:
     assert targets(["one.png", "./one.png", tree / "one.png"], "out") == ["out/one.png"]
 

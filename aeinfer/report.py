@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal
 
-from aeinfer.atomic import locked
+from aeinfer.atomic import locked, write_all
 from aeinfer.errors import InputError
 
 __all__ = ["Entry", "Report", "to_json"]
@@ -114,7 +114,7 @@ def _open(path: Path) -> IO[bytes]:
 def _append(file: IO[bytes], line: bytes) -> None:
     """Add a line in one piece, after the last whole one."""
     if not file.seekable():
-        file.write(line)
+        write_all(file, line)
         return
     with locked(file):
         size = file.seek(0, os.SEEK_END)

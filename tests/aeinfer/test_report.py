@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,6 +52,20 @@ def test_a_name_that_is_not_utf8_comes_back(tmp_path: Path) -> None:
     with Report(path) as report:
         report.write(Entry(os.fsdecode(b"caf\xe9.png"), "b.png", "written"))
     assert os.fsencode(json.loads(path.read_text("utf-8"))["source"]) == b"caf\xe9.png"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+def test_a_pipe_gets_whole_lines_though_it_takes_a_part_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with Report(path) as report:
+        file = report._file
+        report._file = SimpleNamespace(seekable=lambda: False, write=lambda data: file.write(data[:10]))
+        report.write(Entry("a.png", "b.png", "written"))
+        report._file = file
+    with os.fdopen(reader, "rb") as pipe:
+        assert json.loads(pipe.read())["target"] == "b.png"
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG", b'{"name": "settings", "value": 1}', b'{\n"source": 1}\n'])

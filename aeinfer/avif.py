@@ -72,10 +72,10 @@ def avif_facts(data: bytes) -> AvifFacts:
     )
 
 
-def _boxes(data: bytes, *, whole: bool = False) -> Iterator[Box]:
+def _boxes(data: bytes, *, whole: bool = False, deep: int = len(INSIDE)) -> Iterator[Box]:
     """Give (kind, content) of all boxes that INSIDE leads to; of a colour box what it holds: prof, rICC or nclx.
 
-    `whole` refuses data that end inside of a box.
+    `whole` refuses data that end inside of a box; boxes are looked into as deep as an AVIF has them, and no deeper.
     """
     at = 0
     while at + 8 <= len(data):
@@ -86,7 +86,7 @@ def _boxes(data: bytes, *, whole: bool = False) -> Iterator[Box]:
             break
         content = data[at + head : at + length]
         if kind in INSIDE:
-            yield from _boxes(content[INSIDE[kind] :])
+            yield from _boxes(content[INSIDE[kind] :], deep=deep - 1) if deep else ()
         elif kind == b"colr":
             yield content[:4], content[4:]
         else:

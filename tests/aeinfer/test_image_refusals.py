@@ -104,6 +104,26 @@ def test_two_colours_are_read_where_they_are_grey(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, expected)
 
 
+def test_a_jpeg_that_ends_in_erased_memory_is_refused_at_once() -> None:
+    """Half a minute, were each 0xFF looked at to the end."""
+    with pytest.raises(ImageReadError, match="truncated"):
+        inspect(saved(pixels_of((64, 64, 3)), "JPEG")[:3000] + b"\xff" * 50_000)
+
+
+def test_a_jpeg_may_have_fill_bytes_before_its_end(tmp_path: Path) -> None:
+    pixels = np.full((16, 16, 3), 128, np.uint8)  # which makes the end be looked at twice
+    whole = saved(pixels, "JPEG")
+    (tmp_path / "filled.jpg").write_bytes(whole[:-2] + b"\xff\xff\xff" + whole[-2:])
+    np.testing.assert_array_equal(read_image(tmp_path / "filled.jpg").pixels, pixels)
+
+
+def test_boxes_within_boxes_without_end_are_no_picture() -> None:
+    nested = b""
+    for _ in range(2000):
+        nested = (len(nested) + 12).to_bytes(4, "big") + b"meta" + bytes(4) + nested
+    assert inspect((20).to_bytes(4, "big") + b"ftypavif" + bytes(4) + b"avif" + nested).size is None
+
+
 def test_a_thumbnail_inside_does_not_hide_a_truncated_jpeg() -> None:
     whole = saved(pixels_of((64, 64, 3)), "JPEG")
     thumbnail = b"Exif\0\0" + whole[:2000] + b"\xff\xd9"

@@ -6,7 +6,6 @@ import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, Literal
 
 from aeinfer.atomic import locked, write_all
@@ -90,9 +89,7 @@ class Report:
     def __enter__(self) -> "Report":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         if self._file is not None:
             self._file.close()
 

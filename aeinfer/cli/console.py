@@ -7,7 +7,6 @@ import re
 import sys
 import time
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Self, TextIO
 
 from aeinfer.errors import InputError
@@ -94,9 +93,7 @@ class Line:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.clear()
 
 

@@ -29,7 +29,7 @@ ROUNDS = 15
 TOLERANCE = {"fp32": 5e-3, "fp16": 0.02}  # the largest difference from the CPU in fp32; a GPU's fp32 may be TF32
 
 
-def half_file(path: Path, folder: Path) -> Path:
+def fp16_file(path: Path, folder: Path) -> Path:
     """Write the fp16 file of a model into a folder, and return it.
 
     Raises
@@ -85,7 +85,7 @@ def measure(method: str, path: Path, device: str, shape: tuple[int, int, int], r
     facts = {"method": method, "fingerprint": fingerprint_of(path.read_bytes()), "batch": "x".join(map(str, shape))}
     calls: dict[str, Run] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for way, make in ways(path, half_file(path, Path(folder)), device).items():
+        for way, make in ways(path, fp16_file(path, Path(folder)), device).items():
             try:
                 run = make()
                 off = float(np.abs(run(batch) - expected).max())

@@ -209,19 +209,19 @@ def export_files(args: argparse.Namespace, stated: dict[str, str]) -> bool:
     data = open_data(Recipe(**recipe), args.data, not args.no_verify)
     proto, info = export(model, recipe, args.output, data, **stated)
     halves = export_halves(model, info, args.output) if model.code and not args.no_halves else ()
-    half_kept = not args.fp16 or keep_fp16(
+    fp16_kept = not args.fp16 or keep_fp16(
         proto, info, args.output.with_suffix(".fp16.onnx"), [noisy for noisy, _clean in data.validation[:3]]
     )
     if args.int8:
-        return export_trained_int8(model, rounding, info, args.output, data, args.gate) and half_kept
+        return export_trained_int8(model, rounding, info, args.output, data, args.gate) and fp16_kept
     if args.no_int8:
-        return half_kept
+        return fp16_kept
     tensors = calibration_tensors(data)
     info = replace(info, calibration=f"{len(tensors)} noisy images of the training set")
     kept = keep_int8([quantize(proto, tensors)], model, info, args.output, data, args.gate)
     if kept and halves:
         kept = export_int8_halves(halves, info, args.output, tensors, data.validation, args.gate)
-    return kept and half_kept
+    return kept and fp16_kept
 
 
 if __name__ == "__main__":

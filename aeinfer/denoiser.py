@@ -121,7 +121,7 @@ class AEInfer:
             allow.
         tile : int, optional
             Kept side of a tile in pixels; the halo comes on top. By default what `aeinfer bench` found best, or what
-            `tiling.default_tile` makes of the model.
+            `sizing.default_tile` makes of the model.
         batch : int, optional
             Tiles in one run of the network; by default as many as fill what is best for small ones.
         max_memory_mb : float, optional

@@ -7,15 +7,8 @@ from dataclasses import dataclass
 from aeinfer.forking import Lock
 from aeinfer.memory import memory_left
 from aeinfer.model_info import ModelInfo
-from aeinfer.tiling import (
-    TilePlan,
-    default_batch,
-    default_tile,
-    pixels_for_memory,
-    plan_tiles,
-    plan_windows,
-    tile_for_memory,
-)
+from aeinfer.sizing import default_batch, default_tile, pixels_for_memory, tile_for_memory
+from aeinfer.tiling import TilePlan, plan_tiles, plan_windows
 
 __all__ = ["Limits", "Wish"]
 

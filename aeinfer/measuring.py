@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from aeinfer.denoiser import AEInfer
 from aeinfer.model_info import ModelInfo
+from aeinfer.sizing import default_batch, default_tile
 from aeinfer.threads import thread_count
-from aeinfer.tiling import default_batch, default_tile
 from aeinfer.tuning import CLEARLY, Tuned
 
 __all__ = ["Trial", "best_settings", "trials"]

@@ -4,7 +4,6 @@ A convolutional network reads tiles that overlap by its halo and keeps the insid
 windows that overlap by half and are blended with weights.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,23 +16,13 @@ __all__ = [
     "Band",
     "TilePlan",
     "blend_weights",
-    "default_batch",
-    "default_tile",
-    "memory_for_pixels",
-    "pixels_for_memory",
     "plan_tiles",
     "plan_windows",
+    "round_up",
     "split_rows",
-    "tile_for_memory",
 ]
 
 Integers = NDArray[np.int64]
-
-LIBRARIES_MB = 180  # onnxruntime, numba and what it compiled, once in a process: 150 measured, 30 for fragments
-MODEL_COPIES = 4  # times its file: the file, its parsed form and the weights laid out for the processor
-DEFAULT_MEMORY_MB = 400  # of activations, where the user sets no bound
-BATCH_PIXELS = 256 * 256  # small tiles share a batch up to this many pixels; beyond it a batch gains nothing
-BATCH_BYTES = 1 << 21  # unless the network is so small that the values of more pixels stay in a core's cache
 
 
 @dataclass(frozen=True)
@@ -90,9 +79,9 @@ def plan_tiles(height: int, width: int, *, tile: int, halo: int, stride: int) ->
     """
     if tile < 1:
         raise InputError(f"the tile's kept side is at least 1 pixel, got {tile}")
-    halo = _round_up(halo, stride)
-    rows = _spans(height, _round_up(tile, stride), halo, stride)
-    columns = _spans(width, _round_up(tile, stride), halo, stride)
+    halo = round_up(halo, stride)
+    rows = _spans(height, round_up(tile, stride), halo, stride)
+    columns = _spans(width, round_up(tile, stride), halo, stride)
     positions = [(top, left) for top, _y0, _y1 in rows.starts for left, _x0, _x1 in columns.starts]
     keep = [(y0, y1, x0, x1) for _top, y0, y1 in rows.starts for _left, x0, x1 in columns.starts]
     bottoms = np.full(len(positions), height, np.int64)
@@ -178,100 +167,6 @@ def split_rows(plan: TilePlan, rows: int) -> Iterator[Band]:
         yield Band(top, bottom, int(keep[:, 1].max()), band)
 
 
-def default_tile(*, halo: int, stride: int, bytes_per_pixel: int) -> int:
-    """Return the kept side of a tile where nobody measured or said another.
-
-    What a tile costs beyond what it keeps is its halo: (1 + 2 * halo / tile)**2. What speaks against larger ones is
-    memory, and caches: a pixel costs about a tenth more with each doubling of the tile's area beyond a few hundred
-    pixels a side. The sum of both is flat around 16 halos, where the halo costs 27 %; a network without a halo gains
-    nothing beyond 512 pixels. The activations of one tile stay under `DEFAULT_MEMORY_MB`. The rule looks at the model
-    alone, so that two machines cut an image alike.
-
-    Examples
-    --------
-    >>> default_tile(halo=64, stride=16, bytes_per_pixel=140), default_tile(halo=112, stride=16, bytes_per_pixel=140)
-    (1024, 1456)
-    """
-    context = _round_up(halo, stride)
-    most = math.isqrt(int(DEFAULT_MEMORY_MB * 1e6) // bytes_per_pixel) - 2 * context
-    return max(stride, min(max(16 * context, 512), most) // stride * stride)
-
-
-def default_batch(bytes_per_pixel: int, *, on_gpu: bool = False) -> int:
-    """Return how many pixels small tiles share a batch up to, where nobody measured or said another number.
-
-    A GPU is to be filled, and no cache speaks against it: there a batch takes as much memory as the largest tile may.
-
-    Examples
-    --------
-    >>> default_batch(140), default_batch(8)
-    (65536, 262144)
-    >>> default_batch(140, on_gpu=True)
-    2857142
-    """
-    if on_gpu:
-        return int(DEFAULT_MEMORY_MB * 1e6) // bytes_per_pixel
-    return max(BATCH_PIXELS, BATCH_BYTES // bytes_per_pixel)
-
-
-def memory_for_pixels(pixels: int, *, bytes_per_pixel: int, model_mb: float = 0.0) -> float:
-    """Return how many megabytes it takes to have so many pixels in the network, with the libraries and the model.
-
-    Examples
-    --------
-    >>> memory_for_pixels(300000, bytes_per_pixel=400)
-    300.0
-    """
-    return LIBRARIES_MB + MODEL_COPIES * model_mb + pixels * bytes_per_pixel / 1e6
-
-
-def pixels_for_memory(max_memory_mb: float, *, bytes_per_pixel: int, model_mb: float = 0.0) -> int:
-    """Return how many pixels may be in the network at once.
-
-    The libraries and the model (its file is `model_mb`) are counted too, as far as they leave the network a third: a
-    bound that they alone exceed would otherwise allow nothing.
-
-    Examples
-    --------
-    >>> pixels_for_memory(300, bytes_per_pixel=400), pixels_for_memory(90, bytes_per_pixel=400)
-    (300000, 75000)
-    """
-    fixed = min(LIBRARIES_MB + MODEL_COPIES * model_mb, 2 / 3 * max_memory_mb)
-    return int((max_memory_mb - fixed) * 1e6 + 0.5) // bytes_per_pixel
-
-
-def tile_for_memory(
-    max_memory_mb: float,
-    *,
-    halo: int,
-    stride: int,
-    bytes_per_pixel: int,
-    bytes_per_row: int = 0,
-    model_mb: float = 0.0,
-) -> int:
-    """Return the largest kept side whose activations fit, and `bytes_per_row` for each of its rows, halo included.
-
-    Raises
-    ------
-    InputError
-        Not even a tile of one stride fits.
-
-    Examples
-    --------
-    >>> tile_for_memory(300, halo=32, stride=16, bytes_per_pixel=400)
-    480
-    """
-    context = 2 * _round_up(halo, stride)
-    pixels = pixels_for_memory(max_memory_mb, bytes_per_pixel=bytes_per_pixel, model_mb=model_mb)
-    row = bytes_per_row / bytes_per_pixel / 2
-    side = int(math.sqrt(row**2 + pixels) - row) - context  # of side**2 + 2 * row * side = pixels
-    if side < stride:
-        network_mb = ((stride + context) ** 2 * bytes_per_pixel + (stride + context) * bytes_per_row) / 1e6
-        least = math.ceil(min(3 * network_mb, network_mb + LIBRARIES_MB + MODEL_COPIES * model_mb)) + 1
-        raise InputError(f"max_memory_mb={max_memory_mb} is too small for this model: give at least {least}")
-    return side // stride * stride
-
-
 @dataclass(frozen=True)
 class _Spans:
     size: int
@@ -279,11 +174,11 @@ class _Spans:
 
 
 def _spans(length: int, tile: int, halo: int, stride: int) -> _Spans:
-    padded = _round_up(length, stride)
+    padded = round_up(length, stride)
     if padded <= tile + 2 * halo:
         return _Spans(padded, [(0, 0, length)])
     count = -(-(padded - 2 * halo) // tile)
-    size = _round_up(-(-(padded + 2 * halo * (count - 1)) // count), stride)  # no larger than so many tiles need
+    size = round_up(-(-(padded + 2 * halo * (count - 1)) // count), stride)  # no larger than so many tiles need
     starts, kept = [], 0
     while kept < length:
         start = min(max(0, kept - halo), padded - size)
@@ -299,5 +194,12 @@ def _window_starts(length: int, window: int) -> list[int]:
     return [*range(0, length - window, max(1, window // 2)), length - window]
 
 
-def _round_up(value: int, multiple: int) -> int:
+def round_up(value: int, multiple: int) -> int:
+    """Return the least multiple that is not less than the value.
+
+    Examples
+    --------
+    >>> round_up(100, 16)
+    112
+    """
     return -(-value // multiple) * multiple

@@ -23,8 +23,9 @@ PACKAGES = {"aeinfer": {"aeinfer"}, "train": {"aeinfer", "train"}, "export": {"a
 FREE = {"errors", "version"}
 ROOMS = {
     "batching": {"kernels", "tiling"},
-    "limits": {"forking", "memory", "model_info", "tiling"},
-    "splitting": {"batching", "tiling"},
+    "limits": {"forking", "memory", "model_info", "sizing", "tiling"},
+    "sizing": {"tiling"},
+    "splitting": {"batching", "model_info", "tiling"},
     "pair": {"forking", "session"},
     "denoiser": {
         "arrays",
@@ -48,7 +49,7 @@ ROOMS = {
     "model_file": {"models", "session", "threads", "tuning"},
     "halves": {"arrays", "forking", "kernels", "model_file", "model_info", "models", "session", "settings"},
     "tuning": {"atomic", "models"},
-    "measuring": {"denoiser", "model_info", "threads", "tiling", "tuning"},
+    "measuring": {"denoiser", "model_info", "sizing", "threads", "tuning"},
     "codes": {"atomic", "model_info"},
     "doctor": {
         "denoiser",
@@ -59,6 +60,7 @@ ROOMS = {
         "metrics",
         "models",
         "session",
+        "sizing",
         "threads",
         "tiling",
         "tuning",

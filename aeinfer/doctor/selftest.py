@@ -13,7 +13,8 @@ from aeinfer import kernels, metrics
 from aeinfer.denoiser import AEInfer
 from aeinfer.models import packaged_models
 from aeinfer.session import Session, listed_providers, read_model
-from aeinfer.tiling import blend_weights, default_tile, memory_for_pixels
+from aeinfer.sizing import default_tile, memory_for_pixels
+from aeinfer.tiling import blend_weights
 
 __all__ = ["denoise_sample", "move_pixels", "sample", "start"]
 

@@ -15,8 +15,8 @@ from aeinfer import AEInfer, measuring, tuning
 from aeinfer.cli import main
 from aeinfer.models import precision_files
 from aeinfer.session import backend, fingerprint_of
+from aeinfer.sizing import default_tile
 from aeinfer.threads import thread_count
-from aeinfer.tiling import default_tile
 from aeinfer.tuning import Tuned
 
 

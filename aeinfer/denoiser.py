@@ -412,15 +412,13 @@ class AEInfer:
     def _run_or_halve(self, session: Session, parts: list[Part], strength: float) -> list[list[Part]]:
         """Run one batch and return nothing, or the halves to run where there is too little memory for it."""
         pixels = batch_pixels(parts)
-        stride = self.info.tile or self.info.stride  # a window has its size
-        halves = functools.partial(halved, parts, halo=self.info.halo, stride=stride)
-        if pixels > self._limits.most_pixels and (smaller := halves()):
+        if pixels > self._limits.most_pixels and (smaller := halved(parts, self.info)):
             return smaller
         try:
             self._run_whole(session, parts, strength)
             return []
         except MemoryError:
-            if not (smaller := halves()):
+            if not (smaller := halved(parts, self.info)):
                 raise
         # out of the handler, whose traceback holds the arrays that were too large
         if not session.on_gpu:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from aeinfer.batching import Part, TileJob
+from aeinfer.model_info import ModelInfo
 from aeinfer.tiling import TilePlan, plan_tiles, split_rows
 
 __all__ = ["halved", "in_bands"]
@@ -27,16 +28,16 @@ def in_bands(job: TileJob, rows: int, *, in_place: bool) -> Iterator[TileJob]:
         yield TileJob(image, job.out[band.top : band.bottom], band.plan)
 
 
-def halved(parts: list[Part], *, halo: int, stride: int) -> list[list[Part]]:
+def halved(parts: list[Part], info: ModelInfo) -> list[list[Part]]:
     """Return batches that together do the same with half the tiles in each, or half a tile's side; [] if none can."""
     tiles = [(part.job, tile) for part in parts for tile in range(part.first, part.last)]
     if len(tiles) > 1:
         middle = len(tiles) // 2
         return [[_alone(*each, row) for row, each in enumerate(half)] for half in (tiles[:middle], tiles[middle:])]
-    (job, tile), plan = tiles[0], tiles[0][0].plan
-    if plan.blended:
+    if info.tile is not None:
         return []  # a window has its size
-    smaller = _smaller(plan, tile, job.image.shape[1], halo=halo, stride=stride)
+    (job, tile), plan = tiles[0], tiles[0][0].plan
+    smaller = _smaller(plan, tile, job.image.shape[1], halo=info.halo, stride=info.stride)
     if smaller is None:
         return []
     top, left = plan.positions[tile]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from aeinfer import AEInfer, kernels, limits
 from aeinfer.batching import Part, TileJob
+from aeinfer.model_info import ModelInfo
 from aeinfer.splitting import halved, in_bands
 from aeinfer.tiling import TilePlan, plan_tiles, plan_windows, split_rows
 
@@ -93,13 +94,14 @@ def test_a_batch_is_halved_and_then_its_tile() -> None:
     plan = plan_tiles(64, 64, tile=16, halo=8, stride=4)
     job = TileJob(image, image.copy(), plan)
     both = [Part(job, 1, 3, slice(0, 2)), Part(job, 5, 6, slice(2, 3))]
-    batches = halved(both, halo=8, stride=4)
+    info = ModelInfo(halo=8, stride=4)
+    batches = halved(both, info)
     assert [[(part.first, part.last, part.rows) for part in batch] for batch in batches] == [
         [(1, 2, slice(0, 1))],
         [(2, 3, slice(0, 1)), (5, 6, slice(1, 2))],
     ]
     written = np.zeros((64, 64), int)
-    inner = halved(batches[0], halo=8, stride=4)
+    inner = halved(batches[0], info)
     for (part,) in inner:
         assert part.job.plan.height * part.job.plan.width < plan.height * plan.width
         y0, y1, x0, x1 = part.job.plan.keep[part.first]
@@ -114,8 +116,9 @@ def test_a_batch_is_halved_and_then_its_tile() -> None:
 
 def test_the_smallest_tile_and_a_window_are_not_halved() -> None:
     image = noise((24, 24, 1))
-    for plan in (plan_tiles(24, 24, tile=4, halo=8, stride=4), plan_windows(24, 24, window=8)):
-        assert halved([Part(TileJob(image, image, plan), 0, 1, slice(0, 1))], halo=8, stride=4) == []
+    tiles, windows = plan_tiles(24, 24, tile=4, halo=8, stride=4), plan_windows(24, 24, window=8)
+    for plan, info in ((tiles, ModelInfo(halo=8, stride=4)), (windows, ModelInfo(tile=8))):
+        assert halved([Part(TileJob(image, image, plan), 0, 1, slice(0, 1))], info) == []
 
 
 # Too little memory

@@ -129,15 +129,12 @@ def place(parts: list[Part], result: Tensor, channels: int, strength: float) -> 
     if result.shape != expected:
         raise ModelError(f"expected the model's output to be like its input, {expected}, got the shape {result.shape}")
     for part in parts:
-        if part.job.plan.blended:
+        job, plan, tiles = part.job, part.job.plan, slice(part.first, part.last)
+        if plan.blended:
             _blend(part, result[part.rows], strength)
         else:
-            plan, tiles = part.job.plan, slice(part.first, part.last)
-            _write(part.job, result[part.rows], plan.positions[tiles], plan.keep[tiles], strength)
-
-
-def _write(job: TileJob, tiles: Tensor, positions: NDArray[np.int64], keep: NDArray[np.int64], strength: float) -> None:
-    kernels.place_tiles(tiles, positions, keep, job.image, strength, job.out)
+            positions, keep = plan.positions[tiles], plan.keep[tiles]
+            kernels.place_tiles(result[part.rows], positions, keep, job.image, strength, job.out)
 
 
 def _blend(part: Part, tiles: Tensor, strength: float) -> None:
@@ -149,7 +146,8 @@ def _blend(part: Part, tiles: Tensor, strength: float) -> None:
     kernels.blend_tiles(tiles, positions, blend.weights, blend.rows, blend.columns, blend.total)
     if part.last == len(plan.positions):
         y0, y1 = plan.keep[:, 0].min(), plan.keep[:, 1].max()  # of a band: its neighbours write the rest
-        _write(job, blend.total[None], np.zeros((1, 2), np.int64), np.array([[y0, y1, 0, width]]), strength)
+        whole, keep = np.zeros((1, 2), np.int64), np.array([[y0, y1, 0, width]])
+        kernels.place_tiles(blend.total[None], whole, keep, job.image, strength, job.out)
 
 
 def _begin_blend(plan: TilePlan, channels: int, height: int, width: int) -> _Blend:

@@ -106,6 +106,7 @@ class VideoWriter:
                     writer._finish()
                     again = _read_again(Path(part.name), container_format, writer.codec)
                     writer.left_out += [*writer._unreadable(reader, again), *_missing(reader, again)]
+                    again.container.close()  # Windows gives no open file another name
                 finally:
                     writer._close()
         except AEInferError:

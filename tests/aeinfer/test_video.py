@@ -759,6 +759,25 @@ def test_in_python(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyP
     assert packets_of(Path("noisy.mkv"), "audio") == packets_of(Path("clean.mkv"), "audio")
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists the files that are open")
+def test_nothing_reads_the_new_file_any_more_when_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "noisy.mkv")
+    opened, replace = [], Path.replace
+
+    def count(part: Path, target: Path) -> Path:
+        opened.append(sum(file.resolve() == part for file in Path("/proc/self/fd").iterdir()))
+        return replace(part, target)
+
+    monkeypatch.setattr(Path, "replace", count)
+    reader = VideoReader(tmp_path / "noisy.mkv")
+    with VideoWriter.open(tmp_path / "clean.mkv", reader) as writer:
+        for picture in writer.pictures(reader):
+            writer.write(picture)
+    assert opened == [1]  # which holds the lock
+
+
 def test_an_error_in_the_block_leaves_nothing(tmp_path: Path) -> None:
     make(tmp_path / "a.mkv")
     reader = VideoReader(tmp_path / "a.mkv")

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aeinfer.damage import check_strips
 from aeinfer.errors import ImageReadError
 from aeinfer.file_format import inspect
 from aeinfer.formats import FORMATS
 from aeinfer.image import read_image
-from aeinfer.tiff_tags import Tree, pack_table
+from aeinfer.tiff_tags import Table, Tag, Tree, pack_table
 from tests.pictures import _quiet, pixels_of, saved  # noqa: F401 (a fixture)
 
 cv2 = pytest.importorskip("cv2")
@@ -115,6 +116,15 @@ def test_a_jpeg_may_have_fill_bytes_before_its_end(tmp_path: Path) -> None:
     whole = saved(pixels, "JPEG")
     (tmp_path / "filled.jpg").write_bytes(whole[:-2] + b"\xff\xff\xff" + whole[-2:])
     np.testing.assert_array_equal(read_image(tmp_path / "filled.jpg").pixels, pixels)
+
+
+def test_a_strip_that_is_all_of_a_page_is_unpacked_once() -> None:
+    strip, count = zlib.compress(bytes(1 << 20)), 4000
+    data = strip + struct.pack(f"<{2 * count}IH", *[0] * count, *[len(strip)] * count, 8)
+    tags = {273: (4, count), 279: (4, count), 259: (3, 1)}
+    places = (len(strip), len(strip) + 4 * count, len(data) - 2)
+    page = Table({number: Tag(data, "<", *tag, at) for (number, tag), at in zip(tags.items(), places, strict=True)})
+    check_strips(data, page, 1 << 20)
 
 
 def test_boxes_within_boxes_without_end_are_no_picture() -> None:

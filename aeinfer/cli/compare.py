@@ -72,6 +72,9 @@ def _run(args: argparse.Namespace, stop: Stop) -> int:
         except (ImageReadError, InputError) as error:
             complain(str(error))
             continue
+        except MemoryError:
+            complain(f"{stem}: not enough memory")
+            continue
         scores[stem] = [_measure(image, images[-1]) for image in images[:-1]]
         if args.picture:
             captions = [f"{label} {score.psnr:.2f} dB" for label, score in zip(labels, scores[stem], strict=True)]

@@ -116,6 +116,8 @@ def _codes(ae: "AEInfer", images: Sequence[Named]) -> Iterator[tuple[list[str], 
             read[name] = (source, read_image(source).pixels)
         except ImageReadError as error:
             complain(str(error))
+        except MemoryError:
+            complain(f"{source}: not enough memory")
     try:
         if read:
             yield list(read), ae.encode([pixels for _, pixels in read.values()])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from aeinfer import AEInfer, cli, loops, temporal_loops
-from aeinfer.image import read_image, write_image
+from aeinfer.image import Picture, read_image, write_image
 from aeinfer.temporal import TemporalFilter
 
 pytest.importorskip("cv2")
@@ -120,6 +120,22 @@ def test_compare_names_a_folder_that_cannot_be_listed(
     output = capsys.readouterr()
     assert output.err.count("aeinfer: in/inner: cannot be read: Permission denied".replace("/", os.sep)) == 2
     assert json.loads(output.out)["failed"] == 3
+
+
+@pytest.mark.usefixtures("folder")
+def test_compare_goes_on_after_an_image_without_memory(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read(path: Path) -> Picture:
+        if path.name == "a.png":
+            raise MemoryError
+        return read_image(path)
+
+    monkeypatch.setattr("aeinfer.cli.compare.read_image", read)
+    assert cli.main(["compare", "in", "--clean", "in", "--json"]) == 1
+    output = capsys.readouterr()
+    assert "a: not enough memory" in output.err
+    assert [file["name"] for file in json.loads(output.out)["columns"][0]["files"]] == ["b"]
 
 
 @pytest.mark.usefixtures("folder")

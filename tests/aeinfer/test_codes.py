@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from aeinfer import AEInfer, InputError, ModelError, cli
 from aeinfer.codes import Codes, _is_inside, read_codes, write_codes
-from aeinfer.image import read_image, write_image
+from aeinfer.image import Picture, read_image, write_image
 from tests import handmade
 
 pytest.importorskip("cv2")
@@ -130,6 +130,20 @@ def test_a_file_that_does_not_fit_is_named_and_the_rest_goes_on(model: str, caps
     assert not Path("none.npz").exists()
     assert cli.main(["encode", "empty", "-m", model, "-o", "none.npz"]) == 5
     assert cli.main(["encode", "in", "-m", model, "-o", "codes.txt"]) == 2
+
+
+def test_an_image_without_memory_is_named_and_the_rest_goes_on(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read(path: Path) -> Picture:
+        if path.name == "a.png":
+            raise MemoryError
+        return read_image(path)
+
+    monkeypatch.setattr("aeinfer.cli.encode.read_image", read)
+    assert cli.main(["encode", "in", "-m", model, "-o", "codes.npz"]) == 1
+    assert f"{Path('in/a.png')}: not enough memory" in capsys.readouterr().err
+    assert read_codes(Path("codes.npz")).names.tolist() == ["b.bmp"]
 
 
 def test_codes_of_another_model_are_refused(model: str, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:

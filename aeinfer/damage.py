@@ -17,6 +17,9 @@ MARKER = re.compile(rb"\xff([^\x00\xff])")
 FILLER = bytes((index * 37 + index // 5) % 251 for index in range(4096))
 """Bytes that a JPEG decoder takes for blocks of a picture, and none for a marker."""
 
+NUMBERS = bytes(b" 1"[not bytes([byte]).isspace()] for byte in range(256))
+"""What `bytes.translate` makes blanks and all else one kind each by: numbers begin where a blank ends."""
+
 
 def check_jpeg_scans(data: bytes, start: int) -> int:
     """Refuse a JPEG without an end, with restart markers out of turn or other than JPEG's markers inside a scan.
@@ -145,7 +148,7 @@ def check_pnm_length(data: bytes, header: int, kind: int, height: int, width: in
     elif kind == 1:
         held = sum(data.count(digit, header) for digit in (b"0", b"1"))
     else:
-        held = len(data[header:].split())
+        held = (b" " + data[header:]).translate(NUMBERS).count(b" 1")
     if held < needed:
         raise ImageReadError(f"truncated: the PNM holds {max(held, 0)} of {needed} {'bytes' if kind > 3 else 'values'}")
     return header + 1 + needed if kind > 3 else len(data)

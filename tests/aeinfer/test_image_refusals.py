@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aeinfer.damage import check_strips
+from aeinfer.damage import check_pnm_length, check_strips
 from aeinfer.errors import ImageReadError
 from aeinfer.file_format import inspect
 from aeinfer.formats import FORMATS
@@ -116,6 +116,16 @@ def test_a_jpeg_may_have_fill_bytes_before_its_end(tmp_path: Path) -> None:
     whole = saved(pixels, "JPEG")
     (tmp_path / "filled.jpg").write_bytes(whole[:-2] + b"\xff\xff\xff" + whole[-2:])
     np.testing.assert_array_equal(read_image(tmp_path / "filled.jpg").pixels, pixels)
+
+
+def test_numbers_are_counted_in_little_memory() -> None:
+    data = b"P2\n500 400 255\n" + b" 12\n7\t" * 100_000
+    tracemalloc.start()
+    assert check_pnm_length(data, 14, 2, 400, 500, 1) == len(data)
+    assert tracemalloc.get_traced_memory()[1] < 4 * len(data)
+    tracemalloc.stop()
+    with pytest.raises(ImageReadError, match="holds 199999 of 200000 values"):
+        check_pnm_length(data[:-2], 14, 2, 400, 500, 1)
 
 
 def test_a_strip_that_is_all_of_a_page_is_unpacked_once() -> None:

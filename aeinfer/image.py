@@ -60,6 +60,8 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     ImageReadError
         The file is missing, empty, no image, cut short, damaged, animated or of several pages, larger than the limit,
         or of a depth other than uint8, uint16 and float32.
+    MemoryError
+        There is too little memory for its pixels.
     BackendMissingError
         OpenCV is not installed.
 
@@ -224,6 +226,8 @@ def write_image(
         `pixels` is no image, quality or format is out of range, or a resolution is none.
     ImageWriteError
         The format cannot hold this depth or alpha, or the disk refused; nothing is left behind.
+    MemoryError
+        There is too little memory for another copy of the pixels.
     BackendMissingError
         OpenCV is not installed.
 

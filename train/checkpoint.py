@@ -17,6 +17,8 @@ from train.models import MODELS
 from train.quantization import build_model
 from train.recipes import Recipe
 
+DAMAGED = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError)
+
 
 def save_checkpoint(
     path: Path,
@@ -75,9 +77,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return what `save_checkpoint` wrote, on the CPU, without running any code in the file."""
     if not path.is_file():
         raise InputError(f"expected a checkpoint, but there is no file {path}; train one with python -m train.fit")
+    content = path.read_bytes()  # what the disk refuses is no damage
     try:
-        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        saved: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except DAMAGED as error:
         raise InputError(f"expected a checkpoint, but {path} is damaged or something else; train one anew") from error
     if not isinstance(saved, dict) or not {"recipe", "weights"} <= saved.keys():
         raise InputError(f"expected a checkpoint of train.fit, but {path} holds something else")

@@ -20,6 +20,9 @@ FILLER = bytes((index * 37 + index // 5) % 251 for index in range(4096))
 NUMBERS = bytes(b" 1"[not bytes([byte]).isspace()] for byte in range(256))
 """What `bytes.translate` makes blanks and all else one kind each by: numbers begin where a blank ends."""
 
+PIECE = 1 << 20
+"""Bytes of a strip that are unpacked at once, and given to be: what is left of them is copied each time."""
+
 
 def check_jpeg_scans(data: bytes, start: int) -> int:
     """Refuse a JPEG without an end, with restart markers out of turn or other than JPEG's markers inside a scan.
@@ -103,15 +106,17 @@ def check_strips(data: bytes, page: Table, size: int) -> None:
 def _check_deflated(coded: bytes, most: int) -> None:
     inflater, total = zlib.decompressobj(), 0
     try:
-        while not inflater.eof:
-            piece = inflater.decompress(coded, 1 << 20)
-            coded, total = inflater.unconsumed_tail, total + len(piece)
-            if total > most:
-                raise ImageReadError("damaged: a strip of the TIFF holds more than the page has pixels")
-            if not piece and not coded and not inflater.eof:
-                raise ImageReadError("damaged: a strip of the TIFF ends too early")
+        for at in range(0, len(coded), PIECE):
+            left, unpacked = coded[at : at + PIECE], b"some"
+            while unpacked and not inflater.eof:
+                unpacked = inflater.decompress(left, PIECE)
+                left, total = inflater.unconsumed_tail, total + len(unpacked)
+                if total > most:
+                    raise ImageReadError("damaged: a strip of the TIFF holds more than the page has pixels")
     except zlib.error as error:
         raise ImageReadError(f"damaged: a strip of the TIFF cannot be unpacked ({error})") from None
+    if not inflater.eof:
+        raise ImageReadError("damaged: a strip of the TIFF ends too early")
 
 
 def check_pnm_length(data: bytes, header: int, kind: int, height: int, width: int, sample: int) -> int:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aeinfer import damage
 from aeinfer.damage import check_pnm_length, check_strips
 from aeinfer.errors import ImageReadError
 from aeinfer.file_format import inspect
@@ -135,6 +136,17 @@ def test_a_strip_that_is_all_of_a_page_is_unpacked_once() -> None:
     places = (len(strip), len(strip) + 4 * count, len(data) - 2)
     page = Table({number: Tag(data, "<", *tag, at) for (number, tag), at in zip(tags.items(), places, strict=True)})
     check_strips(data, page, 1 << 20)
+
+
+@pytest.mark.parametrize(
+    ("cut", "most", "words"),
+    [(0, 5000, ""), (9, 5000, "too early"), (5000, 5000, "too early"), (0, 4999, "holds more")],
+)
+def test_a_strip_is_unpacked_in_pieces(monkeypatch: pytest.MonkeyPatch, cut: int, most: int, words: str) -> None:
+    monkeypatch.setattr(damage, "PIECE", 7)
+    coded = zlib.compress(bytes(range(250)) * 20)
+    with pytest.raises(ImageReadError, match=words) if words else nullcontext():
+        damage._check_deflated(coded[: len(coded) - min(cut, len(coded))], most)
 
 
 def test_boxes_within_boxes_without_end_are_no_picture() -> None:

@@ -106,9 +106,10 @@ def read_pages(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     where = f"{path}"
     try:
         pages = inspect_pages(data)
+        spare = bytearray(data) if len(pages) > 1 else None
         for index, facts in enumerate(pages):
             where = f"{path}, page {index + 1}" if len(pages) > 1 else where
-            yield _read_page(data, facts, max_pixels)
+            yield _read_page(data, facts, max_pixels, spare)
     except ImageReadError as error:
         raise ImageReadError(f"{where}: {error}") from None
 
@@ -128,7 +129,7 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise ImageReadError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _read_page(data: bytes, facts: FileFacts, max_pixels: int) -> Picture:
+def _read_page(data: bytes, facts: FileFacts, max_pixels: int, spare: bytearray | None = None) -> Picture:
     height, width = facts.size or (0, 0)
     if not facts.size or height * width <= 0:
         raise ImageReadError(f"damaged: the {facts.format} does not say how large it is")
@@ -144,7 +145,7 @@ def _read_page(data: bytes, facts: FileFacts, max_pixels: int) -> Picture:
         pixels = turn(tiff.decode(data, facts.page.offset), facts.orientation)
         check_depth(pixels, facts)
         return _agree(pixels, {}, facts)
-    pixels, metadata = decode(data, facts)
+    pixels, metadata = decode(data, facts, spare)
     return _agree(pixels, metadata, facts)
 
 

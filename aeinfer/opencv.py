@@ -16,7 +16,7 @@ from aeinfer.errors import AEInferError, BackendMissingError, ImageReadError, Im
 from aeinfer.file_format import EXIF_HEADER, XMP_HEADER, FileFacts
 from aeinfer.picture import Pixels
 from aeinfer.resolution import Resolution, with_resolution
-from aeinfer.tiff_tags import byte_order, with_tag
+from aeinfer.tiff_tags import Table, byte_order
 
 __all__ = [
     "can_write",
@@ -102,8 +102,17 @@ def _opencv_errors(kind: type[AEInferError], said: str) -> Iterator[None]:
 
 
 @_opencv_errors(ImageReadError, "damaged: OpenCV cannot decode it")
-def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
+def decode(data: bytes, facts: FileFacts, spare: bytearray | None = None) -> tuple[Pixels, dict[str, bytes]]:
     """Decode to RGB order and the blocks of metadata that OpenCV hands out, EXIF bare of its header.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    facts : FileFacts
+        What it says of itself, or of one of its pages.
+    spare : bytearray, optional
+        A copy of a TIFF that is changed for one page after the other: without, most take a copy each.
 
     Raises
     ------
@@ -115,14 +124,9 @@ def decode(data: bytes, facts: FileFacts) -> tuple[Pixels, dict[str, bytes]]:
         OpenCV is not installed.
     """
     cv2 = load_opencv()
-    if facts.page and facts.extra == 2:
-        # OpenCV's TIFF reader multiplies colours by an alpha that is declared unassociated; undeclared, it does not
-        data = with_tag(data, facts.page[338], 0, *facts.page[338].values[1:])
-    if facts.page:
-        data = _from_page(data, facts.page.offset)
     if facts.format == "pnm":
         data += b"\n"  # OpenCV wants something behind the last number
-    buffer = np.frombuffer(data, np.uint8)
+    buffer = np.frombuffer(_from_page(data, facts.page, facts.extra, spare) if facts.page else data, np.uint8)
     metadata: dict[str, bytes] = {}
     # of a JPEG it joins whatever lies in segments APP2 to a profile; its blocks are read from its bytes
     if hasattr(cv2, "imdecodeWithMetadata") and facts.format != "jpg":
@@ -151,13 +155,20 @@ def _kind(facts: FileFacts) -> str:
     return f"a tiff of {bits} bits a sample, compressed by method {compression}"
 
 
-def _from_page(data: bytes, offset: int) -> bytes:
-    """Make a TIFF start with another of its pages: OpenCV reads the first."""
+def _from_page(data: bytes, page: Table, extra: int, spare: bytearray | None) -> bytes | bytearray:
+    """Return a TIFF that starts with one of its pages, which is the one that OpenCV reads.
+
+    Its reader multiplies colours by an alpha that is declared unassociated; undeclared, it does not.
+    """
     order, big = byte_order(data)
     at, layout = (8, order + "Q") if big else (4, order + "I")
-    if struct.unpack_from(layout, data, at) == (offset,):
+    if struct.unpack_from(layout, data, at) == (page.offset,) and extra != 2:
         return data
-    return data[:at] + struct.pack(layout, offset) + data[at + struct.calcsize(layout) :]
+    changed = bytearray(data) if spare is None else spare
+    struct.pack_into(layout, changed, at, page.offset)
+    if extra == 2:
+        struct.pack_into(page[338].layout, changed, page[338].at, 0, *page[338].values[1:])
+    return changed
 
 
 def check_depth(pixels: Pixels, facts: FileFacts) -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from aeinfer import AEInfer, cli, tiff
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
+from aeinfer.file_format import inspect_pages
 from aeinfer.image import read_image, read_pages, write_image, write_pages
+from aeinfer.opencv import decode
 from aeinfer.picture import Picture
 from aeinfer.tiff_tags import read_tables
 from tests.pictures import _quiet, pixels_of  # noqa: F401 (a fixture)
@@ -149,6 +151,16 @@ def test_pages_of_all_kinds_come_back_as_they_were(tmp_path: Path, dtype: str) -
         assert page.metadata == written.metadata
     with pytest.raises(ImageReadError, match="4 pages"):
         read_image(path)
+
+
+def test_many_pages_take_one_copy_of_the_file(tmp_path: Path) -> None:
+    pages = [Picture(pixels_of((30, 40, 3 + index % 2), "uint8", index), "tiff") for index in range(30)]
+    write_pages(tmp_path / "a.tif", pages)
+    data = (tmp_path / "a.tif").read_bytes()
+    spare = bytearray(data)
+    for facts, page in zip(inspect_pages(data), pages, strict=True):
+        np.testing.assert_array_equal(decode(data, facts, spare)[0], page.pixels)
+    assert spare != data
 
 
 def test_exif_of_each_page_stays_with_it(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ Frame = NDArray[np.uint8]
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0  # seconds between tries, doubled each time
 USUAL_FPS = 25.0  # of a source that does not tell
+STILL = 5  # frames that begin a file or a URL and are the same to the bit: no sensor gives such
 
 logger = logging.getLogger("aeinfer")
 
@@ -92,10 +94,14 @@ class Capture:
         ImageReadError
             A live source failed, and all tries to open it again did.
         """
+        begin: list[int] = []
         try:
             while True:
                 good, frame = self._capture.read()
                 if good:
+                    if len(begin) < STILL and not self._is_camera:
+                        begin.append(zlib.crc32(frame))
+                        self._warn_of_stillness(begin)
                     yield frame
                 elif self.live and self._reconnect:
                     self._capture = self._open_again()
@@ -103,6 +109,16 @@ class Capture:
                     return
         finally:  # in the thread that reads: to release a camera that another one reads from would crash
             self._capture.release()
+
+    def _warn_of_stillness(self, begin: list[int]) -> None:
+        """OpenCV 5.0 converts no interlaced frame, and gives what its memory held, without a word."""
+        if len(begin) == STILL and len(set(begin)) == 1:
+            logger.warning(
+                "%s begins with %d frames that are the same to the bit, as interlaced video comes out of OpenCV: if it "
+                "is that, take `aeinfer video`, or pipe the frames from ffmpeg",
+                self.source,
+                STILL,
+            )
 
     def _open(self) -> Any:
         if self.source.isdecimal():

@@ -273,6 +273,19 @@ def test_what_is_wrong_with_a_source_is_said(
     assert complaint in capsys.readouterr().err
 
 
+def test_a_beginning_that_stands_still_is_warned_of(
+    clip: Path, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As OpenCV 5.0 gives interlaced video."""
+    still = tmp_path / "still.mkv"
+    source = ["-f", "lavfi", "-i", "color=gray:size=64x48", "-frames:v", "6"]
+    subprocess.run(["ffmpeg", "-v", "error", *source, "-c:v", "ffv1", still], check=True)
+    for name, warned in ((clip, False), (still, True)):
+        assert main(["stream", str(name), "-m", str(tiny_model), "--frames", "6", "-o", str(tmp_path / "out")]) == 0
+        assert ("frames that are the same to the bit" in capsys.readouterr().err) == warned
+        (tmp_path / "out").unlink()
+
+
 def test_a_camera_by_its_device_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = types.SimpleNamespace(isOpened=lambda: True, get=lambda _: 0.0)
     monkeypatch.setattr(cv2, "VideoCapture", lambda *_: opened)

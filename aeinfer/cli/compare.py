@@ -19,7 +19,7 @@ from aeinfer.folder import list_images
 from aeinfer.formats import check_writable, format_of
 from aeinfer.image import SUFFIXES, quiet_opencv, read_image, write_image
 from aeinfer.opencv import caption_strip
-from aeinfer.picture import Pixels, split_alpha
+from aeinfer.picture import Pixels, split_alpha, upright
 
 __all__ = ["add_options", "run"]
 
@@ -125,12 +125,12 @@ def _by_stem(name: str, recursive: bool, unreadable: list[tuple[str, str]]) -> d
 
 
 def _read_row(stem: str, names: Sequence[str], columns: Sequence[dict[str, Path]]) -> list[Pixels]:
-    """Read one image of each column, without alpha, the clean one last; all agree in shape and dtype."""
+    """Read one image of each column, upright, without alpha, the clean one last; all agree in shape and dtype."""
     missing = [name for name, column in zip(names, columns, strict=True) if stem not in column]
     if missing:
         raise InputError(f"{stem}: has no partner in {', '.join(missing)}")
     paths = [column[stem] for column in columns]
-    images = [split_alpha(read_image(path).pixels)[0] for path in paths]
+    images = [split_alpha(upright(read_image(path)).pixels)[0] for path in paths]
     clean = images[-1]
     for path, image in zip(paths, images, strict=True):
         if image.shape != clean.shape or image.dtype != clean.dtype:

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import shutil
+import struct
 from pathlib import Path
 
 import numba
@@ -12,6 +13,7 @@ import pytest
 
 from aeinfer import AEInfer, cli, loops, temporal_loops
 from aeinfer.image import Picture, read_image, write_image
+from aeinfer.picture import turn
 from aeinfer.temporal import TemporalFilter
 
 pytest.importorskip("cv2")
@@ -84,6 +86,17 @@ def test_compare_measures_by_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert "48.13" in table.splitlines()[-1]
     assert "34.15" in table.splitlines()[-1]
     assert cli.main(["compare", "near/a.bmp", "--clean", "clean/a.png"]) == 0
+
+
+@pytest.mark.usefixtures("folder")
+def test_compare_sets_upright_what_lies_on_its_side(capsys: pytest.CaptureFixture[str]) -> None:
+    clean = picture()
+    exif = b"MM\0*" + struct.pack(">IHHHIII", 8, 1, 274, 3, 1, 6 << 16, 0)  # a camera held upright
+    write_image("camera.png", clean, metadata={"exif": exif})
+    write_image("stripped.png", turn(clean, 6))
+    assert cli.main(["compare", "camera.png", "--clean", "stripped.png", "--json", "--picture", "side.png"]) == 0
+    assert json.loads(capsys.readouterr().out)["columns"][0]["ssim"] == 1
+    np.testing.assert_array_equal(read_image("side.png").pixels[:32, :24], turn(clean, 6))
 
 
 @pytest.mark.usefixtures("folder")

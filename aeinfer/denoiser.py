@@ -169,7 +169,8 @@ class AEInfer:
         ----------
         image : (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4) array
             uint8, uint16, or float32 with [0, 1] nominal. Two channels are grey and alpha, four colour and alpha;
-            alpha is passed through untouched.
+            alpha is passed through untouched. The packaged networks answer within [0, 1]: what is brighter comes back
+            as 1, so high dynamic range is brought into it first, by its square root or logarithm for example.
         strength : float
             0 gives the input, 1 the full result, between them a blend.
         out : array, optional

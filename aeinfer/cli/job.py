@@ -177,12 +177,15 @@ class File:
         while self._noisy:
             page = self._noisy[0]
             job = replace(self.job, page=len(self._clean))
-            self._clean.append(replace(page, pixels=self._how(page.pixels, job)))
+            pixels = self._how(page.pixels, job)
+            if pixels.dtype.kind == "f" and pixels.max() <= 1 < page.pixels.max():
+                self._lost.add("values above 1")  # networks answer within [0, 1]: the highlights of HDR
+            self._clean.append(replace(page, pixels=pixels))
             del self._noisy[0], page  # memory for the next
 
     def _write(self) -> None:
         lost = write_pages(self.job.target, self._clean, quality=self._run.args.quality)
-        self._lost = set(lost.union(*(page.lost for page in self._clean)))
+        self._lost |= lost.union(*(page.lost for page in self._clean))
         self._pixels = sum(page.pixels.shape[0] * page.pixels.shape[1] for page in self._clean)
         self._clean.clear()
 

@@ -263,6 +263,20 @@ def test_metadata_kept_stripped_and_required(tiny_model: Path, capsys: pytest.Ca
 
 
 @pytest.mark.usefixtures("folder")
+def test_highlights_that_a_network_cuts_off_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    pixels = np.full((32, 48, 3), 0.5, np.float32)
+    write_image("low.tiff", pixels)
+    assert cli.main(["denoise", "low.tiff"]) == 0
+    assert capsys.readouterr().err == ""
+    pixels[8:24, 8:24] = 3
+    write_image("high.tiff", pixels)
+    assert cli.main(["denoise", "high.tiff"]) == 0
+    assert capsys.readouterr().err.splitlines() == ["aeinfer: not carried over to some results: values above 1"]
+    assert cli.main(["noise", "high.tiff", "--sigma", "5"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_comment_is_named_or_required(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pil = pytest.importorskip("PIL.Image")
     Path("photos").mkdir()

@@ -50,15 +50,15 @@ def published() -> dict[str, Point]:
 def place(name: str, point: Point) -> tuple[Point, str]:
     """Offset and alignment of a label, so that neighbours stay apart."""
     if name in PEERS:
-        return ((8, -3), "left") if 5 < point[0] < 50 else ((-8, -3), "right")
+        return ((8, -3), "left") if 2 < point[0] < 50 else ((-8, -3), "right")
     if name.endswith("int8"):
         return (0, -13), "right"
     if name.endswith("fp32"):
-        return (0, 6), "left"
-    return ((0, -13) if name == "DnCNN" else (0, 6)), "center"
+        return (0, 10 if name.startswith("photo-best") else 6), "left"
+    return ((0, -13) if name in ("DnCNN", "DRUNet") else (0, 6)), "center"
 
 
-def draw_quality() -> None:
+def draw_quality(target: Path = TARGET) -> None:
     plt.rcParams.update({"svg.hashsalt": "aeinfer", "svg.fonttype": "path", "font.size": 9})
     figure, axes = plt.subplots(figsize=(7.2, 4.2), layout="constrained")
     kinds = [
@@ -78,7 +78,7 @@ def draw_quality() -> None:
     axes.grid(alpha=0.25, which="major")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="center left", frameon=False)
-    figure.savefig(TARGET, metadata={"Date": None})
+    figure.savefig(target, metadata={"Date": None})
     plt.close(figure)
 
 

@@ -1,5 +1,6 @@
 """Curves of time and memory: every size is a row, what is not straight is said, tables and pictures show the rows."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from unittest import mock
@@ -91,3 +92,19 @@ def test_table_and_picture_show_the_rows(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert list(plot.curves("images", "peak_mb")) == ["a fp32, 28x28, no bound", "a fp32, 28x28, max_memory_mb=300"]
     plot.draw_scaling(tmp_path / "scaling.png")
     assert (tmp_path / "scaling.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_two_labels_of_the_picture_of_quality_overlap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="it draws the picture")
+    from benchmarks import plot
+
+    drawn = []
+    monkeypatch.setattr(plot.plt, "close", drawn.append)
+    plot.draw_quality(tmp_path / "quality.svg")
+    monkeypatch.undo()
+    (axes,) = drawn[0].axes
+    texts = [*axes.texts, *axes.get_legend().get_texts()]
+    for one, other in itertools.combinations(texts, 2):
+        overlaps = one.get_window_extent().overlaps(other.get_window_extent())
+        assert not overlaps, (one.get_text(), other.get_text())
+    plot.plt.close(drawn[0])

@@ -32,7 +32,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="standard deviation of the gaussian part in 8-bit levels, 0-255",
     )
-    parser.add_argument("--peak", type=number(1e-6), metavar="P", help="poisson-gaussian: photons at white")
+    parser.add_argument(
+        "--peak", type=number(1e-6), metavar="P", help="poisson-gaussian: photons at white, of linear light"
+    )
     parser.add_argument("--amount", type=number(0, 1), metavar="A", help="salt-and-pepper: share of values, 0-1")
     parser.add_argument(
         "--seed",

@@ -33,7 +33,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="standard deviation of the gaussian part in 8-bit levels, 0-255",
     )
     parser.add_argument(
-        "--peak", type=number(1e-6), metavar="P", help="poisson-gaussian: photons at white, of linear light"
+        "--peak",
+        type=number(1e-6),
+        metavar="P",
+        help="poisson-gaussian: photons at white; values are taken for linear light",
     )
     parser.add_argument("--amount", type=number(0, 1), metavar="A", help="salt-and-pepper: share of values, 0-1")
     parser.add_argument(

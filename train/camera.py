@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import kernels, noise
+from train.files import through_jpeg
 
 Image = NDArray[np.float32]
 
@@ -135,14 +136,9 @@ def _contrast(photo: NDArray[np.uint8]) -> Image:
 
 
 def _jpeg(image: Image, rng: np.random.Generator) -> Image:
-    """Round to 8 bits and, nine times of ten, go through JPEG, mostly with colour at half the resolution.
+    """Round to 8 bits and, nine times of ten, go through JPEG.
 
     A coarse JPEG makes specks of noise: single cosines of 8x8 pixels. All of PolyU's files are of quality 75.
     """
     levels = kernels.from_float(image, np.uint8)
-    if rng.random() < 0.1:
-        return kernels.to_float(levels)
-    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if rng.random() < 0.3 else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
-    options = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(60, 101)), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
-    _ok, file = cv2.imencode(".jpg", levels[..., ::-1], options)
-    return kernels.to_float(cv2.imdecode(file, cv2.IMREAD_COLOR_RGB))
+    return kernels.to_float(levels if rng.random() < 0.1 else through_jpeg(levels, rng))

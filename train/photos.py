@@ -16,6 +16,7 @@ from train.camera import add_camera_noise
 from train.crops import middle, sharpened, through_mesh, with_grain, with_soft_colour
 from train.data import VALIDATION_SEED, Pair, Tensor, quantize_some
 from train.drawings import drawing
+from train.files import as_file
 
 HELD_OUT_PHOTOS = 20  # every 20th photograph, in sorted order
 LEAST_SIDE = 8  # pixels a side of photographs
@@ -32,6 +33,7 @@ SOFT_COLOUR_CAMERA = 0.9  # and that share of those with a camera's noise
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
 STRONG, STRONGEST = 0.08, 1.8  # that share of the crops with white noise has more than sigma, up to so many times
 EIGHT_BIT = 0.75  # that share of the crops with white noise is clipped and rounded, as what files hold is
+HELD_AS_FILES = 0.3  # that share of those rounded ones has gone through a file as JPEG or video, not as PNG
 PADDED, MOST_PADDED = 0.25, 15  # that share of the lower and of the right edges is repeated, up to so many pixels
 
 
@@ -115,7 +117,10 @@ class Photos:
         sigma = self.sigma * np.interp(rng.random(self.size), (0, 1 - STRONG, 1), (0, 1, STRONGEST)) * ~noiseless
         noisy = noise.add_gaussian(clean, sigma, seed=self.seed + 1 + step, index=np.arange(self.size))
         noisy[grey] = noisy[grey, :1]
-        noisy = quantize_some(noisy, rng.random(self.size) < EIGHT_BIT)
+        rounded = rng.random(self.size) < EIGHT_BIT
+        noisy = quantize_some(noisy, rounded)
+        for i in np.flatnonzero(rounded & ~by_camera & ~noiseless & ~grey & (rng.random(self.size) < HELD_AS_FILES)):
+            noisy[i] = _as_file(noisy[i], rng)
         for i in np.flatnonzero(by_camera):
             seen = add_camera_noise(crops[i], rng, self.look.at_edges)
             noisy[i] = _planes(_grey(seen) if grey[i] else seen)[0]
@@ -136,7 +141,7 @@ class Photos:
         return {kind: [self._held_out(picture) for picture in pictures] for kind, pictures in kinds.items()}
 
     def _pairs(self, photos: list[NDArray[np.uint8]]) -> list[Pair]:
-        """Held-out (noisy, clean): white noise of three strengths and a camera's, whichever of them crops have."""
+        """Held-out (noisy, clean): white noise of three strengths, a camera's, white in files, whichever crops have."""
         pairs = []
         for i, clean in enumerate(self._held_out(photo) for photo in photos if self.camera < 1):
             for sigma in (15.0, 25.0, 50.0):
@@ -147,6 +152,9 @@ class Photos:
             soft = self._softened(photo, rng)
             seen = add_camera_noise(soft, rng, self.look.at_edges)
             pairs.append((self._held_out(seen), self._held_out(soft)))
+        for i, clean in enumerate(self._held_out(photo) for photo in photos if self.camera < 1 and self.grey < 1):
+            noisy = noise.add_gaussian(clean, 25.0, seed=VALIDATION_SEED, index=i)
+            pairs.append((_as_file(noisy[0], np.random.default_rng(i))[None], clean))
         return pairs
 
     def _held_out(self, image: NDArray[Any]) -> Tensor:
@@ -220,6 +228,12 @@ def _repeat_edges(image: Tensor, rows: int, columns: int) -> None:
 def _grey(image: NDArray[Any]) -> NDArray[Any]:
     """The luma of ITU-R BT.601 in all three colours."""
     return np.repeat(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+
+
+def _as_file(noisy: Tensor, rng: np.random.Generator) -> Tensor:
+    """(3, H, W) float32 of 8-bit levels, the same as a file gives it back."""
+    levels = kernels.from_float(noisy, np.uint8).transpose(1, 2, 0)
+    return _planes(kernels.to_float(as_file(np.ascontiguousarray(levels), rng)))[0]
 
 
 def _planes(image: Tensor) -> Tensor:

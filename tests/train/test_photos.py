@@ -36,11 +36,12 @@ def test_photo_noise_covers_the_range(photos: Path) -> None:
 
 def test_photo_validation_is_clipped_noise_of_three_strengths(photos: Path) -> None:
     pairs = Photos(photos, 2, 32, 55, seed=1).validation
-    assert len(pairs) == 3  # one held-out photograph
+    assert len(pairs) == 4  # one held-out photograph
     assert all(noisy.min() >= 0 and noisy.max() <= 1 for noisy, _clean in pairs)
     assert all(noisy.shape[2] % 16 == 0 for noisy, _clean in pairs)
     strengths = [(noisy - clean).std() for noisy, clean in pairs]
-    assert strengths == sorted(strengths)
+    assert strengths[:3] == sorted(strengths[:3])
+    assert not np.array_equal(pairs[3][0], pairs[1][0]), "the last is the second, gone through a file"
 
 
 def test_pictures_without_noise_are_held_out_ones_in_four_ways(photos: Path) -> None:
@@ -101,6 +102,7 @@ def test_a_held_out_photograph_too_small_to_measure_is_refused(tmp_path: Path, s
 def test_some_crops_have_a_cameras_noise(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A camera's noise is correlated between neighbours and comes in whole 8-bit levels."""
     monkeypatch.setattr("train.photos.PADDED", 0.0)  # noise that is repeated is correlated too
+    monkeypatch.setattr("train.photos.HELD_AS_FILES", 0.0)  # and what has gone through a JPEG
     correlations = {}
     for share in (0.0, 0.5, 1.0):
         data = Photos(photos, 32, 64, 55, seed=0, camera=share)
@@ -168,7 +170,7 @@ def test_a_network_for_cameras_alone_sees_no_grain_and_is_judged_by_their_noise(
     _, clean = Photos(tmp_path, 200, 32, 55, seed=0, camera=1.0).batch(0)
     assert (clean.std((2, 3)).max(1) > 0.01).mean() < 1.5 * MESHED  # what is flat stays so, but for meshes
     both, alone = (Photos(photos, 2, 32, 55, seed=0, camera=share).validation for share in (0.5, 1.0))
-    assert (len(both), len(alone)) == (4, 1)  # one held-out photograph: white noise of three strengths, and a camera's
+    assert (len(both), len(alone)) == (5, 1)  # one held-out photograph: white noise of three strengths and in a file
     assert np.abs(np.diff(both[3][1])).mean() > 1.5 * np.abs(np.diff(alone[0][1])).mean(), "its own are softer"
 
 
@@ -215,5 +217,6 @@ def test_where_all_crops_are_grey_images_have_one_channel(photos: Path) -> None:
     colored = Photos(photos, 4, 64, 55, seed=0, camera=0.3)
     assert {part.shape[:2] for part in data.batch(0)} == {(4, 1)}
     assert {part.shape[1] for pair in data.validation for part in pair} == {1}
-    luma = [cv2.cvtColor(clean[0].transpose(1, 2, 0).copy(), cv2.COLOR_RGB2GRAY) for _, clean in colored.validation]
+    pairs = colored.validation[: len(data.validation)]  # what is behind is noise that went through files
+    luma = [cv2.cvtColor(clean[0].transpose(1, 2, 0).copy(), cv2.COLOR_RGB2GRAY) for _, clean in pairs]
     np.testing.assert_array_equal([clean[0, 0] for _, clean in data.validation], luma)

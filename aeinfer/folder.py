@@ -152,7 +152,9 @@ def plan(
     missing = list(found.missing)
     placed = _sorted([*placed, *_place_named(pairs, output, suffix, missing)], real)
     share = placed if shard is None else placed[shard[0] - 1 :: shard[1]]
-    _refuse_unsafe(placed, share, found.folders, on_exist, report, real)
+    taken = {pair.source for pair in placed}
+    folders = [folder for folder, images in found.folders.items() if not taken.isdisjoint(images)]
+    _refuse_unsafe(placed, share, folders, on_exist, report, real)
     sources = {real(pair.source) for pair in placed}
     actions = [_action(pair.target, on_exist, sources, real) for pair in share]
     jobs = [Job(pair.source, pair.target, pair.relative, action) for pair, action in zip(share, actions, strict=True)]
@@ -307,14 +309,9 @@ def _place(found: Inputs, output: Name | None, suffix: str | None, label: str, *
 
 
 def _without_results(pairs: Sequence[Placement], real: Callable[[Path], str]) -> list[Placement]:
-    """Leave out the results of others: a pattern finds them beside their inputs where a job is started again."""
-    results = {real(pair.target) for pair in pairs}
-
-    def is_result(pair: Placement) -> bool:
-        source = real(pair.source)
-        return source in results and source != real(pair.target) and is_there(pair.source)
-
-    return [pair for pair in pairs if not is_result(pair)]
+    """Leave out the results of others: a pattern finds them, and their folders, where a job is started again."""
+    results = {real(pair.target) for pair in pairs if real(pair.target) != real(pair.source)}
+    return [pair for pair in pairs if not (real(pair.source) in results and is_there(pair.source))]
 
 
 def _place_named(

@@ -202,6 +202,26 @@ def test_the_results_of_a_job_are_no_inputs_where_it_is_started_again() -> None:
     assert [job.action for job in plan([], pairs=pair).jobs] == ["write", "skip"]  # as they were named one by one
 
 
+@pytest.mark.usefixtures("tree")
+@pytest.mark.parametrize("output", [None, "clean"])
+def test_folders_of_results_are_no_inputs_where_a_pattern_finds_them(output: str | None) -> None:
+    for pattern in ("**/*[gG]", "*"):
+        first = plan([pattern], output, recursive=True)
+        assert {job.action for job in first.jobs} == {"write"}
+        for job in first.jobs[1:]:
+            job.target.parent.mkdir(parents=True, exist_ok=True)
+            job.target.write_bytes(b"done")
+        again = plan([pattern], output, recursive=True)
+        assert [(job.source, job.target) for job in again.jobs] == [(job.source, job.target) for job in first.jobs]
+        assert [job.action for job in again.jobs] == ["write"] + ["skip"] * (len(again.jobs) - 1)
+        for job in first.jobs[1:]:
+            job.target.unlink()
+    Path("in-denoised").mkdir(exist_ok=True)
+    Path("in-denoised/other.png").touch()
+    with pytest.raises(InputError, match="inside the input folder"):
+        plan(["in", "in-denoised"])
+
+
 def test_where_names_the_file_or_the_common_folder(tree: Path) -> None:
     assert plan(["one.png"]).where == Path("one-denoised.png")
     assert plan(["in"], recursive=True).where == Path("in-denoised")

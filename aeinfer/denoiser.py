@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -189,6 +189,14 @@ class AEInfer:
         return self._denoise_all([image], strength, None if out is None else [out])[0]
 
     __call__ = denoise
+
+    @overload
+    def denoise_batch(self, images: Image, *, strength: float = ..., out: Image | None = ...) -> Image: ...
+
+    @overload
+    def denoise_batch(
+        self, images: Sequence[Image], *, strength: float = ..., out: Sequence[Image] | Image | None = ...
+    ) -> list[Image]: ...
 
     def denoise_batch(
         self, images: Sequence[Image] | Image, *, strength: float = 1.0, out: Sequence[Image] | Image | None = None

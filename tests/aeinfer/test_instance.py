@@ -6,6 +6,7 @@ import shutil
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import get_origin, get_overloads, get_type_hints
 
 import numpy as np
 import onnxruntime
@@ -78,6 +79,11 @@ def test_encode_and_decode_are_the_whole(tmp_path: Path, tiny_window: Path, name
         floats = images.astype(np.float32) / 255
         np.testing.assert_allclose(decoded, ae.denoise_batch(floats), atol=1e-6)
         np.testing.assert_array_equal(ae.decode(np.repeat(codes, 2, 1)[:, ::2]), decoded)
+
+
+def test_a_type_checker_knows_that_a_list_gives_a_list_and_an_array_an_array() -> None:
+    results = [get_type_hints(way)["return"] for way in get_overloads(AEInfer.denoise_batch)]
+    assert [get_origin(result) for result in results] == [np.ndarray, list]
 
 
 def test_many_are_coded_as_one_in_batches(tiny_window: Path) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
 
-__all__ = ["LARGEST", "as_hwc", "check_finite", "output_for", "overlap"]
+__all__ = ["LARGEST", "as_hwc", "check_batch", "check_finite", "output_for", "overlap"]
 
 Image = NDArray[Any]
 DTYPES = ("uint8", "uint16", "float32")
@@ -29,7 +29,13 @@ def as_hwc(image: Image) -> Image:
     return plain if plain.ndim == 3 else plain[:, :, None]
 
 
-def check_finite(image: Image) -> None:
+def check_batch(images: Image) -> None:
+    """Refuse an array that is no batch of images."""
+    if images.ndim not in (3, 4):
+        raise InputError(f"expected (N, H, W) or (N, H, W, C), got an array of shape {images.shape}")
+
+
+def check_finite(image: Image, what: str = "image") -> None:
     """Refuse NaN and infinity, which a network would spread, and what would become either on its way through one."""
     if image.dtype.kind != "f":
         return
@@ -38,9 +44,9 @@ def check_finite(image: Image) -> None:
         if not (part.min() >= -LARGEST and part.max() <= LARGEST):
             if np.isfinite(part).all():
                 raise InputError(
-                    f"the image holds values beyond {LARGEST:g}, which overflow in a network: replace them"
+                    f"the {what} holds values beyond {LARGEST:g}, which overflow in a network: replace them"
                 )
-            raise InputError("the image holds NaN or infinity: replace them, with numpy.nan_to_num for example")
+            raise InputError(f"the {what} holds NaN or infinity: replace them, with numpy.nan_to_num for example")
 
 
 def overlap(image: Image, out: Image) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import kernels
-from aeinfer.arrays import as_hwc, output_for, overlap
+from aeinfer.arrays import as_hwc, check_batch, output_for, overlap
 from aeinfer.batching import Part, Scratch, TileJob, batch_pixels, batch_shape, fill_batches, gather, place
 from aeinfer.errors import InputError
 from aeinfer.forking import Lock
@@ -222,8 +222,7 @@ class AEInfer:
         """
         if not isinstance(images, np.ndarray):
             return self._denoise_all(images, strength, out)
-        if images.ndim not in (3, 4):
-            raise InputError(f"expected (N, H, W) or (N, H, W, C), got an array of shape {images.shape}")
+        check_batch(images)
         result = np.empty_like(images, order="C", subok=False) if out is None else out
         if not isinstance(result, np.ndarray) or (result.shape, result.dtype) != (images.shape, images.dtype):
             got = f"{result.dtype} of shape {result.shape}" if isinstance(result, np.ndarray) else type(result).__name__
@@ -323,7 +322,7 @@ class AEInfer:
         ModelError
             The model has no encoder file beside it.
         InputError
-            An image has another size than the window.
+            An image has another size than the window, or is what `denoise` refuses.
         """
         self._open_session()
         return self._halves.encode(images, self._at_once)
@@ -336,7 +335,7 @@ class AEInfer:
         ModelError
             The model has no decoder file beside it.
         InputError
-            The codes have another shape or dtype than this model's.
+            The codes have another shape or dtype than this model's, or hold NaN, infinity or values beyond 1e30.
         """
         self._open_session()
         return self._halves.decode(codes, self._at_once)

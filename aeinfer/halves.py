@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import kernels
-from aeinfer.arrays import as_hwc, check_finite
+from aeinfer.arrays import as_hwc, check_batch, check_finite
 from aeinfer.errors import InputError, ModelError
 from aeinfer.forking import Lock
 from aeinfer.model_file import ModelFile
@@ -33,6 +33,8 @@ class Halves:
     def encode(self, images: Sequence[Image] | Image, at_once: int) -> Tensor:
         """Return the codes of images as `AEInfer.encode` takes them, so many in a run of the network."""
         encoder, side, channels = self._session("encoder"), self._info.tile or 0, self._info.channels
+        if isinstance(images, np.ndarray):
+            check_batch(images)
         views = [as_hwc(image) for image in images]
         wrong = {view.shape for view in views if view.shape != (side, side, channels)}
         if wrong or not views:
@@ -57,6 +59,7 @@ class Halves:
             raise InputError(f"expected float32 codes ({axes}), got {codes.dtype} of shape {codes.shape}")
         if not len(codes):
             raise InputError("expected codes of at least one image, got none")
+        check_finite(codes, "array of codes")
         images = np.concatenate([decoder.run(np.ascontiguousarray(part)) for part in _parts(codes, at_once)])
         if channels == 1:
             return images[:, 0]

@@ -110,11 +110,21 @@ def test_encode_refuses_what_denoise_refuses(tiny_window: Path) -> None:
             ae.encode([np.full((8, 8), np.nan, np.float32)])
         with pytest.raises(InputError, match="float64"):
             ae.encode([np.zeros((8, 8))])
+        with pytest.raises(InputError, match=r"\(N, H, W\) or \(N, H, W, C\), got an array of shape \(8, 8\)"):
+            ae.encode(noise((8, 8)))
 
 
 @pytest.mark.parametrize("codes", [np.zeros((2, 15), np.float32), np.zeros(16, np.float32), np.zeros((2, 16))])
 def test_decode_wants_codes(tiny_window: Path, codes: np.ndarray) -> None:
     with AEInfer.load(tiny_window) as ae, pytest.raises(InputError, match=r"expected float32 codes \(N, 16\), got"):
+        ae.decode(codes)
+
+
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "NaN"), (-np.inf, "NaN or infinity"), (1e38, "beyond 1e")])
+def test_decode_gives_no_image_of_nothing(tiny_window: Path, value: float, said: str) -> None:
+    codes = np.zeros((3, 16), np.float32)
+    codes[2, 5] = value
+    with AEInfer.load(tiny_window) as ae, pytest.raises(InputError, match=f"the array of codes holds .*{said}"):
         ae.decode(codes)
 
 

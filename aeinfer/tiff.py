@@ -23,6 +23,11 @@ __all__ = ["available", "decode", "encode"]
 POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
 """Tags that tifffile writes by name only; their tables are laid behind what it has written."""
 RESOLUTION = (282, 283, 296)
+DAMAGED = (
+    *(ValueError, TypeError, LookupError, ArithmeticError, StopIteration, RuntimeError),
+    *(struct.error, zlib.error),
+)
+"""What tifffile, and imagecodecs where it is installed, raise for damage."""
 MOST_CLASSIC = (1 << 32) - (1 << 25)
 """Bytes of pixels beyond which a file is a BigTIFF: deflated noise takes nearly as many, and others end at 4 GB."""
 
@@ -76,10 +81,12 @@ def decode(data: bytes, offset: int) -> Pixels:
             page = next(page for page in file.pages if page.offset == offset)
             pixels = page.asarray(maxworkers=1)
             separate = int(page.planarconfig) == 2 and pixels.ndim == 3
-    except (ValueError, TypeError, LookupError, ArithmeticError, StopIteration, struct.error, zlib.error) as error:
+    except DAMAGED as error:
+        if "imagecodecs" in str(error):  # which unpacks LZW and JPEG for it
+            raise ImageReadError(
+                f"tifffile cannot unpack this tiff ({error}); save it uncompressed or deflated"
+            ) from None
         raise ImageReadError(f"damaged: tifffile cannot decode this tiff ({error})") from None
-    except RuntimeError as error:
-        raise ImageReadError(f"tifffile cannot unpack this tiff ({error}); save it uncompressed or deflated") from None
     pixels = np.moveaxis(pixels, 0, 2) if separate else pixels
     return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
 

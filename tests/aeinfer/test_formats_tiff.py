@@ -185,6 +185,21 @@ def test_planes_are_read_as_channels(tmp_path: Path, dtype: str) -> None:
         np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, pixels)
 
 
+def test_a_tiff_that_needs_another_package_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = pixels_of((9, 7, 2))
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", extrasamples=[2], planarconfig="contig")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, pixels)
+
+    def refuse(_self: tifffile.TiffPage, **_options: int) -> None:
+        raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", refuse)
+    with pytest.raises(ImageReadError, match=r"a\.tif: tifffile cannot unpack this tiff .*; save it uncompressed"):
+        read_image(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize(("code", "kind"), [(0, "unspecified alpha"), (1, "premultiplied")])
 def test_an_alpha_that_is_not_the_usual_one_is_written_back_as_such_or_named(
     tmp_path: Path, code: int, kind: str

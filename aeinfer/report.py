@@ -1,6 +1,5 @@
 """The report of a job: one line of JSON for each file, whole lines even of a job that was killed; decides nothing."""
 
-import errno
 import json
 import os
 import re
@@ -118,9 +117,11 @@ def _append(file: IO[bytes], line: bytes) -> None:
         end = _whole(file, size)
         if end != size:
             file.truncate(end)
-        if file.write(line) != len(line):
+        try:
+            write_all(file, line)
+        except OSError:
             file.truncate(end)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise
 
 
 def _whole(file: IO[bytes], end: int) -> int:

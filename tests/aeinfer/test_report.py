@@ -47,6 +47,22 @@ def test_lines_are_added_and_a_torn_one_is_cut(tmp_path: Path) -> None:
     assert [json.loads(line)["source"] for line in path.read_text().splitlines()] == ["1.png", "2.png", "70000.png"]
 
 
+def test_a_line_that_does_not_fit_leaves_no_part_and_says_why(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="Windows has no limits")
+    path = tmp_path / "report.jsonl"
+    with Report(path) as report:
+        report.write(Entry("a.png", "b.png", "written"))
+        whole = path.read_bytes()
+        usual, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 20, hard))
+        try:
+            with pytest.raises(OSError, match=r"report\.jsonl cannot be written: File too large"):
+                report.write(Entry("c.png", "d.png", "written"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (usual, hard))
+    assert path.read_bytes() == whole
+
+
 def test_a_name_that_is_not_utf8_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "report.jsonl"
     with Report(path) as report:

@@ -73,7 +73,7 @@ def write_codes(path: Path, codes: Codes) -> None:
     Raises
     ------
     OSError
-        The disk refused.
+        The disk refused; the message names the file.
     """
     buffer = io.BytesIO()
     np.savez_compressed(
@@ -84,7 +84,10 @@ def write_codes(path: Path, codes: Codes) -> None:
         precision=np.asarray(codes.precision),
         fingerprint=np.asarray(codes.fingerprint),
     )
-    write_whole(path, buffer.getvalue())
+    try:
+        write_whole(path, buffer.getvalue())
+    except OSError as error:
+        raise OSError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def read_codes(path: Path) -> Codes:

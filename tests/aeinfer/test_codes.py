@@ -54,6 +54,12 @@ def test_there_and_back_is_the_network(model: str, capsys: pytest.CaptureFixture
         assert np.abs(decoded.astype(int) - image).max() <= 1
 
 
+def test_codes_that_cannot_be_written_are_named(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").touch()
+    assert cli.main(["encode", "in", "-m", model, "-o", "file/codes.npz"]) == 1
+    assert f"aeinfer: {Path('file/codes.npz')}: cannot be written: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("command", "writer", "results"),
     [

@@ -21,10 +21,11 @@ class Crew:
 
     Examples
     --------
-    >>> crew = Crew(2)
-    >>> crew.submit(lambda: 6 * 7).result()
-    42
+    >>> crew, done = Crew(2), []
+    >>> crew.wait([crew.submit(lambda: done.append("a")), crew.submit(lambda: done.append("b"))])
     >>> crew.close()
+    >>> sorted(done)
+    ['a', 'b']
     """
 
     def __init__(self, count: int) -> None:

@@ -216,7 +216,10 @@ def _names_nothing(error: OSError | ValueError) -> bool:
 
 
 def _match(pattern: str) -> Iterator[tuple[Path, int]]:
-    """Expand a pattern as a shell would, each with its mode; ``**`` follows no links to folders: they may go round."""
+    """Expand a pattern as a shell would, each with its mode; ``**`` follows no links to folders: they may go round.
+
+    Files and folders alone: a pipe among them would be waited for.
+    """
     if not glob.has_magic(pattern):
         return
     path = Path(pattern)
@@ -226,7 +229,9 @@ def _match(pattern: str) -> Iterator[tuple[Path, int]]:
         for match in start.glob(str(path.relative_to(start)) if path.anchor else pattern):
             if hidden or not any(map(_is_hidden, match.parts)):
                 with suppress(OSError):  # a link to nothing, or gone since
-                    yield match, match.stat().st_mode
+                    mode = match.stat().st_mode
+                    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+                        yield match, mode
     except ValueError:  # "**" as a part of a name is no pattern
         return
 

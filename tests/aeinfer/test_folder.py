@@ -302,6 +302,8 @@ def test_circles_of_links_broken_links_and_pipes_end() -> None:
     ]
     assert targets(["in/**/*.jpg"], "out") == ["out/img1.jpg"]
     assert plan(["in/self.png"]).unreadable[0][0] == "in/self.png"
+    assert targets(["in/p*.png"]) == []
+    assert targets(["in/pipe.png"], "out") == ["out/pipe.png"]  # who names it has something in it
 
 
 @pytest.mark.usefixtures("tree")

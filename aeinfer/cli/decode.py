@@ -49,13 +49,14 @@ def _run(args: argparse.Namespace, stop: Stop) -> int:
         complain(f"nothing found: {source} does not exist")
         return ExitCode.NOTHING_FOUND
     codes = read_codes(source)
-    targets = _targets(args, codes, source)
+    folder = Path(args.output) if args.output else source.with_name(f"{source.stem}-decoded")
+    targets = _targets(args, codes, folder)
     with AEInfer.load(args.model or codes.model, device=args.device, precision=codes.precision) as ae:
         codes.check_model(ae.info)
-        return _decode(ae, codes, targets, stop)
+        return _decode(ae, codes, folder, targets, stop)
 
 
-def _targets(args: argparse.Namespace, codes: "Codes", source: Path) -> list[Path | None]:
+def _targets(args: argparse.Namespace, codes: "Codes", folder: Path) -> list[Path | None]:
     """Return where each image goes, None where it is to be skipped.
 
     Raises
@@ -63,7 +64,6 @@ def _targets(args: argparse.Namespace, codes: "Codes", source: Path) -> list[Pat
     InputError
         Two would go to one place, or one exists and may not.
     """
-    folder = Path(args.output) if args.output else source.with_name(f"{source.stem}-decoded")
     if folder.is_file():
         raise InputError(f"the output {folder} is a file; name a folder")
     targets = [(folder / name).with_suffix(FORMATS[args.format].suffixes[0]) for name in codes.names.tolist()]
@@ -76,14 +76,14 @@ def _targets(args: argparse.Namespace, codes: "Codes", source: Path) -> list[Pat
     return [None if target in left else target for target in targets]
 
 
-def _decode(ae: "AEInfer", codes: "Codes", targets: list[Path | None], stop: Stop) -> int:
+def _decode(ae: "AEInfer", codes: "Codes", folder: Path, targets: list[Path | None], stop: Stop) -> int:
     import numpy as np
 
     from aeinfer.kernels import from_float
 
     quiet_opencv()
-    for folder in {target.parent for target in targets if target is not None}:
-        clear_parts(folder)
+    for parent in {target.parent for target in targets if target is not None}:
+        clear_parts(parent)
     written = failed = 0
     for start in range(0, len(targets), AT_ONCE):
         images = from_float(ae.decode(codes.codes[start : start + AT_ONCE]), np.uint8)
@@ -97,5 +97,5 @@ def _decode(ae: "AEInfer", codes: "Codes", targets: list[Path | None], stop: Sto
                 complain(str(error))
                 failed += 1
             stop.release()
-    say(f"{written} decoded, {targets.count(None)} skipped, {failed} failed")
+    say(f"{written} decoded, {targets.count(None)} skipped, {failed} failed: {folder}")
     return ExitCode.FAILED if failed else ExitCode.DONE

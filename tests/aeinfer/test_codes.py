@@ -48,7 +48,7 @@ def test_there_and_back_is_the_network(model: str, capsys: pytest.CaptureFixture
         assert (codes.model, codes.precision, codes.fingerprint) == ("tiny_window", "fp32", ae.info.fingerprint)
         expected = [ae(image) for image in images]
     assert cli.main(["decode", "codes.npz", "-m", model]) == 0
-    assert "3 decoded, 0 skipped, 0 failed" in capsys.readouterr().out
+    assert "3 decoded, 0 skipped, 0 failed: codes-decoded\n" in capsys.readouterr().out
     for name, image in zip(("a.png", "b.png", "deep/c.png"), expected, strict=True):
         decoded = read_image(Path("codes-decoded", name)).pixels
         assert np.abs(decoded.astype(int) - image).max() <= 1

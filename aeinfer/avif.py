@@ -7,11 +7,11 @@ ISO/IEC 23008-12. No pixels, no disk.
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from aeinfer.errors import ImageReadError
+from aeinfer.file_facts import FileFacts, present, truncated
 
-__all__ = ["AvifFacts", "avif_facts"]
+__all__ = ["avif_facts"]
 
 XMP_TYPE = b"application/rdf+xml"
 INSIDE = {b"meta": 4, b"iprp": 0, b"ipco": 0}
@@ -28,17 +28,7 @@ UNSAID = 2  # of primaries and transfer: ITU-T H.273, which has the codes of sRG
 Box = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True)
-class AvifFacts:
-    """`size` (height, width) or None, EXIF's `orientation`, kinds of metadata, the `blocks` "icc", "cicp" and "xmp"."""
-
-    size: tuple[int, int] | None = None
-    orientation: int = 1
-    metadata: frozenset[str] = frozenset()
-    blocks: dict[str, bytes] = field(default_factory=dict)
-
-
-def avif_facts(data: bytes) -> AvifFacts:
+def avif_facts(data: bytes) -> FileFacts:
     """Read the boxes of an AVIF.
 
     Raises
@@ -48,8 +38,8 @@ def avif_facts(data: bytes) -> AvifFacts:
 
     Examples
     --------
-    >>> avif_facts(b"")
-    AvifFacts(size=None, orientation=1, metadata=frozenset(), blocks={})
+    >>> avif_facts(b"").size is None
+    True
     """
     every = list(_boxes(data, whole=True))
     if data[8:12] == b"avis":
@@ -59,16 +49,17 @@ def avif_facts(data: bytes) -> AvifFacts:
     turn, mirror = boxes.get(b"irot", b"")[:1], boxes.get(b"imir", b"")[:1]
     items = list(_items(boxes.get(b"iinf", b"")))
     icc = boxes.get(b"prof", boxes.get(b"rICC", b""))
-    blocks = {
-        "icc": icc,
-        "cicp": b"" if icc else _cicp(boxes.get(b"nclx", b"")),
-        "xmp": _item(data, boxes, "xmp", items),
-    }
-    return AvifFacts(
+    blocks = present(
+        icc=icc,
+        cicp=b"" if icc else _cicp(boxes.get(b"nclx", b"")),
+        xmp=_item(data, boxes, "xmp", items),
+    )
+    return FileFacts(
+        "avif",
         max(sizes, key=lambda size: size[0] * size[1], default=None),  # of the picture, its alpha and its tiles
+        frozenset(kind for _, kind in items if kind) | (blocks.keys() & {"icc", "cicp"}),
         ORIENTATIONS[turn[0] & 3 if turn else 0, mirror[0] & 1 if mirror else None],
-        frozenset(kind for _, kind in items if kind) | {kind for kind in ("icc", "cicp") if blocks[kind]},
-        {kind: block for kind, block in blocks.items() if block},
+        blocks=blocks,
     )
 
 
@@ -93,7 +84,7 @@ def _boxes(data: bytes, *, whole: bool = False, deep: int = len(INSIDE)) -> Iter
             yield kind, content
         at += max(length, head)
     if whole and at != len(data):
-        raise ImageReadError("truncated: the AVIF ends inside a box")
+        raise truncated("the AVIF ends inside a box")
 
 
 def _cicp(nclx: bytes) -> bytes:

@@ -1,71 +1,26 @@
 """What the bytes of a file say before they are decoded; no pixels, no disk, no cv2."""
 
 import re
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from collections.abc import Callable
 
 from aeinfer.avif import avif_facts
-from aeinfer.damage import check_jpeg_scans, check_pnm_length, check_strips
+from aeinfer.damage import check_pnm_length, check_strips
 from aeinfer.errors import ImageReadError
 from aeinfer.exif import exif_of_page
+from aeinfer.file_facts import FileFacts, present, truncated
 from aeinfer.formats import FORMATS
+from aeinfer.jpeg import EXIF_HEADER, jpeg_facts
+from aeinfer.png import png_facts
 from aeinfer.resolution import Resolution, of_tiff
 from aeinfer.tiff_tags import Table, read_orientation, read_tables
 
-__all__ = ["EXIF_HEADER", "START", "XMP_HEADER", "FileFacts", "check_start", "inspect", "inspect_pages"]
-
-EXIF_HEADER = b"Exif\0\0"
-XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
-"""What stands before EXIF and XMP in a JPEG segment; other formats hold the bare block."""
+__all__ = ["START", "check_start", "inspect", "inspect_pages"]
 
 START = 256
 """How many bytes tell what a file is."""
 
-JPEG_HEADERS = {
-    EXIF_HEADER: "exif",
-    XMP_HEADER: "xmp",
-    b"http://ns.adobe.com/xmp/extension/\0": "xmp extension",
-    b"ICC_PROFILE\0": "icc",
-    b"Photoshop 3.0\0": "iptc",
-}
-"""What blocks of metadata begin with in a JPEG, and their kinds."""
-
-
-FILM = re.compile(rb"\0\0\0.ftyp", re.DOTALL)
-"""What the film begins with that phones hang behind a JPEG, of the moment that it was taken in."""
-
-
 CANON_RAW = b"\x10\0\0\0CR\2"
 """What a CR2 has from its fourth byte on: a TIFF, whose first page is a preview that does not say so."""
-
-
-@dataclass(frozen=True)
-class FileFacts:
-    """What a file says of itself.
-
-    `format` is a key of FORMATS, `size` (height, width) in pixels or None, `metadata` the kinds it carries,
-    `orientation` what a viewer applies (EXIF's 1 to 8), `grey_alpha` a grey image with alpha,
-    `clear_grey` the one grey value that is transparent, `extra` a TIFF's word for its alpha (0: there is none, 1: the
-    colours are multiplied by it, 2: they are not), `padded` a BMP whose fourth byte is no alpha, `cmyk` a picture in
-    inks, `blocks` the metadata that was read from the file's own bytes, `page` a TIFF's table, `odd_layout` a TIFF that
-    OpenCV does not read faithfully and tifffile does, `end` where a JPEG's picture ends.
-    """
-
-    format: str
-    size: tuple[int, int] | None = None
-    metadata: frozenset[str] = frozenset()
-    orientation: int = 1
-    grey_alpha: bool = False
-    clear_grey: int | None = None
-    extra: int = 2
-    padded: bool = False
-    cmyk: bool = False
-    blocks: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
-    page: Table | None = None
-    odd_layout: bool = False
-    end: int = 0
 
 
 def inspect(data: bytes) -> FileFacts:
@@ -139,157 +94,9 @@ def _what_else(data: bytes) -> str:
     return f"not an image of a known format: it starts with the bytes {data[:8].hex(' ')}"
 
 
-def _truncated(what: str) -> ImageReadError:
-    return ImageReadError(f"truncated: {what}")
-
-
-def _blocks(**blocks: bytes | None) -> Mapping[str, bytes]:
-    return MappingProxyType({kind: block for kind, block in blocks.items() if block})
-
-
-def _png(data: bytes) -> FileFacts:
-    height = width = depth = colour = 0
-    found: set[str] = set()
-    exif, clear, resolution = None, None, None
-    at, name = 8, b""
-    while name != b"IEND":
-        length, name = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
-        if at + 12 + length > len(data):
-            raise _truncated("the PNG ends before its IEND chunk")
-        checksum = zlib.crc32(memoryview(data)[at + 4 : at + 8 + length])
-        if name[:1].isupper() and checksum != int.from_bytes(data[at + 8 + length : at + 12 + length]):
-            raise ImageReadError(f"damaged: the PNG's {name.decode('latin-1')} chunk does not match its checksum")
-        body = data[at + 8 : at + 8 + min(length, 1 << 20)]
-        if name == b"IHDR" and length == 13:
-            width, height = int.from_bytes(body[:4]), int.from_bytes(body[4:8])
-            depth, colour = body[8], body[9]
-        elif name == b"acTL" and int.from_bytes(body[:4]) > 1:
-            raise ImageReadError("an animated PNG: only still images are denoised")
-        elif name == b"tRNS" and colour == 0 and depth:
-            clear = int.from_bytes(body[:2]) * (255 // (2**depth - 1) if depth < 8 else 1)
-        elif name == b"eXIf":
-            exif = body
-        elif name == b"pHYs" and length == 9:
-            unit = "m" if body[8] else "none"
-            resolution = Resolution.known(int.from_bytes(body[:4]), int.from_bytes(body[4:8]), unit)
-        if kind := _png_kind(name, body):
-            found.add(kind)
-        at += 12 + length
-    if found & {"icc", "cicp", "srgb"}:  # which overrule the others
-        found -= {"gamma", "primaries", "srgb"}
-    return FileFacts(
-        "png",
-        (height, width),
-        frozenset(found),
-        read_orientation(exif),
-        colour == 4,
-        clear,
-        blocks=_blocks(resolution=resolution),
-    )
-
-
-def _png_kind(name: bytes, body: bytes) -> str | None:
-    """Name the metadata of a PNG's chunk; None where there is none, or nothing that a result without it would lack."""
-    if name in (b"tEXt", b"zTXt", b"iTXt"):
-        return PNG_TEXTS.get(body.partition(b"\0")[0], "text")
-    if name in SRGB:
-        kind, usual = SRGB[name]
-        given = (int.from_bytes(body[at : at + 4]) for at in range(0, len(body), 4))
-        # encoders round: 45000 for 45455 is a level of 256 at most, and no eye sees such a shift of a primary
-        near = all(abs(value - other) <= 500 for value, other in zip(given, usual, strict=False))
-        return None if near else kind
-    return {b"eXIf": "exif", b"iCCP": "icc", b"cICP": "cicp", b"sRGB": "srgb"}.get(name)
-
-
-PNG_TEXTS = {
-    b"XML:com.adobe.xmp": "xmp",
-    b"Raw profile type exif": "exif",
-    b"Raw profile type APP1": "exif",
-    b"Raw profile type xmp": "xmp",
-    b"Raw profile type iptc": "iptc",
-    b"Raw profile type 8bim": "iptc",
-    # of the file that was read, not of its picture, and untrue of the result: screenshots, plots and all that
-    # ImageMagick writes have them, and would neither pass "require" nor "keep" without a word
-    b"Software": None,
-    b"date:create": None,
-    b"date:modify": None,
-    b"date:timestamp": None,
-}
-"""What a PNG's text is by its keyword, where it is other than "text": ImageMagick has blocks as "Raw profile"."""
-
-SRGB = {
-    b"gAMA": ("gamma", (45455,)),
-    b"cHRM": ("primaries", (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)),
-}
-"""What a PNG says of sRGB's light, in 1/100000, as many encoders do: a file that says nothing is taken for sRGB."""
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (marker, offset behind the segment, body) up to the first scan; segments hold thumbnails of their own."""
-    at = 2
-    while data[at : at + 1] == b"\xff":
-        marker = data[at + 1] if at + 1 < len(data) else 0
-        if marker == 0xFF:  # a fill byte
-            at += 1
-            continue
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4])
-        if end <= at + 2 or end > len(data):
-            return
-        yield marker, end, data[at + 4 : end]
-        if marker == 0xDA:
-            return
-        at = end
-
-
-def _jpeg(data: bytes) -> FileFacts:
-    size, found, scan, inks, resolution = None, set(), -1, 0, None
-    blocks: dict[str, list[bytes]] = {}
-    for marker, end, body in _jpeg_segments(data):
-        if marker == 0xDA:
-            scan = end
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            size, inks = (int.from_bytes(body[1:3]), int.from_bytes(body[3:5])), int.from_bytes(body[5:6])
-        elif marker == 0xE0 and body.startswith(b"JFIF\0") and len(body) >= 12:
-            unit = {0: "none", 1: "inch", 2: "cm"}.get(body[7])
-            resolution = Resolution.known(int.from_bytes(body[8:10]), int.from_bytes(body[10:12]), unit)
-        elif marker == 0xFE:
-            found.add("comment")
-        elif marker in (0xE1, 0xE2, 0xED):
-            for header in (each for each in JPEG_HEADERS if body.startswith(each)):
-                blocks.setdefault(JPEG_HEADERS[header], []).append(body.removeprefix(header))
-    if scan < 0:
-        raise _truncated("the JPEG has no picture")
-    end = check_jpeg_scans(data, scan)
-    found |= blocks.keys() | {f"second {kind}" for kind in ("exif", "xmp") if len(blocks.get(kind, ())) > 1}
-    if data.find(b"\xff\xd8\xff", end) >= 0:
-        found.add("second picture")
-    if FILM.search(data, end):
-        found.add("film")
-    exif, xmp = (blocks.get(kind, [b""])[0] for kind in ("exif", "xmp"))
-    profile = _joined_profile(blocks.get("icc", []))
-    return FileFacts(
-        "jpg",
-        size,
-        frozenset(found),
-        read_orientation(exif),
-        cmyk=inks == 4,
-        blocks=_blocks(exif=exif, xmp=xmp.rstrip(b"\0"), icc=profile, resolution=resolution),
-        end=end,
-    )
-
-
-def _joined_profile(pieces: list[bytes]) -> bytes | None:
-    """Join the numbered pieces of a JPEG's ICC profile; None where one is missing, or it is of inks, which go."""
-    pieces = sorted(pieces)
-    numbers, count = [[*piece[:2]] for piece in pieces], len(pieces)
-    profile = b"".join(piece[2:] for piece in pieces)
-    whole = numbers == [[number, count] for number in range(1, count + 1)]
-    return profile if whole and profile[16:20] != b"CMYK" else None
-
-
 def _webp(data: bytes) -> FileFacts:
     if len(data) < 8 + int.from_bytes(data[4:8], "little"):
-        raise _truncated("the WebP is shorter than its header says")
+        raise truncated("the WebP is shorter than its header says")
     found: set[str] = set()
     sizes: list[tuple[int, int]] = []
     exif = None
@@ -327,7 +134,7 @@ def _tiff(data: bytes) -> list[FileFacts]:
     try:
         tables = read_tables(data)
     except ValueError as error:
-        raise _truncated(str(error)) from None
+        raise truncated(str(error)) from None
     pages = [table for table in tables if not table.first(254, 0) & 1]  # bit 0: a reduced copy
     if not pages or pages[0] is not tables[0] or data.startswith(CANON_RAW, 4):
         raise ImageReadError("a camera's raw file, not a finished image: develop it to tiff or png first")
@@ -355,7 +162,7 @@ def _tiff_page(data: bytes, page: Table) -> FileFacts:
         frozenset(kind for number, kind in kinds.items() if number in page),
         page.first(274, 1) if 1 <= page.first(274, 1) <= 8 else 1,
         extra=page.first(338, 0),
-        blocks=_blocks(
+        blocks=present(
             exif=exif_of_page(data, page),
             xmp=page[700].raw.rstrip(b"\0") if 700 in page else None,
             icc=page[34675].raw if 34675 in page else None,
@@ -383,7 +190,7 @@ def _bmp(data: bytes) -> FileFacts:
         (abs(height), width),
         frozenset({"icc"} if profile else ()),
         padded=not alpha,
-        blocks=_blocks(resolution=resolution),
+        blocks=present(resolution=resolution),
     )
 
 
@@ -404,7 +211,7 @@ def _pnm(data: bytes) -> FileFacts:
     head = PNM_HEADER.match(data[: 1 << 16])
     bitmap = data[1:2] in (b"1", b"4")
     if head is None or (head[4] is None and not bitmap):
-        raise _truncated("the PNM's header is incomplete")
+        raise truncated("the PNM's header is incomplete")
     kind, width, height = int(head[1]), int(head[2][:12]), int(head[3][:12])
     most = 1 if bitmap else int(head[4][:12])
     if most not in (1 if bitmap else 255, 65535):
@@ -415,17 +222,12 @@ def _pnm(data: bytes) -> FileFacts:
     return FileFacts("pnm", (height, width))
 
 
-def _avif(data: bytes) -> FileFacts:
-    facts = avif_facts(data)
-    return FileFacts("avif", facts.size, facts.metadata, facts.orientation, blocks=_blocks(**facts.blocks))
-
-
 READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], FileFacts]], ...] = (
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), _png),
-    (re.compile(rb"\xff\xd8\xff"), _jpeg),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), png_facts),
+    (re.compile(rb"\xff\xd8\xff"), jpeg_facts),
     (re.compile(rb"RIFF....WEBP", re.DOTALL), _webp),
     (re.compile(rb"BM.{16}", re.DOTALL), _bmp),
-    (re.compile(rb"....ftyp(avi[fs]|.{8,64}?avif)", re.DOTALL), _avif),
+    (re.compile(rb"....ftyp(avi[fs]|.{8,64}?avif)", re.DOTALL), avif_facts),
     (re.compile(rb"P[1-6][\s#]"), _pnm),
 )
 TIFF_SIGNATURE = re.compile(rb"II[*+]\0|MM\0[*+]")

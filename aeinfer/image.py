@@ -13,7 +13,8 @@ from types import MappingProxyType
 from aeinfer import tiff
 from aeinfer.atomic import write_whole
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
-from aeinfer.file_format import START, FileFacts, check_start, inspect, inspect_pages
+from aeinfer.file_facts import FileFacts
+from aeinfer.file_format import START, check_start, inspect, inspect_pages
 from aeinfer.formats import ALPHA, FORMATS, SUFFIXES, check_writable, format_of
 from aeinfer.opencv import check_depth, decode, encode, has_metadata, load_opencv, quiet_opencv
 from aeinfer.picture import Picture, Pixels, turn, upright

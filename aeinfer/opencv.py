@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from aeinfer import damage
 from aeinfer.errors import AEInferError, BackendMissingError, ImageReadError, ImageWriteError
-from aeinfer.file_format import EXIF_HEADER, XMP_HEADER, FileFacts
+from aeinfer.file_facts import FileFacts
+from aeinfer.jpeg import EXIF_HEADER, XMP_HEADER
 from aeinfer.picture import Pixels
 from aeinfer.resolution import Resolution, with_resolution
 from aeinfer.tiff_tags import Table, byte_order

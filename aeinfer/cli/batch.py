@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aeinfer.atomic import clear_parts
-from aeinfer.cli.console import ExitCode, Progress, complain, say, say_json
+from aeinfer.cli.console import ExitCode, Progress, complain, nothing_found, say, say_json
 from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.cli.job import Run, Tally, Worker
 from aeinfer.cli.manifest import read_manifest
@@ -116,8 +116,7 @@ def _clear(folders: Iterable[Path]) -> None:
 def _nothing(args: argparse.Namespace, work: Plan) -> ExitCode:
     names = ", ".join(work.missing or args.inputs or [f"the manifest {args.manifest}"])
     why = "does not exist" if work.missing else f"holds no images of a kind that `aeinfer formats` lists{_hint(args)}"
-    complain(f"nothing found: {names} {why}")
-    return ExitCode.NOTHING_FOUND
+    return nothing_found(f"{names} {why}")
 
 
 def _hint(args: argparse.Namespace) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer.atomic import clear_parts
-from aeinfer.cli.console import ExitCode, complain, say, say_json
+from aeinfer.cli.console import ExitCode, complain, nothing_found, say, say_json
 from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.folder import list_images
@@ -50,8 +50,7 @@ def _run(args: argparse.Namespace, stop: Stop) -> int:
     names = [*args.inputs, args.clean]
     gone = [name for name in names if not Path(name).exists()]
     if gone:
-        complain(f"nothing found: {', '.join(gone)} does not exist")
-        return ExitCode.NOTHING_FOUND
+        return nothing_found(f"{', '.join(gone)} does not exist")
     unreadable: list[tuple[str, str]] = []
     columns = _columns(names, args.recursive, unreadable)
     for name, reason in unreadable:
@@ -60,8 +59,7 @@ def _run(args: argparse.Namespace, stop: Stop) -> int:
         _check_picture(Path(args.picture), columns)
     stems = list(dict.fromkeys(itertools.chain.from_iterable(columns[:-1])))
     if not stems:
-        complain(f"nothing found: {', '.join(args.inputs)} holds no images")
-        return ExitCode.NOTHING_FOUND
+        return nothing_found(f"{', '.join(args.inputs)} holds no images")
     quiet_opencv()
     rows: list[NDArray[np.uint8]] = []
     scores: dict[str, list[Scores]] = {}

@@ -11,7 +11,7 @@ from typing import Any, Self, TextIO
 
 from aeinfer.errors import InputError
 
-__all__ = ["ExitCode", "Line", "Progress", "check_output", "complain", "say", "say_json"]
+__all__ = ["ExitCode", "Line", "Progress", "check_output", "complain", "nothing_found", "say", "say_json"]
 
 
 class ExitCode(enum.IntEnum):
@@ -58,6 +58,12 @@ def complain(text: str) -> None:
     """Print one line on stderr: what is wrong, or what goes on; where nobody can read it, the work goes on."""
     with suppress(OSError):
         _print(f"aeinfer: {text}", sys.stderr)
+
+
+def nothing_found(why: str) -> ExitCode:
+    """Say why there is nothing to do, and return the exit code that means it."""
+    complain(f"nothing found: {why}")
+    return ExitCode.NOTHING_FOUND
 
 
 def _print(text: str, stream: TextIO) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aeinfer.atomic import clear_parts, is_there
-from aeinfer.cli.console import ExitCode, complain, say
+from aeinfer.cli.console import ExitCode, complain, nothing_found, say
 from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.cli.options import add_device
 from aeinfer.errors import ImageWriteError, InputError
@@ -46,8 +46,7 @@ def _run(args: argparse.Namespace, stop: Stop) -> int:
 
     source = Path(args.codes)
     if not source.exists():
-        complain(f"nothing found: {source} does not exist")
-        return ExitCode.NOTHING_FOUND
+        return nothing_found(f"{source} does not exist")
     codes = read_codes(source)
     folder = Path(args.output) if args.output else source.with_name(f"{source.stem}-decoded")
     targets = _targets(args, codes, folder)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from aeinfer.atomic import clear_parts, is_there
-from aeinfer.cli.console import ExitCode, complain, say
+from aeinfer.cli.console import ExitCode, complain, nothing_found, say
 from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.cli.options import add_device, add_precision
 from aeinfer.errors import ImageReadError, InputError
@@ -65,8 +65,7 @@ def _run(args: argparse.Namespace, stop: Stop) -> int:
     for name, reason in found.failures:
         complain(f"{name}: {reason}")
     if not images:
-        complain(f"nothing found: {', '.join(args.inputs)} holds no images")
-        return ExitCode.NOTHING_FOUND
+        return nothing_found(f"{', '.join(args.inputs)} holds no images")
     return _encode(args, images, target, stop, failed=len(found.failures))
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from aeinfer.cli.console import ExitCode, complain, say, say_json
+from aeinfer.cli.console import ExitCode, nothing_found, say, say_json
 
 __all__ = ["add_options", "run"]
 
@@ -20,8 +20,7 @@ def run(args: argparse.Namespace) -> int:
 
     rows = [_describe(name, path) for name, path in packaged_models().items()]
     if not rows:
-        complain("nothing found: this install holds no models; give -m a .onnx file")
-        return ExitCode.NOTHING_FOUND
+        return nothing_found("this install holds no models; give -m a .onnx file")
     if args.json:
         say_json(rows)
         return ExitCode.DONE

@@ -7,7 +7,7 @@ import sys
 from operator import attrgetter
 from typing import Any
 
-from aeinfer.cli.console import ExitCode, Line, complain, say, say_json
+from aeinfer.cli.console import ExitCode, Line, complain, nothing_found, say, say_json
 from aeinfer.cli.interrupt import until_stopped
 from aeinfer.cli.options import add_frames, add_network, add_voice, frames_model, network_options, number, size, whole
 from aeinfer.rawvideo import PIXEL_FORMATS
@@ -76,8 +76,7 @@ def _stream(args: argparse.Namespace) -> int:
     from aeinfer.temporal import TemporalFilter
 
     if args.source != "-" and is_missing_file(args.source):
-        complain(f"nothing found: {args.source} does not exist")
-        return ExitCode.NOTHING_FOUND
+        return nothing_found(f"{args.source} does not exist")
     source = open_source(args)
     piped = source.layout is not None
     grey = source.layout is not None and (args.luma or source.layout.pixel_format == "gray")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aeinfer.atomic import clear_parts, is_there
-from aeinfer.cli.console import ExitCode, Progress, complain, say, say_json
+from aeinfer.cli.console import ExitCode, Progress, complain, nothing_found, say, say_json
 from aeinfer.cli.interrupt import until_stopped
 from aeinfer.cli.options import add_frames, add_network, add_voice, frames_model, network_options, whole
 from aeinfer.errors import InputError
@@ -68,8 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     if not args.source.exists():
-        complain(f"nothing found: {args.source} does not exist")
-        return ExitCode.NOTHING_FOUND
+        return nothing_found(f"{args.source} does not exist")
     if _is_there(args):
         if args.json:
             say_json({"written": None, "skipped": str(args.target)})

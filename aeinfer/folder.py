@@ -1,4 +1,4 @@
-"""A folder job without any pixel code: which files, where each result goes, and what is unsafe."""
+"""A folder job without any pixel code: which files, and where each result goes."""
 
 import errno
 import functools
@@ -6,14 +6,14 @@ import glob
 import os
 import re
 import stat
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from aeinfer.atomic import ignores_case, is_there
+from aeinfer.atomic import is_there
+from aeinfer.collisions import refuse_unsafe
 from aeinfer.errors import InputError
 from aeinfer.image import SUFFIXES
 from aeinfer.naming import Placement, check_template, file_pair, folder_goal, named_pair, rename
@@ -154,7 +154,7 @@ def plan(
     share = placed if shard is None else placed[shard[0] - 1 :: shard[1]]
     taken = {pair.source for pair in placed}
     folders = [folder for folder, images in found.folders.items() if not taken.isdisjoint(images)]
-    _refuse_unsafe(placed, share, folders, on_exist, report, real)
+    refuse_unsafe(placed, share, folders, on_exist, report, real)
     sources = {real(pair.source) for pair in placed}
     actions = [_action(pair.target, on_exist, sources, real) for pair in share]
     jobs = [Job(pair.source, pair.target, pair.relative, action) for pair, action in zip(share, actions, strict=True)]
@@ -345,69 +345,6 @@ def _action(
         return "write"
     is_result = is_there(target) or real(target) in sources
     return "skip" if on_exist == "skip" and is_result else "overwrite"
-
-
-def _refuse_unsafe(
-    pairs: Sequence[Placement],
-    share: Sequence[Placement],
-    folders: Iterable[Path],
-    on_exist: OnExist,
-    report: Name | None,
-    real: Callable[[Path], str],
-) -> None:
-    """Raise InputError that lists everything unsafe in a plan, or nothing; other shares' results may exist."""
-    problems: list[str] = []
-    fresh = set(share) if on_exist == "error" else set()
-    sources = {pair.source: real(pair.source) for pair in pairs}
-    targets = {pair.target: real(pair.target) for pair in pairs}
-    above = {
-        str(folder)
-        for parent in {Path(target).parent for target in targets.values()}
-        for folder in (parent, *parent.parents)
-    }
-    given = [os.path.realpath(folder) for folder in folders]
-    kept = [] if report is None else [os.path.realpath(report)]
-    one = _spell({*targets.values(), *above}, {*sources.values(), *given, *kept})
-    inputs, roots = {one[source] for source in sources.values()}, {one[root] for root in given}
-    takers: dict[str, dict[str, Placement]] = {}
-    for pair in pairs:
-        source, target = one[sources[pair.source]], one[targets[pair.target]]
-        takers.setdefault(target, {})[source] = pair
-        inside = next((root for root in map(str, Path(targets[pair.target]).parents) if one[root] in roots), None)
-        if target == source:
-            problems.append(f"{pair.source}: its result would replace it")
-        elif inside is not None:
-            problems.append(f"{pair.source}: its result {pair.target} would lie inside the input folder {inside}")
-        elif target in map(one.get, kept):
-            problems.append(f"{pair.source}: its result would replace the report {report}")
-        elif _is_folder(pair.target):
-            problems.append(f"{pair.source}: its result {pair.target} is a folder")
-        elif target in inputs and on_exist != "skip":
-            problems.append(f"{pair.source}: its result {pair.target} would replace another input")
-        elif pair in fresh and is_there(pair.target):
-            problems.append(f"{pair.source}: its result {pair.target} exists")
-    problems += [
-        f"{', '.join(sorted(str(pair.source) for pair in group.values()))}: all would become "
-        f"{' or '.join(sorted({str(pair.target) for pair in group.values()}))}"
-        for group in takers.values()
-        if len(group) > 1
-    ]
-    if problems:
-        raise InputError("nothing was done, because\n  " + "\n  ".join(problems))
-
-
-def _spell(targets: set[str], others: set[str]) -> dict[str, str]:
-    """Map paths to one spelling where some differ by case alone and the disk of the targets takes them for one."""
-    groups: dict[str, list[str]] = {}
-    for path in targets | others:
-        groups.setdefault(unicodedata.normalize("NFC", path).casefold(), []).append(path)
-    probe = functools.cache(ignores_case)
-    spelled: dict[str, str] = {}
-    for folded, paths in groups.items():
-        goal = next((path for path in paths if path in targets), None) if len(paths) > 1 else None
-        same = goal is not None and probe(next(folder for folder in Path(goal).parents if folder.is_dir()))
-        spelled.update((path, folded if same else path) for path in paths)
-    return spelled
 
 
 def parse_shard(text: str) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aeinfer import folder, naming
+from aeinfer import collisions, folder, naming
 from aeinfer.errors import InputError
 from aeinfer.folder import Job, Plan, list_images, list_inputs, parse_shard, plan
 
@@ -335,7 +335,7 @@ def test_the_disk_is_asked_once_where_a_path_leads(monkeypatch: pytest.MonkeyPat
 def test_names_that_differ_by_case_collide_where_the_disk_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("in/IMG2.png").touch()
     probed = []
-    monkeypatch.setattr(folder, "ignores_case", lambda place: probed.append(place) or len(probed) > 1)
+    monkeypatch.setattr(collisions, "ignores_case", lambda place: probed.append(place) or len(probed) > 1)
     assert len(targets(["in"], "out")) == 3
     with pytest.raises(
         InputError, match=r"in/IMG2\.png, in/img2\.PNG: all would become out/IMG2\.png or out/img2\.PNG"

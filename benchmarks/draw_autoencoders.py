@@ -14,9 +14,9 @@ from aeinfer import AEInfer, InputError, kernels
 from benchmarks import results
 from benchmarks.packaged import digit_models
 from train import pictures
+from train.digit_networks import WAYS_UP
 from train.evaluate import SIGMA, Digits, curves, noisy_digits
 from train.idx import read_digits
-from train.models import WAYS_UP
 from train.resampling import MaxUnpool, MeanUnpool, double, transposed
 
 FOLDER = Path(__file__).parents[1] / "docs" / "autoencoders"

@@ -280,7 +280,7 @@ GOOD = [
     ("aeinfer/cli/noise.py", "import aeinfer\nfrom aeinfer import noise\nfrom . import progress\nprint()"),
     ("aeinfer/__main__.py", "import sys\nfrom aeinfer.cli import main\nsys.exit(main())"),
     ("aeinfer/models/__init__.py", "from importlib import resources\n__all__ = ['A', 'f']\nA = 1\ndef f(): ..."),
-    ("export/to_onnx.py", "import torch, onnx, onnxruntime\nfrom train.models import Conv\nprint(1)"),
+    ("export/to_onnx.py", "import torch, onnx, onnxruntime\nfrom train.models import MODELS\nprint(1)"),
     ("tests/aeinfer/test_noise.py", "import aeinfer\nfrom tests import reference\nprint(1)"),
 ]
 

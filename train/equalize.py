@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from train.activations import highest
-from train.models import Add, Conv, PhotoAutoencoder, Separable
+from train.photo_networks import Add, Conv, PhotoAutoencoder, Separable
 from train.quantization import OUTSIDE
 
 Scale = tuple[float, list[Conv | Add], list[Conv], list[Conv | nn.ConvTranspose2d]]

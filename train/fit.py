@@ -18,7 +18,8 @@ from aeinfer.errors import InputError
 from train.checkpoint import save_checkpoint
 from train.curve import Curve
 from train.data import Data, Pair, open_data
-from train.models import BOTTLENECKS, MODELS, WAYS_UP, macs, parameter_count
+from train.digit_networks import BOTTLENECKS, WAYS_UP
+from train.models import MODELS, macs, parameter_count
 from train.optimizers import schedule
 from train.quantization import build_model
 from train.recipes import RECIPES, VARIANT, Recipe

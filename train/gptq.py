@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from train.activations import watch
-from train.models import Conv
+from train.photo_networks import Conv
 from train.quantization import WEIGHT_MAX, weight_steps
 
 DAMPING = 0.01  # of the mean square of what is read, added to all: what is never read may not grow without limit

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from train.models import PhotoAutoencoder
+from train.photo_networks import PhotoAutoencoder
 
 FAINT = 0.1  # what a new block that is dense starts with of its weights: x + relu(0) has no gradient, ever
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from aeinfer.errors import InputError
-from train.models import MODELS, Add, Conv, PhotoAutoencoder
+from train.models import MODELS
+from train.photo_networks import Add, Conv, PhotoAutoencoder
 
 WEIGHT_MAX = 63
 ACTIVATION_MAX = 255

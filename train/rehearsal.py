@@ -6,7 +6,7 @@ What makes little of them is learnt over the whole run, not in the short one wit
 import torch
 from torch import Tensor, nn
 
-from train.models import PhotoAutoencoder
+from train.photo_networks import PhotoAutoencoder
 from train.quantization import ACTIVATION_MAX
 
 SPREAD = 5.0  # standard deviations on either side that 8 bits will have to hold

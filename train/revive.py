@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from train.activations import highest
-from train.models import Separable
+from train.photo_networks import Separable
 
 
 @torch.no_grad()

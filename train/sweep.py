@@ -12,8 +12,8 @@ from aeinfer.cli.options import whole
 from aeinfer.errors import InputError
 from train.checkpoint import read_checkpoint
 from train.data import open_data
+from train.digit_networks import WAYS_UP
 from train.fit import fit
-from train.models import WAYS_UP
 from train.recipes import RECIPES, Recipe
 
 EPOCHS = 6  # enough to tell the variants apart

@@ -11,7 +11,8 @@ from aeinfer.session import Session, fingerprint_of
 from benchmarks import bench_quality, noisy, packaged, peers, table
 from benchmarks.ffdnet import ffdnet_shaped
 from benchmarks.graph import graph_cost, remembered_places
-from train.models import ConvAutoencoder, DenseAutoencoder, macs, parameter_count
+from train.digit_networks import ConvAutoencoder, DenseAutoencoder
+from train.models import macs, parameter_count
 
 CLEAN = np.full((32, 48, 3), 0.5, np.float32)
 

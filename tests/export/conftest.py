@@ -10,7 +10,8 @@ import pytest
 from tests.train.conftest import digits, one_thread, photos  # noqa: F401 - fixtures
 from train.data import Data, Digits
 from train.fit import fit
-from train.models import MODELS, PhotoAutoencoder
+from train.models import MODELS
+from train.photo_networks import PhotoAutoencoder
 from train.photos import Photos
 from train.recipes import RECIPES
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from aeinfer.atomic import write_whole
 from aeinfer.model_info import ModelInfo
 from export.to_onnx import to_onnx, with_facts
-from train.models import PhotoAutoencoder
+from train.photo_networks import PhotoAutoencoder
 
 FOLDER = Path(__file__).parents[1] / "data"
 HALO = 32  # more than the receptive radius of two scales

@@ -28,7 +28,9 @@ from export.to_onnx import to_onnx
 from tests.export.make_tiny_models import HALO, tiny_networks
 from train.checkpoint import read_checkpoint, trained_model
 from train.data import Data
-from train.models import MODELS, WAYS_UP, PhotoAutoencoder
+from train.digit_networks import WAYS_UP
+from train.models import MODELS
+from train.photo_networks import PhotoAutoencoder
 from train.quantization import calibrate, rounded
 from train.recipes import RECIPES
 

@@ -15,7 +15,7 @@ from benchmarks.graph import graph_cost
 from export import to_onnx as room
 from export.int8 import PAIR_LIMIT, finish_int8, largest_pair
 from export.simplify import name_shapes, simplify
-from train.models import PhotoAutoencoder
+from train.photo_networks import PhotoAutoencoder
 from train.quantization import calibrate, rounded
 
 STRIDE = 8

@@ -6,7 +6,7 @@ from torch import nn
 
 from train.activations import highest
 from train.equalize import equalize
-from train.models import PhotoAutoencoder
+from train.photo_networks import PhotoAutoencoder
 from train.quantization import OUTSIDE, calibrate, rounded
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from train.gptq import DAMPING, round_weights, rounded_filters
-from train.models import Conv, PhotoAutoencoder
+from train.photo_networks import Conv, PhotoAutoencoder
 from train.quantization import WEIGHT_MAX, calibrate, rounded
 
 

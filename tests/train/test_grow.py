@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from train.grow import can_grow, grow
-from train.models import MODELS, PhotoAutoencoder, parameter_count
+from train.models import MODELS, parameter_count
+from train.photo_networks import PhotoAutoencoder
 
 
 def network(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from aeinfer.errors import InputError
-from train.models import MODELS, WAYS_UP, ConvAutoencoder, DenseAutoencoder, UNet, macs, parameter_count
+from train.digit_networks import WAYS_UP, ConvAutoencoder, DenseAutoencoder, UNet
+from train.models import MODELS, macs, parameter_count
 from train.resampling import MaxUnpool, MeanHalve, MeanUnpool, max_halve, unpool_portably
 
 

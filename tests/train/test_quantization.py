@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.models import Add, Conv, PhotoAutoencoder
+from train.photo_networks import Add, Conv, PhotoAutoencoder
 from train.quantization import (
     ACTIVATION_MAX,
     WEIGHT_MAX,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from train.models import PhotoAutoencoder
+from train.photo_networks import PhotoAutoencoder
 from train.rehearsal import SPREAD, _rounded, rehearse
 
 

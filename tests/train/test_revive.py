@@ -2,7 +2,8 @@
 
 import torch
 
-from train.models import MODELS, PhotoAutoencoder, Separable
+from train.models import MODELS
+from train.photo_networks import PhotoAutoencoder, Separable
 from train.revive import revive
 
 

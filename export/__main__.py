@@ -1,7 +1,6 @@
 """Export a checkpoint: `python -m export runs/conv/best.pt -o conv.onnx`; a file that fails its check is not kept."""
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,16 @@ import onnx
 import torch
 from torch import nn
 
-from aeinfer.atomic import replacing, write_all, write_whole
+from aeinfer.atomic import replacing, write_all
 from aeinfer.errors import AEInferError, InputError
 from aeinfer.model_info import ModelInfo
 from aeinfer.models import PRECISIONS, half_file
 from aeinfer.session import Session
 from export.arguments import fp32_file
 from export.fp16 import keep_fp16
-from export.gate import within
 from export.halves import HALVES, export_halves, export_int8_halves
-from export.int8 import PAIR_LIMIT, finish_int8, largest_pair
-from export.measure import held_out_psnr, measure_bytes_per_pixel, measure_halo, receptive_radius
+from export.int8 import finish_int8, keep_int8
+from export.measure import held_out_psnr, measure_bytes_per_pixel, measure_halo
 from export.quantize import quantize
 from export.to_onnx import current_commit, to_onnx, with_facts
 from export.verify import TOLERANCE, largest_error, random_samples
@@ -33,7 +31,6 @@ from train.start import digest
 INT8_GATE_DB = 0.3
 CALIBRATION_IMAGES = 128
 HALO_IMAGE_SIDE = 512
-CLEARLY_MORE = 1.1  # a factor below it may be the noise of one measurement
 STATED = ("training_data", "training_license", "author", "license")  # facts that nothing here can measure
 
 
@@ -91,39 +88,6 @@ def export_trained_int8(
     del unnamed.graph.value_info[:]
     info = replace(info, calibration="trained with rounding, on the training set")
     return keep_int8((named, unnamed), model, info, target, data, gate)
-
-
-def leanest(graphs: Sequence[onnx.ModelProto], info: ModelInfo) -> tuple[onnx.ModelProto, int]:
-    """Return the first of graphs that do the same, or one that clearly takes less memory; and its bytes per pixel.
-
-    For names of shapes onnxruntime takes more where blocks at half resolution are rounded: nearly twice as much for
-    `photo-best`.
-    """
-    costs = [measure_bytes_per_pixel(with_facts(graph, info), info.channels, info.tile) for graph in graphs]
-    best = costs.index(min(costs))
-    best = best if costs[0] > CLEARLY_MORE * costs[best] else 0
-    return graphs[best], costs[best]
-
-
-def keep_int8(
-    graphs: Sequence[onnx.ModelProto], model: nn.Module, info: ModelInfo, target: Path, data: Data, gate: float
-) -> bool:
-    """Write one of the graphs as NAME.int8.onnx if its PSNR stays within `gate` dB of fp32; return whether it does."""
-    saturates = largest_pair(graphs[0]) > PAIR_LIMIT
-    quantized_info = replace(info, precision="int8", saturates=saturates, torch_error=0.0)
-    quantized, memory = leanest(graphs, quantized_info)
-    quantized_info = replace(quantized_info, bytes_per_pixel=memory)
-    if info.tile is None:  # rounding turns the faintest far influence into whole steps: only the full context will do
-        halo = -(-receptive_radius(model) // info.stride) * info.stride
-        quantized_info = replace(quantized_info, halo=halo, halo_error=0.0)
-    psnr = held_out_psnr(Session(with_facts(quantized, quantized_info), "int8", "cpu").run, data.validation)
-    lost = info.psnr["held out"] - psnr
-    path = target.with_suffix(".int8.onnx")
-    if not within(gate, lost, str(path)):
-        return False
-    write_whole(path, with_facts(quantized, replace(quantized_info, psnr={"held out": round(psnr, 3)})))
-    print(f"{path}: {lost:.3f} dB below fp32 on held-out images")
-    return True
 
 
 def facts(model: nn.Module, recipe: dict[str, Any], session: Session, data: Data) -> ModelInfo:
@@ -191,6 +155,8 @@ def main(argv: list[str] | None = None) -> int:
         kept = export_files(args, stated)
     except (AEInferError, OSError) as error:
         parser.exit(2, f"export: {error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "export: stopped\n")
     return 0 if kept else 1
 
 

@@ -1,17 +1,61 @@
-"""A network trained with rounding as an int8 graph with the very steps it was trained with; nothing is judged here."""
+"""Whether an int8 file is kept, and the graph of a network trained with rounding, with the very steps of that."""
 
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
+from torch import nn
 
+from aeinfer.atomic import write_whole
+from aeinfer.model_info import ModelInfo
+from aeinfer.session import Session
+from export.gate import within
+from export.measure import held_out_psnr, measure_bytes_per_pixel, receptive_radius
 from export.simplify import drop_unread
+from export.to_onnx import with_facts
+from train.data import Data
 from train.quantization import ACTIVATION_MAX
 
 PAIR_LIMIT = 2**15 - 1  # what AVX2 adds pairs of u8 x s8 products in
+CLEARLY_MORE = 1.1  # a factor below it may be the noise of one measurement
+
+
+def keep_int8(
+    graphs: Sequence[onnx.ModelProto], model: nn.Module, info: ModelInfo, target: Path, data: Data, gate: float
+) -> bool:
+    """Write one of the graphs as NAME.int8.onnx if its PSNR stays within `gate` dB of fp32; return whether it does."""
+    saturates = largest_pair(graphs[0]) > PAIR_LIMIT
+    quantized_info = replace(info, precision="int8", saturates=saturates, torch_error=0.0)
+    quantized, memory = leanest(graphs, quantized_info)
+    quantized_info = replace(quantized_info, bytes_per_pixel=memory)
+    if info.tile is None:  # rounding turns the faintest far influence into whole steps: only the full context will do
+        halo = -(-receptive_radius(model) // info.stride) * info.stride
+        quantized_info = replace(quantized_info, halo=halo, halo_error=0.0)
+    psnr = held_out_psnr(Session(with_facts(quantized, quantized_info), "int8", "cpu").run, data.validation)
+    lost = info.psnr["held out"] - psnr
+    path = target.with_suffix(".int8.onnx")
+    if not within(gate, lost, str(path)):
+        return False
+    write_whole(path, with_facts(quantized, replace(quantized_info, psnr={"held out": round(psnr, 3)})))
+    print(f"{path}: {lost:.3f} dB below fp32 on held-out images")
+    return True
+
+
+def leanest(graphs: Sequence[onnx.ModelProto], info: ModelInfo) -> tuple[onnx.ModelProto, int]:
+    """Return the first of graphs that do the same, or one that clearly takes less memory; and its bytes per pixel.
+
+    For names of shapes onnxruntime takes more where blocks at half resolution are rounded: nearly twice as much for
+    `photo-best`.
+    """
+    costs = [measure_bytes_per_pixel(with_facts(graph, info), info.channels, info.tile) for graph in graphs]
+    best = costs.index(min(costs))
+    best = best if costs[0] > CLEARLY_MORE * costs[best] else 0
+    return graphs[best], costs[best]
 
 
 def finish_int8(proto: onnx.ModelProto) -> onnx.ModelProto:

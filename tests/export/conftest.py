@@ -1,4 +1,4 @@
-"""Checkpoints of a dense and a narrow photo network after a few steps, and the small data they were trained on."""
+"""Checkpoints of a dense and a narrow photo network after a few steps, their data, and the files exported of them."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from export import __main__ as command
 from tests.train.conftest import digits, one_thread, photos  # noqa: F401 - fixtures
 from train.data import Data, Digits
 from train.fit import fit
@@ -54,3 +55,25 @@ def rounding_checkpoint(photo_checkpoint: Path, photos_data: Data, tmp_path_fact
     """The same network after a few steps with rounding."""
     recipe = replace(RECIPES["photo", "int8"], model="photo-narrow", batch=2, crop=32, epochs=1)
     return fit(recipe, photos_data, tmp_path_factory.mktemp("photo-int8"), start=photo_checkpoint)
+
+
+@pytest.fixture(scope="session")
+def dense(dense_checkpoint: Path, digits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
+    target = tmp_path_factory.mktemp("exported") / "dense.onnx"
+    arguments = [str(dense_checkpoint), "-o", str(target), "--data", str(digits), "--no-verify", "--gate", "1"]
+    assert command.main(arguments) == 0
+    return target
+
+
+@pytest.fixture(scope="session")
+def photo(
+    photo_checkpoint: Path,
+    rounding_checkpoint: Path,
+    photos: Path,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A photo model, with its files of half precision and of 8 bits beside it."""
+    target = tmp_path_factory.mktemp("exported") / "photo.onnx"
+    arguments = [str(photo_checkpoint), "-o", str(target), "--data", str(photos), "--int8", str(rounding_checkpoint)]
+    assert command.main([*arguments, "--fp16", "--gate", "1"]) == 0
+    return target

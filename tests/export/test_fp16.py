@@ -13,7 +13,6 @@ import torch
 from aeinfer import AEInfer
 from aeinfer.model_info import ModelInfo
 from aeinfer.session import HALF_PRECISION, Session
-from export import __main__ as command
 from export import fp16
 from export.to_onnx import with_facts
 from tests.documented import documented, shell
@@ -22,15 +21,6 @@ from train.checkpoint import trained_model
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return float(-10 * np.log10(np.square(a.astype(np.float64) - b).mean()))
-
-
-@pytest.fixture(scope="module")
-def photo(photo_checkpoint: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A photo model and, by the export of its checkpoint, its file of half precision."""
-    target = tmp_path_factory.mktemp("exported") / "photo.onnx"
-    arguments = [str(photo_checkpoint), "-o", str(target), "--data", str(photos), "--no-int8", "--fp16"]
-    assert command.main(arguments) == 0
-    return target
 
 
 def test_half_precision_is_taken_by_name_and_gives_the_same_but_for_rounding(photo: Path) -> None:

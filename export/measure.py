@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from aeinfer.errors import ModelError
 from aeinfer.model_info import ModelInfo
 from aeinfer.session import Session
 from train.validation import image_psnr
@@ -90,6 +91,11 @@ def measure_bytes_per_pixel(content: bytes, channels: int, window: int | None = 
     """Return how much a process grows per pixel of a batch, input and output included (peak resident size; on Linux).
 
     The batch is one tile, or, of a network with a fixed window, many windows.
+
+    Raises
+    ------
+    ModelError
+        The process ended before it had measured, for want of memory as a rule.
     """
     if not Path("/proc/self/status").exists():
         return ModelInfo.bytes_per_pixel  # not measured: the runtime's own assumption
@@ -98,8 +104,11 @@ def measure_bytes_per_pixel(content: bytes, channels: int, window: int | None = 
     else:
         shapes = [(pixels // window**2, channels, window, window) for pixels in (2**16, 2**20)]
     command = [sys.executable, "-c", MEASURE_MEMORY, json.dumps(shapes)]
-    printed = subprocess.run(command, input=content, capture_output=True, check=True).stdout
-    return max(1, int(printed))
+    done = subprocess.run(command, input=content, capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2] or f"exit status {done.returncode}"
+        raise ModelError(f"how much memory the network takes could not be measured: {said}")
+    return max(1, int(done.stdout))
 
 
 def held_out_psnr(run: Callable[[Tensor], Tensor], pairs: Sequence[tuple[Tensor, Tensor]]) -> float:

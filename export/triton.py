@@ -81,9 +81,14 @@ def write_repository(path: Path, folder: Path, *, max_batch: int = MAX_BATCH, ov
         (made / "1").mkdir(parents=True)
         (made / "1" / "model.onnx").write_bytes(content)
         (made / "config.pbtxt").write_text(text, "utf-8")
-        if target.exists():
-            target.rename(Path(scratch, "old"))
-        made.rename(target)
+        old = Path(scratch, "old")
+        try:
+            if target.exists():
+                target.rename(old)
+            made.rename(target)
+        finally:
+            if old.exists() and not target.exists():  # it would go with what is scratch
+                old.rename(target)
     return target
 
 

@@ -53,6 +53,11 @@ def largest_error(session: Session, model: nn.Module, samples: Sequence[Tensor])
     return float(np.quantile(np.concatenate(errors), 0.999 if jumps else 1.0))
 
 
+def _images(channels: int, side: int | None) -> str:
+    """Say which images a network takes."""
+    return f"images of {channels} channel(s) and {f'{side}x{side} pixels' if side else 'any size'}"
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export.verify", description=__doc__)
     parser.add_argument("file", type=Path)
@@ -64,12 +69,16 @@ def main(argv: list[str] | None = None) -> int:
     try:
         model, _recipe = trained_model(args.checkpoint)
         session = Session(read_model(args.file), str(args.file), device="cpu")
-        if (precision := session.info().precision) == "int8":
+        info = session.info()
+        if info.precision == "int8":
+            raise InputError("expected a file in floating point, got one of int8: what rounding costs, export says")
+        if (info.channels, info.tile) != (model.channels, model.window):
             raise InputError(
-                f"expected a file in floating point, got one of {precision}: what rounding costs, export says"
+                f"expected the file of the checkpoint's network, which takes {_images(model.channels, model.window)}, "
+                f"got one that takes {_images(info.channels, info.tile)}: {args.file}"
             )
         error = largest_error(session, model, random_samples(model))
-    except AEInferError as problem:
+    except (AEInferError, OSError) as problem:
         parser.exit(2, f"export.verify: {problem}\n")
     agrees = error <= args.tolerance
     print(f"{args.file}: largest difference {error:.2e}, {'within' if agrees else 'ABOVE'} {args.tolerance:.0e}")

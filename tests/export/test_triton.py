@@ -97,6 +97,23 @@ def test_no_half_repository_is_left(tiny_model: Path, tmp_path: Path, monkeypatc
     assert list((tmp_path / "models").iterdir()) == []
 
 
+def test_what_was_to_be_replaced_is_put_back(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    triton.write_repository(tiny_model, tmp_path)
+    (tmp_path / "tiny" / "config.pbtxt").write_text("mine")
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == "new":
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        triton.write_repository(tiny_model, tmp_path, overwrite=True)
+    assert files(tmp_path) == ["tiny/1/model.onnx", "tiny/config.pbtxt"]
+    assert (tmp_path / "tiny" / "config.pbtxt").read_text() == "mine"
+
+
 def test_a_refusal_to_overwrite_names_the_place(tiny_model: Path, tmp_path: Path) -> None:
     triton.write_repository(tiny_model, tmp_path)
     with pytest.raises(InputError, match=str(tmp_path / "tiny")):

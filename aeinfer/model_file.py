@@ -7,7 +7,7 @@ from pathlib import Path
 from aeinfer import tuning
 from aeinfer.errors import InputError, ModelError
 from aeinfer.models import PRECISIONS, model_path, plain_stem
-from aeinfer.session import backend, fingerprint_of, read_model
+from aeinfer.session import backend, fingerprint_of, read_model, stated_precision
 from aeinfer.threads import thread_count
 
 __all__ = ["ModelFile", "find_model"]
@@ -46,7 +46,7 @@ def find_model(model: str | os.PathLike[str] | bytes, precision: str, device: st
     InputError
         There is no such precision, or the model is neither a text, a path nor bytes.
     ModelError
-        There is no such model, or none of that precision.
+        There is no such model, or none of that precision: the name of a file says which, and its facts have to agree.
     BackendMissingError, ProviderUnavailableError
         As in `session.backend`, where bench has measured this machine.
     """
@@ -59,6 +59,11 @@ def find_model(model: str | os.PathLike[str] | bytes, precision: str, device: st
     else:
         path = _with_precision(model_path(model), precision)
         content = read_model(path)
+        stated = stated_precision(content)
+        if precision != "auto" and stated not in (None, precision):
+            raise ModelError(
+                f"{path} was asked for in {precision}, but its facts say {stated}: ask for that, or 'auto'"
+            )
     fingerprint = fingerprint_of(content)
     family = tuning.recall(fingerprint, lambda: tuning.machine_name(backend(device), thread_count()))
     own = next((tuned for tuned in family if tuned.fingerprint == fingerprint), None)

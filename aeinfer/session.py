@@ -23,7 +23,7 @@ from aeinfer.forking import call_in_children, keep_forever
 from aeinfer.model_info import ModelInfo, info_from_metadata
 from aeinfer.threads import thread_count
 
-__all__ = ["Session", "backend", "fingerprint_of", "listed_providers", "read_model"]
+__all__ = ["Session", "backend", "fingerprint_of", "listed_providers", "read_model", "stated_precision"]
 
 Tensor = NDArray[np.float32]
 
@@ -32,7 +32,7 @@ OUT_OF_MEMORY = re.compile(r"Failed to allocate memory|bad[_ ]alloc|out of memor
 
 # facts as a file's metadata holds them: options are needed before onnxruntime tells the metadata
 NEVER_SATURATES = b"\n\x11aeinfer.saturates\x12\x05false"
-HALF_PRECISION = b'\n\x11aeinfer.precision\x12\x06"fp16"'
+PRECISION = re.compile(rb'\n\x11aeinfer\.precision\x12\x06"(fp32|fp16|int8)"')
 
 logger = logging.getLogger("aeinfer")
 
@@ -92,7 +92,7 @@ class Session:
         self._errors = _onnxruntime_errors(ort)
         self._content, self._name = content, name
         self._fingerprint = fingerprint or fingerprint_of(content)
-        self._providers = providers(ort, device, self._fingerprint, half=HALF_PRECISION in content)
+        self._providers = providers(ort, device, self._fingerprint, half=stated_precision(content) == "fp16")
         self._bindings: deque[Binding] = deque()
         if not isinstance(options, ort.SessionOptions | None):
             raise InputError(f"session_options is an onnxruntime.SessionOptions, got {type(options).__name__}")
@@ -220,6 +220,12 @@ def read_model(path: Path) -> bytes:
 def fingerprint_of(content: bytes) -> str:
     """Return the first 16 hex digits of a model file's sha256."""
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def stated_precision(content: bytes) -> str | None:
+    """Return the precision that a model file's facts state; None where they state none."""
+    stated = PRECISION.search(content)
+    return stated[1].decode("ascii") if stated else None
 
 
 def backend(device: str) -> str:

@@ -24,7 +24,8 @@ from aeinfer.devices import CPU, PROVIDERS, failure_said, missing_library, provi
 from aeinfer.errors import ModelError, ProviderUnavailableError
 from aeinfer.limits import Limits, Wish
 from aeinfer.model_info import ModelInfo, metadata_from_info
-from aeinfer.session import HALF_PRECISION, Session, backend
+from aeinfer.models import PRECISIONS
+from aeinfer.session import Session, backend, stated_precision
 from tests import handmade
 
 RuntimeException = onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException
@@ -162,10 +163,11 @@ def test_tensorrt_keeps_its_engines_by_model(tmp_path: Path, monkeypatch: pytest
     assert "trt_engine_cache_enable" not in providers(onnxruntime, "tensorrt", "abc")[0][1]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_half_precision_is_read_from_the_bytes(precision: str) -> None:
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_the_precision_is_read_from_the_bytes(precision: str) -> None:
     content = handmade.model(facts=metadata_from_info(ModelInfo(precision=precision)))
-    assert (HALF_PRECISION in content) == (precision == "fp16")
+    assert stated_precision(content) == precision
+    assert stated_precision(handmade.model()) is None
 
 
 def test_a_batch_for_a_gpu_takes_what_the_largest_tile_may() -> None:

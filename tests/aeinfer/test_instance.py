@@ -14,6 +14,7 @@ import pytest
 
 from aeinfer import AEInfer
 from aeinfer.errors import InputError, ModelError
+from tests import handmade
 
 
 def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -27,7 +28,7 @@ def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 def family(tmp_path: Path, tiny_model: Path, tiny_grey: Path) -> Path:
     """A file with a dot in its name, and an int8 sibling (in truth another network, to tell them apart)."""
     shutil.copy(tiny_model, tmp_path / "net.v2.onnx")
-    shutil.copy(tiny_grey, tmp_path / "net.v2.int8.onnx")
+    (tmp_path / "net.v2.int8.onnx").write_bytes(tiny_grey.read_bytes().replace(b'"fp32"', b'"int8"'))
     return tmp_path / "net.v2.onnx"
 
 
@@ -51,6 +52,17 @@ def test_a_missing_sibling_is_an_error(family: Path) -> None:
     for name in ("net.v2.onnx", "net.v2.int8.onnx"):
         with pytest.raises(ModelError, match=r"'fp16' needs .*net\.v2\.fp16\.onnx, which does not exist"):
             AEInfer.load(family.with_name(name), precision="fp16")
+
+
+def test_a_file_of_another_precision_than_its_name_says_is_refused(tmp_path: Path, tiny_model: Path) -> None:
+    path = tmp_path / "net.int8.onnx"
+    shutil.copy(tiny_model, path)
+    with pytest.raises(ModelError, match=r"net\.int8\.onnx was asked for in int8, but its facts say fp32"):
+        AEInfer.load(path, precision="int8")
+    assert AEInfer.load(path).info.precision == "fp32"
+    path.write_bytes(handmade.model())  # a stranger's, which states nothing: its name is all there is
+    with pytest.warns(UserWarning, match="does not state"):
+        AEInfer.load(path, precision="int8")
 
 
 def test_bytes_are_what_they_are(tiny_model: Path) -> None:

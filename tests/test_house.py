@@ -4,6 +4,7 @@ Each rule is a function from the source of one module to complaints, and is show
 """
 
 import ast
+import functools
 import os
 import re
 import subprocess
@@ -222,11 +223,16 @@ def files_of_the_project() -> list[PurePosixPath]:
     return [PurePosixPath(name) for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
+@functools.cache
+def modules_of_the_project() -> list[tuple[PurePosixPath, ast.Module]]:
+    paths = [path for path in files_of_the_project() if path.suffix == ".py" and path.parts[0] in OURS]
+    assert len(paths) > 10
+    return [(path, ast.parse((ROOT / path).read_text("utf-8"))) for path in paths]
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_house(rule: Rule) -> None:
-    modules = [path for path in files_of_the_project() if path.suffix == ".py" and path.parts[0] in OURS]
-    assert len(modules) > 10
-    complaints = [line for path in modules for line in rule(path, ast.parse((ROOT / path).read_text("utf-8")))]
+    complaints = [line for path, tree in modules_of_the_project() for line in rule(path, tree)]
     assert not complaints, "\n".join(complaints)
 
 

@@ -1,29 +1,16 @@
 """Checkpoints of a dense and a narrow photo network after a few steps, their data, and the files exported of them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from export import __main__ as command
-from tests.train.conftest import digits, one_thread, photos  # noqa: F401 - fixtures
+from tests.train.conftest import digits, narrow_network, one_thread, photos  # noqa: F401 - fixtures
 from train.data import Data, Digits
 from train.fit import fit
-from train.models import MODELS
-from train.photo_networks import PhotoAutoencoder
 from train.photos import Photos
 from train.recipes import RECIPES
-
-
-@pytest.fixture(scope="session", autouse=True)
-def narrow_network() -> Iterator[None]:
-    """`photo` with a quarter of its channels and fewer blocks: PyTorch's exporter takes its time for each."""
-    with pytest.MonkeyPatch.context() as patch:
-        build = partial(PhotoAutoencoder, (16, 32, 32, 32), (0, 1, 0), 1, (2, 0, 0), separable=True)
-        patch.setitem(MODELS, "photo-narrow", build)
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -18,13 +18,13 @@ from export.simplify import name_shapes, simplify
 from train.photo_networks import PhotoAutoencoder
 from train.quantization import calibrate, rounded
 
-STRIDE = 8
+STRIDE = 4
 
 
 @cache
 def content(encoder: int, separable: bool, widths: tuple[int, ...], int8_blocks: tuple[int, ...] | None) -> bytes:
     torch.manual_seed(0)
-    model = PhotoAutoencoder(widths, (encoder, 0), 1, (1, 1), separable, int8_blocks=int8_blocks or ()).eval()
+    model = PhotoAutoencoder(widths, (encoder,), 1, (1,), separable, int8_blocks=int8_blocks or ()).eval()
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.1)
     if int8_blocks is not None:
@@ -38,7 +38,7 @@ def content(encoder: int, separable: bool, widths: tuple[int, ...], int8_blocks:
 def exported(
     encoder: int = 0,
     separable: bool = True,
-    widths: tuple[int, ...] = (32, 40, 48),
+    widths: tuple[int, ...] = (32, 40),
     int8_blocks: tuple[int, ...] | None = None,
 ) -> onnx.ModelProto:
     """A small network of the photo family with a node for each of its steps; it rounds if it has blocks that do."""
@@ -71,7 +71,7 @@ def test_it_is_the_same_function_for_less_work(encoder: int, separable: bool, no
     kinds = Counter(node.op_type for node in proto.graph.node)
     kinds.subtract(node.op_type for node in plain.graph.node)
     assert {kind: more for kind, more in kinds.items() if more} == nodes
-    assert work(proto) < (0.95 if separable else 1.02) * work(plain)
+    assert work(proto) < (0.95 if separable else 1.03) * work(plain)
     for shape in ((1, 3, 8, 8), (2, 3, 40, 24)):
         images = np.random.default_rng(0).random(shape, np.float32)
         (expected,), (got,) = run(plain, images), run(proto, images)
@@ -126,7 +126,7 @@ def test_the_way_down_reads_the_image() -> None:
 
 def test_what_would_be_more_work_stays() -> None:
     """With 12 channels at half resolution neither the image nor single pixels are less to read."""
-    proto = exported(widths=(12, 12, 12))
+    proto = exported(widths=(12, 12))
     before = proto.SerializeToString(deterministic=True)
     simplify(proto)
     assert proto.SerializeToString(deterministic=True) == before

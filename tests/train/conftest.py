@@ -1,6 +1,8 @@
 """Small stand-ins for the real training data, made in code."""
 
 import gzip
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -8,11 +10,23 @@ import numpy as np
 import pytest
 import torch
 
+from train.models import MODELS
+from train.photo_networks import PhotoAutoencoder
+
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Small tensors gain nothing from a second thread, and lose much where another process has the core."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def narrow_network() -> Iterator[None]:
+    """`photo` with a quarter of its channels and fewer blocks: training and export take their time for each."""
+    with pytest.MonkeyPatch.context() as patch:
+        build = partial(PhotoAutoencoder, (16, 32, 32, 32), (0, 1, 0), 1, (2, 0, 0), separable=True)
+        patch.setitem(MODELS, "photo-narrow", build)
+        yield
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

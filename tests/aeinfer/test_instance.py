@@ -15,11 +15,7 @@ import pytest
 from aeinfer import AEInfer
 from aeinfer.errors import InputError, ModelError
 from tests import handmade
-
-
-def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
+from tests.pictures import pixels_of
 
 # Siblings
 
@@ -81,7 +77,7 @@ def test_encode_and_decode_are_the_whole(tmp_path: Path, tiny_window: Path, name
     for half in ("encoder", "decoder"):
         sibling = f"{name.removesuffix('.onnx').removesuffix('.int8')}.{half}{'.int8' if 'int8' in name else ''}.onnx"
         shutil.copy(tiny_window.with_name(f"tiny_window.{half}.onnx"), tmp_path / sibling)
-    images = noise((5, 8, 8))
+    images = pixels_of((5, 8, 8))
     with AEInfer.load(tmp_path / name, threads=1) as ae:
         codes = ae.encode(images)
         assert (codes.shape, codes.dtype) == ((5, 16), np.float32)
@@ -99,7 +95,7 @@ def test_a_type_checker_knows_that_a_list_gives_a_list_and_an_array_an_array() -
 
 
 def test_many_are_coded_as_one_in_batches(tiny_window: Path) -> None:
-    images = noise((100, 8, 8))
+    images = pixels_of((100, 8, 8))
     with AEInfer.load(tiny_window, batch=7) as ae:
         codes = ae.encode(images)
         np.testing.assert_allclose(codes, np.concatenate([ae.encode(images[i : i + 1]) for i in range(100)]), atol=1e-6)
@@ -142,7 +138,7 @@ def test_decode_gives_no_image_of_nothing(tiny_window: Path, value: float, said:
 
 def test_a_model_without_halves_says_so(tiny_model: Path) -> None:
     with pytest.raises(ModelError, match=r"has no encoder: expected .*tiny\.encoder\.onnx beside it"):
-        AEInfer.load(tiny_model).encode(noise((1, 8, 8)))
+        AEInfer.load(tiny_model).encode(pixels_of((1, 8, 8)))
     with pytest.raises(ModelError, match="has no decoder: expected a file beside it"):
         AEInfer.load(tiny_model.read_bytes()).decode(np.zeros((1, 16), np.float32))
 
@@ -151,7 +147,7 @@ def test_a_model_without_halves_says_so(tiny_model: Path) -> None:
 
 
 def test_a_copy_has_the_same_settings_and_a_session_of_its_own(tiny_window: Path, tiny_model: Path) -> None:
-    image = noise((97, 30, 3))
+    image = pixels_of((97, 30, 3))
     with AEInfer.load(tiny_model, threads=1, tile=16, color="bgr") as ae:
         expected = ae(image)
         copies = [pickle.loads(pickle.dumps(ae)), copy.copy(ae), copy.deepcopy(ae)]
@@ -159,7 +155,7 @@ def test_a_copy_has_the_same_settings_and_a_session_of_its_own(tiny_window: Path
         np.testing.assert_array_equal(twin(image), expected)
         assert twin.info == ae.info
         assert twin._limits.tile == ae._limits.tile
-    codes = pickle.loads(pickle.dumps(AEInfer.load(tiny_window))).encode(noise((1, 8, 8)))
+    codes = pickle.loads(pickle.dumps(AEInfer.load(tiny_window))).encode(pixels_of((1, 8, 8)))
     assert codes.shape == (1, 16)
 
 
@@ -171,20 +167,20 @@ def test_a_pickle_needs_the_file_no_longer(tmp_path: Path, tiny_model: Path) -> 
 
 
 def test_an_instance_goes_to_another_process(tiny_model: Path) -> None:
-    image = noise((21, 18, 3))
+    image = pixels_of((21, 18, 3))
     with AEInfer.load(tiny_model, threads=1) as ae, ProcessPoolExecutor(1, get_context("spawn")) as pool:
         np.testing.assert_array_equal(pool.submit(ae, image).result(timeout=120), ae(image))
 
 
 def test_options_of_onnxruntime_cannot_be_pickled(tiny_model: Path) -> None:
     with AEInfer.load(tiny_model, session_options=onnxruntime.SessionOptions()) as ae:
-        assert ae(noise((21, 18, 3))).shape == (21, 18, 3)
+        assert ae(pixels_of((21, 18, 3))).shape == (21, 18, 3)
         with pytest.raises(InputError, match="session_options of its own cannot be pickled"):
             pickle.dumps(ae)
 
 
 def test_eight_threads_share_an_instance(tiny_model: Path, tiny_window: Path) -> None:
-    images = [noise((40 + i, 97 - i, 3), i) for i in range(24)]
+    images = [pixels_of((40 + i, 97 - i, 3), seed=i) for i in range(24)]
     for path in (tiny_model, tiny_window):
         with AEInfer.load(path, threads=2, tile=16) as ae:
             expected = [ae(image) for image in images]
@@ -203,8 +199,8 @@ def test_stats_count_images_pixels_and_seconds(tiny_model: Path) -> None:
         ae.warmup((30, 40, 3))
         ae.warmup((8, 8), "float32")
         assert (ae.stats.images, ae.stats.pixels, ae.stats.seconds) == (0, 0, 0.0)
-        ae(noise((10, 20, 3)))
-        ae.denoise_batch(noise((3, 5, 5)))
+        ae(pixels_of((10, 20, 3)))
+        ae.denoise_batch(pixels_of((3, 5, 5)))
         assert (ae.stats.images, ae.stats.pixels) == (4, 275)
         assert ae.stats.seconds > 0
         with pytest.raises(InputError):
@@ -214,13 +210,13 @@ def test_stats_count_images_pixels_and_seconds(tiny_model: Path) -> None:
 
 def test_a_closed_instance_says_so(tiny_window: Path) -> None:
     with AEInfer.load(tiny_window) as ae:
-        ae.encode(noise((1, 8, 8)))
+        ae.encode(pixels_of((1, 8, 8)))
     ae.close()
     for call in (
-        lambda: ae(noise((8, 8))),
-        lambda: ae.encode(noise((1, 8, 8))),
+        lambda: ae(pixels_of((8, 8))),
+        lambda: ae.encode(pixels_of((1, 8, 8))),
         ae.warmup,
-        lambda: next(ae.stream([noise((8, 8))])),
+        lambda: next(ae.stream([pixels_of((8, 8))])),
     ):
         with pytest.raises(InputError, match="this AEInfer is closed: load the model again"):
             call()

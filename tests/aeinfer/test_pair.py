@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from aeinfer import AEInfer
 from aeinfer.pair import Pair
 from aeinfer.session import Session
+from tests.pictures import pixels_of
 
 WHOLE: Any = "whole"
 
@@ -26,11 +27,6 @@ def pair(threads: int = 2) -> Pair:
     """A pair whose sessions are how many threads they have."""
     start: Any = lambda each: each  # noqa: E731
     return Pair(start, threads)
-
-
-def noise(shape: tuple[int, ...], dtype: str = "uint8") -> np.ndarray:
-    values = np.random.default_rng(0).random(shape, np.float32)
-    return values if dtype == "float32" else (values * 255).astype(dtype)
 
 
 @given(st.lists(st.booleans(), max_size=9), st.integers(1, 8))
@@ -135,7 +131,7 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 @pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_an_image_of_many_tiles(tiny_model: Path, dtype: str, in_place: bool, beside: set[str]) -> None:
-    image = noise((150, 170, 3), dtype)
+    image = pixels_of((150, 170, 3), dtype)
     with AEInfer.load(tiny_model, threads=1, tile=40) as one, AEInfer.load(tiny_model, threads=2, tile=40) as two:
         assert len(two._limits.plan(150, 170).positions) == 9
         expected = one(image, strength=0.8)
@@ -145,8 +141,8 @@ def test_an_image_of_many_tiles(tiny_model: Path, dtype: str, in_place: bool, be
 
 
 def test_images_of_many_sizes_and_piles(tiny_model: Path, tiny_grey: Path, beside: set[str]) -> None:
-    images = [noise((height, width, 3)) for height, width in ((40, 50), (90, 33), (90, 33), (64, 64), (20, 200))]
-    pile = noise((7, 31, 45))
+    images = [pixels_of((height, width, 3)) for height, width in ((40, 50), (90, 33), (90, 33), (64, 64), (20, 200))]
+    pile = pixels_of((7, 31, 45))
     with AEInfer.load(tiny_model, threads=1) as one, AEInfer.load(tiny_model, threads=2) as two:
         for expected, got in zip(one.denoise_batch(images), two.denoise_batch(images), strict=True):
             np.testing.assert_array_equal(got, expected)
@@ -156,7 +152,7 @@ def test_images_of_many_sizes_and_piles(tiny_model: Path, tiny_grey: Path, besid
 
 
 def test_blended_windows_are_added_up_one_after_the_other(tiny_window: Path, beside: set[str]) -> None:
-    image = noise((40, 60))
+    image = pixels_of((40, 60))
     with (
         AEInfer.load(tiny_window, threads=1, batch=3) as one,
         AEInfer.load(tiny_window, threads=2, batch=3) as two,
@@ -166,7 +162,7 @@ def test_blended_windows_are_added_up_one_after_the_other(tiny_window: Path, bes
 
 
 def test_what_there_is_no_memory_for_is_done_alone(tiny_model: Path, beside: set[str]) -> None:
-    image = noise((150, 170, 3))
+    image = pixels_of((150, 170, 3))
     with AEInfer.load(tiny_model, threads=2, tile=64) as ae:
         plan = ae._limits.plan(150, 170)
         ae._limits.most_pixels = 3 * plan.height * plan.width - 1
@@ -177,5 +173,5 @@ def test_what_there_is_no_memory_for_is_done_alone(tiny_model: Path, beside: set
 @pytest.mark.parametrize("option", [{"threads": 1}, {"spinning": True}])
 def test_one_thread_or_spinning_ones_make_no_pair(tiny_model: Path, option: dict[str, Any], beside: set[str]) -> None:
     with AEInfer.load(tiny_model, tile=64, **{"threads": 2, **option}) as ae:
-        ae(noise((150, 170, 3)))
+        ae(pixels_of((150, 170, 3)))
     assert "aeinfer-pair" not in beside

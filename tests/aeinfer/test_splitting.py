@@ -16,12 +16,7 @@ from aeinfer.batching import Part, TileJob
 from aeinfer.model_info import ModelInfo
 from aeinfer.splitting import halved, in_bands
 from aeinfer.tiling import TilePlan, plan_tiles, plan_windows, split_rows
-
-
-def noise(shape: tuple[int, ...], dtype: str = "uint8") -> np.ndarray:
-    values = np.random.default_rng(0).random(shape, np.float32)
-    return values if dtype == "float32" else (values * 255).astype(dtype)
-
+from tests.pictures import pixels_of
 
 # Bands
 
@@ -63,7 +58,7 @@ def test_bands_write_every_row_once_and_in_order(plan: TilePlan, rows: int) -> N
 @given(plans, st.integers(1, 5))
 def test_a_band_in_place_reads_the_image_as_it_was(plan: TilePlan, rows: int) -> None:
     height, width = int(plan.keep[:, 1].max()), int(plan.keep[:, 3].max())
-    image = noise((height, width, 1))
+    image = pixels_of((height, width, 1))
     before, end = image.copy(), 0
     jobs = in_bands(TileJob(image, image, plan), rows, in_place=True)
     for band, job in zip(split_rows(plan, rows), jobs, strict=True):
@@ -78,7 +73,7 @@ def test_a_band_in_place_reads_the_image_as_it_was(plan: TilePlan, rows: int) ->
 def test_blended_bands_change_no_bit(
     tiny_window: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], in_place: bool
 ) -> None:
-    image = noise(shape, "float32")
+    image = pixels_of(shape, "float32")
     with AEInfer.load(tiny_window, threads=1) as ae:
         whole = ae(image, strength=0.7)
         monkeypatch.setattr(limits, "BLENDED_PIXELS", 37 * 12)  # three rows of windows
@@ -90,7 +85,7 @@ def test_blended_bands_change_no_bit(
 
 
 def test_a_batch_is_halved_and_then_its_tile() -> None:
-    image = noise((64, 64, 1))
+    image = pixels_of((64, 64, 1))
     plan = plan_tiles(64, 64, tile=16, halo=8, stride=4)
     job = TileJob(image, image.copy(), plan)
     both = [Part(job, 1, 3, slice(0, 2)), Part(job, 5, 6, slice(2, 3))]
@@ -115,7 +110,7 @@ def test_a_batch_is_halved_and_then_its_tile() -> None:
 
 
 def test_the_smallest_tile_and_a_window_are_not_halved() -> None:
-    image = noise((24, 24, 1))
+    image = pixels_of((24, 24, 1))
     tiles, windows = plan_tiles(24, 24, tile=4, halo=8, stride=4), plan_windows(24, 24, window=8)
     for plan, info in ((tiles, ModelInfo(halo=8, stride=4)), (windows, ModelInfo(tile=8))):
         assert halved([Part(TileJob(image, image, plan), 0, 1, slice(0, 1))], info) == []
@@ -145,7 +140,7 @@ def test_too_little_memory_is_met_with_smaller_tiles(
     tiny_model: Path, caplog: pytest.LogCaptureFixture, most: int, in_place: bool
 ) -> None:
     caplog.set_level(logging.INFO, "aeinfer")
-    image = noise((150, 230, 3))
+    image = pixels_of((150, 230, 3))
     with AEInfer.load(tiny_model, threads=1, tile=16) as small:
         expected = small(image)
     with AEInfer.load(tiny_model, threads=1) as ae:
@@ -164,7 +159,7 @@ def test_too_little_memory_is_met_with_smaller_tiles(
 
 
 def test_memory_that_becomes_short_half_way_through_in_place(tiny_model: Path) -> None:
-    image = noise((230, 150, 3))
+    image = pixels_of((230, 150, 3))
     with AEInfer.load(tiny_model, threads=1, tile=32, batch=1) as ae:
         expected = ae(image)
         asked = short_of_memory(ae, 80 * 80, after=9)
@@ -173,7 +168,7 @@ def test_memory_that_becomes_short_half_way_through_in_place(tiny_model: Path) -
 
 
 def test_a_batch_of_windows_is_halved(tiny_window: Path) -> None:
-    images = noise((50, 8, 8))
+    images = pixels_of((50, 8, 8))
     with AEInfer.load(tiny_window, threads=1) as ae:
         expected = ae.denoise_batch(images)
         asked = short_of_memory(ae, 700)
@@ -184,21 +179,21 @@ def test_a_batch_of_windows_is_halved(tiny_window: Path) -> None:
 @pytest.mark.parametrize("side", [8, 5])
 def test_a_window_is_not_halved(tiny_window: Path, side: int) -> None:
     with AEInfer.load(tiny_window, threads=1) as ae:
-        expected = ae(noise((side, side)))
+        expected = ae(pixels_of((side, side)))
         asked = short_of_memory(ae, 63)
         with pytest.raises(MemoryError):
-            ae(noise((side, side)))
+            ae(pixels_of((side, side)))
         assert asked == [64]
     with AEInfer.load(tiny_window, threads=1) as ae:
         ae._limits.expect_less_than(64)  # as where little was left when it was loaded
-        np.testing.assert_array_equal(ae(noise((side, side))), expected)
+        np.testing.assert_array_equal(ae(pixels_of((side, side))), expected)
 
 
 def test_memory_for_not_even_the_smallest_tile_is_an_error(tiny_model: Path) -> None:
     with AEInfer.load(tiny_model, threads=1) as ae:
         short_of_memory(ae, 60 * 60)  # a stride and two halos are 68
         with pytest.raises(MemoryError):
-            ae(noise((150, 230, 3)))
+            ae(pixels_of((150, 230, 3)))
 
 
 def test_no_memory_for_numba_is_met_with_numpy(

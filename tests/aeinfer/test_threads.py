@@ -20,15 +20,12 @@ from aeinfer import AEInfer
 from aeinfer.errors import ProviderUnavailableError
 from aeinfer.forking import call_in_children
 from aeinfer.session import Session
+from tests.pictures import pixels_of
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 counts_threads = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the threads are counted in /proc")
 
 PATIENCE = 60
-
-
-def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 def run_python(program: str, *arguments: object) -> str:
@@ -77,7 +74,7 @@ def end_of(child):
 
 
 def test_several_instances_from_eight_threads(tiny_model: Path, tiny_grey: Path, tiny_window: Path) -> None:
-    images = [noise((40 + i, 97 - i, 3), i) for i in range(8)]
+    images = [pixels_of((40 + i, 97 - i, 3), seed=i) for i in range(8)]
     models = [AEInfer.load(path, threads=2, tile=16) for path in (tiny_model, tiny_grey, tiny_window)]
     work = [(ae, image) for image in images for ae in models]
     expected = [ae(image) for ae, image in work]
@@ -276,7 +273,7 @@ def test_pools_of_forked_processes(tiny_model: Path) -> None:
 
 
 def test_a_pickled_instance_in_a_pool_of_spawned_processes(tiny_model: Path) -> None:
-    image = noise((60, 70, 3))
+    image = pixels_of((60, 70, 3))
     with AEInfer.load(tiny_model, threads=2, tile=16) as ae, ProcessPoolExecutor(2, get_context("spawn")) as pool:
         expected = ae(image)
         for clean in [pool.submit(ae, image) for _ in range(4)]:

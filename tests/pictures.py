@@ -1,7 +1,8 @@
-"""Pictures for the tests of image files: made from a seed, coded by Pillow."""
+"""Pictures for the tests of image files: made from a seed, coded by Pillow; and which files lie in a folder."""
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ def _quiet() -> Iterator[None]:
     logging.setLogLevel(before)
 
 
-def pixels_of(shape: tuple[int, ...], dtype: str = "uint8", seed: int = 0) -> np.ndarray:
+def pixels_of(shape: tuple[int, ...] = (24, 32, 3), dtype: str = "uint8", seed: int = 0) -> np.ndarray:
     random = np.random.default_rng(seed)
     if dtype == "float32":
         return random.normal(0.5, 1, shape).astype(np.float32)
@@ -30,3 +31,8 @@ def saved(pixels: np.ndarray, name: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     pil.fromarray(pixels).save(buffer, name, **options)
     return buffer.getvalue()
+
+
+def files(place: str) -> list[str]:
+    """List the files of a tree."""
+    return sorted(path.relative_to(place).as_posix() for path in Path(place).rglob("*") if path.is_file())

@@ -16,12 +16,9 @@ from aeinfer.errors import BackendMissingError
 from aeinfer.image import read_image, write_image
 from aeinfer.version import __version__
 from tests import handmade
+from tests.pictures import files, pixels_of
 
 pytest.importorskip("cv2")
-
-
-def picture(shape: tuple[int, ...] = (24, 32, 3), dtype: str = "uint8", seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, shape, dtype=dtype)
 
 
 def denoised(model: Path, pixels: np.ndarray, strength: float = 1.0) -> np.ndarray:
@@ -31,25 +28,12 @@ def denoised(model: Path, pixels: np.ndarray, strength: float = 1.0) -> np.ndarr
         return loaded.denoise(pixels, strength=strength)
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with in/a.png and in/b.png."""
-    monkeypatch.chdir(tmp_path)
-    write_image("in/a.png", picture(seed=1))
-    write_image("in/b.png", picture(seed=2))
-    return tmp_path
-
-
-def files(place: str) -> list[str]:
-    return sorted(path.relative_to(place).as_posix() for path in Path(place).rglob("*") if path.is_file())
-
-
 GOOD = {
-    "dot.png": picture((1, 1, 3)),
-    "grey.png": picture((20, 30)),
-    "deep.png": picture((20, 30, 3), "uint16"),
-    "alpha.png": picture((20, 30, 4)),
-    "größe 写真.png": picture((21, 31, 3)),
+    "dot.png": pixels_of((1, 1, 3)),
+    "grey.png": pixels_of((20, 30)),
+    "deep.png": pixels_of((20, 30, 3), "uint16"),
+    "alpha.png": pixels_of((20, 30, 4)),
+    "größe 写真.png": pixels_of((21, 31, 3)),
 }
 
 
@@ -59,7 +43,7 @@ def test_a_folder_of_good_and_bad_files(tiny_model: Path, capsys: pytest.Capture
         write_image(f"in/{name}", pixels)
     Path("in/text.png").write_text("certainly not an image\n")
     Path("in/empty.png").touch()
-    write_image("in/cut.jpg", picture((64, 64, 3)))
+    write_image("in/cut.jpg", pixels_of((64, 64, 3)))
     whole = Path("in/cut.jpg").read_bytes()
     Path("in/cut.jpg").write_bytes(whole[: len(whole) // 2])
     Path("in/notes.txt").write_text("left alone")
@@ -82,7 +66,7 @@ def test_a_folder_of_good_and_bad_files(tiny_model: Path, capsys: pytest.Capture
 def test_no_library_adds_lines_of_its_own(tiny_model: Path) -> None:
     Path("in/text.png").write_text("certainly not an image\n")
     for name in ("cut.jpg", "cut.png", "cut.webp", "cut.tiff", "cut.bmp"):
-        write_image(f"in/{name}", picture((64, 64, 3)))
+        write_image(f"in/{name}", pixels_of((64, 64, 3)))
         Path(f"in/{name}").write_bytes(Path(f"in/{name}").read_bytes()[:2000])
     whole = Path("in/b.png").read_bytes()
     Path("in/b.png").write_bytes(whole[:100] + bytes(20) + whole[120:])
@@ -104,14 +88,14 @@ def test_a_second_run_skips_and_needs_no_model(tiny_model: Path, capsys: pytest.
     assert "0 written, 2 skipped, 0 failed: in-denoised" in capsys.readouterr().out
     assert Path("in-denoised/a.png").stat().st_mtime_ns == before
     assert cli.main(["denoise", "in", "-m", str(tiny_model), "--on-exist", "overwrite", "-s", "0"]) == 0
-    np.testing.assert_array_equal(read_image("in-denoised/a.png").pixels, picture(seed=1))
+    np.testing.assert_array_equal(read_image("in-denoised/a.png").pixels, pixels_of(seed=1))
 
 
 @pytest.mark.usefixtures("folder")
 def test_one_file_strength_format_and_quiet(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["denoise", "in/a.png", "-m", str(tiny_model), "-s", "0.5", "--format", "webp", "-q"]) == 0
     assert capsys.readouterr() == ("", "")
-    expected = denoised(tiny_model, picture(seed=1), 0.5)
+    expected = denoised(tiny_model, pixels_of(seed=1), 0.5)
     np.testing.assert_array_equal(read_image("in/a-denoised.webp").pixels, expected)
     assert cli.main(["denoise", "in/a.png", "-m", str(tiny_model), "-o", "out/x.tiff", "-t", "16", "-b", "2"]) == 0
     assert read_image("out/x.tiff").pixels.shape == (24, 32, 3)
@@ -215,7 +199,7 @@ def test_a_model_without_facts_is_warned_of_once(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.usefixtures("folder")
 def test_existing_results_are_an_error_when_asked(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_image("in-denoised/b.png", picture())
+    write_image("in-denoised/b.png", pixels_of())
     assert cli.main(["denoise", "in", "-m", str(tiny_model), "--on-exist", "error"]) == 2
     assert "b.png exists" in capsys.readouterr().err
     assert files("in-denoised") == ["b.png"]
@@ -238,7 +222,7 @@ def test_metadata_kept_stripped_and_required(tiny_model: Path, capsys: pytest.Ca
     exif = pil.Exif()
     exif[270], exif[274] = "a caption", 6
     Path("photos").mkdir()
-    pil.fromarray(picture()).save("photos/a.jpg", exif=exif, icc_profile=b"x" * 200, quality=95)
+    pil.fromarray(pixels_of()).save("photos/a.jpg", exif=exif, icc_profile=b"x" * 200, quality=95)
     job = ["denoise", "photos", "-m", str(tiny_model), "-o"]
 
     assert cli.main([*job, "kept"]) == 0
@@ -280,7 +264,7 @@ def test_highlights_that_a_network_cuts_off_are_named(capsys: pytest.CaptureFixt
 def test_a_comment_is_named_or_required(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pil = pytest.importorskip("PIL.Image")
     Path("photos").mkdir()
-    pil.fromarray(picture()).save("photos/a.jpg", comment="hello")
+    pil.fromarray(pixels_of()).save("photos/a.jpg", comment="hello")
     job = ["denoise", "photos", "-m", str(tiny_model), "-o"]
     assert cli.main([*job, "kept"]) == 0
     assert capsys.readouterr().err.splitlines() == ["aeinfer: not carried over to some results: comment"]
@@ -294,7 +278,7 @@ def test_a_comment_is_named_or_required(tiny_model: Path, capsys: pytest.Capture
 
 @pytest.mark.usefixtures("folder")
 def test_what_a_format_cannot_hold_fails_by_file(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_image("in/deep.png", picture(dtype="uint16"))
+    write_image("in/deep.png", pixels_of(dtype="uint16"))
     assert cli.main(["denoise", "in", "-m", str(tiny_model), "--format", "jpg"]) == 1
     assert "deep.jpg: jpg cannot hold uint16" in capsys.readouterr().err
     assert files("in-denoised") == ["a.jpg", "b.jpg"]

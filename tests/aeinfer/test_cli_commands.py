@@ -15,27 +15,15 @@ from aeinfer import AEInfer, cli, loops, temporal_loops
 from aeinfer.image import Picture, read_image, write_image
 from aeinfer.picture import turn
 from aeinfer.temporal import TemporalFilter
+from tests.pictures import pixels_of
 
 pytest.importorskip("cv2")
-
-
-def picture(shape: tuple[int, ...] = (24, 32, 3), seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 255, shape, dtype=np.uint8)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with in/a.png and in/b.png."""
-    monkeypatch.chdir(tmp_path)
-    write_image("in/a.png", picture(seed=1))
-    write_image("in/b.png", picture(seed=2))
-    return tmp_path
 
 
 @pytest.mark.usefixtures("folder")
 def test_noise_is_known_repeatable_and_leaves_alpha(capsys: pytest.CaptureFixture[str]) -> None:
     flat = np.full((64, 64, 4), 128, np.uint8)
-    flat[:, :, 3] = picture((64, 64))
+    flat[:, :, 3] = pixels_of((64, 64))
     write_image("flat/a.png", flat)
     write_image("flat/b.png", flat)
     write_image("flat/deep.png", np.full((64, 64), 32768, np.uint16))
@@ -102,8 +90,8 @@ def test_compare_sets_upright_what_lies_on_its_side(capsys: pytest.CaptureFixtur
 @pytest.mark.usefixtures("folder")
 def test_compare_says_what_has_no_partner_or_another_size(capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree("in", "clean")
-    write_image("in/c.png", picture())
-    write_image("in/b.png", picture((10, 10, 3)))
+    write_image("in/c.png", pixels_of())
+    write_image("in/b.png", pixels_of((10, 10, 3)))
     assert cli.main(["compare", "in", "--clean", "clean", "--json"]) == 1
     output = capsys.readouterr()
     result = json.loads(output.out)

@@ -14,27 +14,11 @@ import pytest
 from aeinfer import cli
 from aeinfer.cli import watch
 from aeinfer.image import write_image
+from tests.pictures import files, pixels_of
 
 pytest.importorskip("cv2")
 NOISE = ["--sigma", "3", "-q"]
 LATIN = os.fsdecode(b"caf\xe9\n\x1b[1m\xc2\x9b1m.png")
-
-
-def picture(seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 255, (24, 32, 3), dtype=np.uint8)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with in/a.png and in/b.png."""
-    monkeypatch.chdir(tmp_path)
-    write_image("in/a.png", picture(1))
-    write_image("in/b.png", picture(2))
-    return tmp_path
-
-
-def files(place: str) -> list[str]:
-    return sorted(path.relative_to(place).as_posix() for path in Path(place).rglob("*") if path.is_file())
 
 
 class Bytes(io.TextIOWrapper):
@@ -55,7 +39,7 @@ def test_a_manifest_names_inputs_and_results(
     Path("list").write_bytes(b"in/a.png\tx/new.webp\r\n\nin/b.png\n")
     assert cli.main(["noise", "--manifest", "list", "-o", "out", *NOISE]) == 0
     assert files("out") == ["b.png", "x/new.webp"]
-    write_image("t\ta\nb.png", picture())
+    write_image("t\ta\nb.png", pixels_of())
     monkeypatch.setattr(sys, "stdin", Bytes(b"t\ta\nb.png\0in/*.png\0"))
     assert cli.main(["noise", "--manifest", "-", "-0", "-o", "two", *NOISE]) == 1
     assert files("two") == ["t\ta\nb.png"]
@@ -71,7 +55,7 @@ def test_a_manifest_names_inputs_and_results(
 
 @pytest.mark.usefixtures("folder")
 def test_a_manifest_of_another_encoding(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    write_image("in/\u00e9.png", picture())
+    write_image("in/\u00e9.png", pixels_of())
     Path("list").write_text("in/\u00e9.png\r\nin/a.png\r\n", "utf-16")
     assert cli.main(["noise", "--manifest", "list", "-o", "out", *NOISE]) == 0
     assert files("out") == ["a.png", "\u00e9.png"]
@@ -206,7 +190,7 @@ def test_a_watch_takes_files_that_have_stopped_growing_once(
         raise KeyboardInterrupt
 
     def collide() -> None:
-        write_image("in/a.webp", picture())
+        write_image("in/a.webp", pixels_of())
 
     steps: list[Callable[[], object]] = [lambda: None, grow(0), grow(0), grow(60), grow(len(whole))]
     steps += [lambda: Path("out/b.png").unlink(), collide, Path("in/a.webp").unlink, lambda: None, stop]

@@ -12,11 +12,10 @@ import pytest
 import aeinfer
 from aeinfer import cli, session
 from aeinfer.cli.console import ExitCode
-from aeinfer.doctor import Finding, devices, libraries, machine, models, process
+from aeinfer.doctor import Finding, devices, libraries, models, process
 from aeinfer.doctor.process import Ended, call
 from aeinfer.doctor.selftest import denoise_sample
 from aeinfer.errors import InputError
-from aeinfer.threads import THREAD_VARIABLES
 
 pytest.importorskip("cv2")
 
@@ -331,109 +330,6 @@ def test_a_device_that_is_asked_for_must_start(tiny_model: Path) -> None:
     assert cuda.mend == "pip uninstall -y onnxruntime && pip install 'aeinfer[gpu]'"
     with pytest.raises(InputError, match="got 'nonsense'"):
         devices.check_devices("nonsense", tiny_model)
-
-
-# The machine
-
-
-def test_an_old_python_is_a_failure() -> None:
-    assert machine.check_python((3, 11, 0)).state == "ok"
-    assert machine.check_python((3, 10, 4)).state == "failure"
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The root of a system that tells of itself what is written below it."""
-    monkeypatch.setattr(machine, "ROOT", tmp_path)
-    return tmp_path
-
-
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
-def test_a_quota_below_the_cores_is_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2, 3}, raising=False)
-    for name in THREAD_VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    assert machine.check_threads().state == "ok"
-    monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert ", OMP_NUM_THREADS=3" in machine.check_threads().sentence
-    write(root / "proc/self/cgroup", "0::/camera.service\n")
-    write(root / "sys/fs/cgroup/camera.service/cpu.max", "150000 100000\n")
-    finding = machine.check_threads()
-    assert finding.state == "note"
-    assert finding.sentence.startswith("2, of ")
-    assert finding.sentence.endswith("the cgroup's quota is 2")
-
-
-@pytest.mark.parametrize(
-    ("group", "files"),
-    [
-        (
-            "0::/",
-            {
-                "memory.max": "300000000",
-                "memory.current": "150000000",
-                "memory.stat": "anon 9\ninactive_file 50000000\n",
-            },
-        ),
-        (
-            "7:memory:/",
-            {
-                "memory/memory.limit_in_bytes": "300000000",
-                "memory/memory.usage_in_bytes": "150000000",
-                "memory/memory.stat": "inactive_file 9\ntotal_inactive_file 50000000\n",
-            },
-        ),
-    ],
-)
-def test_a_limit_on_memory_below_what_the_model_takes(root: Path, group: str, files: dict[str, str]) -> None:
-    write(root / "proc/self/cgroup", f"{group}\n")
-    for name, text in files.items():
-        write(root / "sys/fs/cgroup" / name, text)
-    assert machine.check_memory(100).state == "ok"
-    finding = machine.check_memory(500)
-    assert (finding.state, finding.mend) == ("warning", "aeinfer denoise --max-memory 200")
-
-
-def test_memory_without_a_limit_is_the_machines(root: Path) -> None:
-    assert "does not say" in machine.check_memory(500).sentence
-    write(root / "proc/self/cgroup", "0::/\n")
-    write(root / "sys/fs/cgroup/memory.max", "max\n")
-    write(root / "proc/meminfo", "MemTotal: 900000 kB\nMemAvailable:   390625 kB\n")  # of 1024 bytes
-    assert machine.check_memory(500).sentence.startswith("400 MB are free")
-
-
-def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AEINFER_CACHE", str(tmp_path / "new" / "cache"))
-    assert machine.check_cache().state == "ok"
-    assert not list(tmp_path.iterdir())
-    (tmp_path / "new").touch()  # a file where a folder would be, which root cannot write into either
-    finding = machine.check_cache()
-    assert (finding.state, finding.mend) == ("note", "export AEINFER_CACHE=FOLDER")
-    assert str(tmp_path / "new") in finding.sentence
-
-
-@pytest.mark.parametrize(
-    ("ended", "state", "mend"),
-    [
-        (Ended({"equal": True, "compiled": True, "kept_in": "cache"}), "ok", ""),
-        (Ended({"equal": True, "compiled": True, "kept_in": None}), "warning", "export NUMBA_CACHE_DIR=FOLDER"),
-        (Ended({"equal": True, "compiled": False, "kept_in": None}), "warning", "unset NUMBA_DISABLE_JIT"),
-        (Ended({"equal": None, "compiled": False, "kept_in": None}), "warning", "pip install numba"),
-        (
-            Ended({"equal": False, "compiled": True, "kept_in": "x"}),
-            "failure",
-            "pip install --upgrade --force-reinstall numba llvmlite",
-        ),
-        (Ended(fault="Aborted (signal 6)"), "failure", "pip install --upgrade numba llvmlite"),
-    ],
-)
-def test_kernels_are_judged(ended: Ended, state: str, mend: str) -> None:
-    finding = machine.check_kernels(ended)
-    assert (finding.state, finding.mend) == (state, mend)
 
 
 # What is printed

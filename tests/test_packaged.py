@@ -90,10 +90,10 @@ def test_int8_of_the_photo_family_needs_no_slow_products(name: str) -> None:
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 @pytest.mark.parametrize("name", PHOTO_NAMES)
 def test_tiles_of_a_photo_model_equal_the_whole(name: str, precision: str) -> None:
-    image = np.pad(kernels.to_float(examples("photos/noisy")[0]), ((0, 400), (0, 400), (0, 0)), mode="symmetric")
+    image = np.pad(kernels.to_float(examples("photos/noisy")[0]), ((0, 287), (0, 112), (0, 0)), mode="symmetric")
     info = AEInfer.load(name, precision=precision).info
     plan = plan_tiles(*image.shape[:2], tile=256, halo=info.halo, stride=info.stride)
-    assert len(plan.positions) >= 4
+    assert min(image.shape[:2]) > 256 + 1.5 * info.halo  # or the tiles would see the whole
     assert all(len(np.unique(plan.positions[:, axis])) > 1 for axis in (0, 1))
     whole, tiled = (AEInfer.load(name, precision=precision, tile=tile)(image) for tile in (4096, 256))
     assert np.abs(whole - tiled).max() * 255 < 0.5

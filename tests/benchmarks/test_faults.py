@@ -15,7 +15,7 @@ if sys.platform == "linux":
     from benchmarks.cage import Cage
     from benchmarks.hostile import DATA, image_seeds, make_image_job, make_model_job
     from benchmarks.mutate import MUTATIONS
-    from benchmarks.shortages import full_disk, read_only_target, small_container, too_large_tile, vanished_target
+    from benchmarks.shortages import full_disk, read_only_target, small_container, vanished_target
 
 
 def make_odd_job() -> Callable[[str], str]:
@@ -77,7 +77,7 @@ def test_a_killed_job_ends_as_an_undisturbed_one() -> None:
 
 @pytest.mark.parametrize(
     "case",
-    [full_disk, read_only_target, small_container, too_large_tile, vanished_target],
+    [full_disk, read_only_target, small_container, vanished_target],
     ids=lambda case: case.__name__,
 )
 def test_what_is_short_fails_no_more_than_it_must(case: Callable[[Path], str], tmp_path: Path) -> None:

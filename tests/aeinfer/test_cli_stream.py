@@ -28,6 +28,7 @@ from tests.documented import ROOT, documented, need, shell
 cv2 = pytest.importorskip("cv2", reason="colours are converted by OpenCV")
 
 COMMAND = [sys.executable, "-m", "aeinfer", "stream"]
+TIMEOUT = 60  # seconds that a program may take to start or to end on a busy machine
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -353,7 +354,7 @@ def test_a_source_that_stalls(tiny_model: Path) -> None:
     with start(tiny_model, "-o", "-", "--timeout", "0.5") as process:
         process.stdin.write(bytes(256))
         assert len(process.stdout.read()) == 256, "what came before the stall is delivered"
-        assert process.wait(20) == 1
+        assert process.wait(TIMEOUT) == 1
         assert b"stalled: no frame came for 0.5 s" in process.stderr.read()
 
 
@@ -367,7 +368,7 @@ def test_a_sink_that_closes(tiny_model: Path) -> None:
                 process.stdin.write(bytes(256))
         except BrokenPipeError:
             pass
-        assert process.wait(20) == 1
+        assert process.wait(TIMEOUT) == 1
         assert b"standard output was closed by whoever read from it" in process.stderr.read()
 
 
@@ -378,12 +379,12 @@ def test_signals_end_a_stream_with_whole_frames(
     out = tmp_path / "out"
     with start(tiny_model, "-o", str(out)) as process:
         process.stdin.write(bytes(3 * 256 + 100))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + TIMEOUT
         while not (out.exists() and out.stat().st_size == 3 * 256):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.send_signal(number)
-        assert process.wait(20) == code
+        assert process.wait(TIMEOUT) == code
         assert b"3 frames of 3, 0 dropped" in process.stdout.read()
     assert out.stat().st_size == 3 * 256
 
@@ -406,8 +407,8 @@ def test_a_lost_connection_is_opened_again(clip: Path, tmp_path: Path, tiny_mode
     thread.start()
     source = f"tcp://127.0.0.1:{server.getsockname()[1]}"
     options = [source, "--policy", "all", "--reconnect", "2", "-m", str(tiny_model)]
-    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=60, check=False)
-    thread.join(20)
+    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=TIMEOUT, check=False)
+    thread.join(TIMEOUT)
     assert "is there again" in done.stderr
     assert "60 frames of 60" in done.stdout
     assert done.returncode == 1

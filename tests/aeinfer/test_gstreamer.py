@@ -24,7 +24,7 @@ from tests.documented import ROOT, documented
 SYSTEM = "/usr/lib/python3/dist-packages"  # where Debian has gi
 SYSTEM_PYTHON = "/usr/bin/python3"
 PACKAGES = os.pathsep.join([str(Path(np.__file__).parents[1]), str(Path(PLUGIN_PATH).parents[1])])
-TIMEOUT = 30
+TIMEOUT = 60
 WIDTH, HEIGHT = 37, 22
 
 pytestmark = [

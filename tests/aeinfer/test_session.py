@@ -51,20 +51,6 @@ def test_a_model_that_does_not_fit_into_memory_is_no_bad_model(
         AEInfer.load(tiny_model)
 
 
-@pytest.mark.parametrize(("machine", "spins"), [("x86_64", True), ("aarch64", False), ("ARM64", False)])
-def test_waiting_threads_spin_as_asked_or_but_on_arm(
-    machine: str, spins: bool, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("platform.machine", lambda: machine)
-    for asked in (None, True, False):
-        options = Session(tiny_model.read_bytes(), "tiny", spinning=asked)._session.get_session_options()
-        if spins if asked is None else asked:
-            with pytest.raises(RuntimeError, match="allow_spinning"):
-                options.get_session_config_entry("session.intra_op.allow_spinning")
-        else:
-            assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
-
-
 def test_int8_that_cannot_saturate_takes_the_fast_products(tiny_model: Path) -> None:
     """The fact is read from the bytes, as options are needed before onnxruntime tells the metadata."""
     key, value = b"aeinfer.saturates", b"false"

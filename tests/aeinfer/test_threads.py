@@ -120,7 +120,9 @@ def test_an_instance_has_its_threads_once_whoever_calls(tiny_model: Path) -> Non
     [
         ("x86_64", None, ("session.force_spinning_stop", "1")),
         ("aarch64", None, ("session.intra_op.allow_spinning", "0")),
+        ("ARM64", None, ("session.intra_op.allow_spinning", "0")),
         ("x86_64", False, ("session.intra_op.allow_spinning", "0")),
+        ("x86_64", True, None),
         ("aarch64", True, None),
     ],
 )

@@ -78,7 +78,7 @@ def test_compare_measures_by_name(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_compare_sets_upright_what_lies_on_its_side(capsys: pytest.CaptureFixture[str]) -> None:
-    clean = picture()
+    clean = pixels_of()
     exif = b"MM\0*" + struct.pack(">IHHHIII", 8, 1, 274, 3, 1, 6 << 16, 0)  # a camera held upright
     write_image("camera.png", clean, metadata={"exif": exif})
     write_image("stripped.png", turn(clean, 6))

@@ -119,7 +119,7 @@ def test_encode_refuses_what_denoise_refuses(tiny_window: Path) -> None:
         with pytest.raises(InputError, match="float64"):
             ae.encode([np.zeros((8, 8))])
         with pytest.raises(InputError, match=r"\(N, H, W\) or \(N, H, W, C\), got an array of shape \(8, 8\)"):
-            ae.encode(noise((8, 8)))
+            ae.encode(pixels_of((8, 8)))
 
 
 @pytest.mark.parametrize("codes", [np.zeros((2, 15), np.float32), np.zeros(16, np.float32), np.zeros((2, 16))])

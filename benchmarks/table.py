@@ -141,6 +141,20 @@ def drawings(model: str) -> str:
     return markdown(["8-bit input, PSNR in dB, sigma 15 / 25 / 50", *kinds, "without noise, worst"], body)
 
 
+def files(model: str) -> str:
+    """PSNR of noise that went through a JPEG, beside that of the same noise in a PNG."""
+    found = results.load("files")["rows"]
+    sets = {row["set"] for row in found}
+    pngs = [row for row in results.load("quality")["rows"] if row["set"] in sets and row["input"] == "8-bit"]
+    kinds = list(dict.fromkeys(row["input"] for row in pngs + found))
+    body = [
+        [method, *(three({r["sigma"]: r["psnr"] for r in rows if r["input"] == kind}) for kind in kinds)]
+        for method, rows in by_method(pngs + found, model).items()
+        if method in {row["method"] for row in found}
+    ]
+    return markdown(["PSNR in dB, sigma 15 / 25 / 50", "PNG", *kinds[1:]], body)
+
+
 def models(model: str) -> str:
     """What a model costs: work, size, speed beside the network of FFDNet's shape, memory."""
 
@@ -344,6 +358,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "grey": grey,
     "camera": camera,
     "drawings": drawings,
+    "files": files,
     "models": models,
     "autoencoders": autoencoders,
     "ways_up": ways_up,
@@ -367,12 +382,11 @@ def rewritten(text: str) -> str:
 def stale_results() -> list[str]:
     """Say which models' files are not the ones that were measured, and which were not measured that all pages show."""
     files = {
-        **{name: color_models() for name in ("quality", "drawings")},
+        **{name: color_models() for name in ("quality", "drawings", "files")},
         **{name: photo_models() for name in ("grey", "models")},
         "autoencoders": digit_models(),
     }
     some = {"camera": color_models()}  # real pairs are not everybody's to measure
-    some |= dict.fromkeys(("scaling", "stream", "temporal"), model_files())  # a few models show what they are about
     return [
         f"results/{name}.json: {complaint}"
         for name, models in (files | some).items()

@@ -30,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--sigma",
         type=number(0, 255),
         metavar="S",
-        help="standard deviation of the gaussian part in 8-bit levels, 0-255",
+        help="standard deviation of the gaussian part in 8-bit levels, 0-255; gaussian needs it",
     )
     parser.add_argument(
         "--peak",
@@ -44,7 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=whole(0, 2**64 - 1),
         default=0,
         metavar="N",
-        help="which noise (default: 0); other names and pages differ",
+        help="which noise (default: 0); each file name and page has its own",
     )
 
 

@@ -29,7 +29,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     raw.add_argument("--size", type=size, metavar="WxH", help="of the frames on standard input")
     raw.add_argument("--pix-fmt", choices=PIXEL_FORMATS, help="of bare frames, in ffmpeg's words (default: y4m)")
     raw.add_argument(
-        "--align", type=whole(1, 1 << 16), default=1, metavar="BYTES", help="rows fill such; GStreamer: 4 [1]"
+        "--align",
+        type=whole(1, 1 << 16),
+        default=1,
+        metavar="BYTES",
+        help="rows are padded to a multiple of so many (default: 1; GStreamer: 4)",
     )
     raw.add_argument("--full-range", action="store_true", help="luma goes from 0 to 255, not from 16 to 235")
     add_frames(parser, luma="of yuv420p and nv12, ")

@@ -1,6 +1,5 @@
 """Batches of photographs as pure functions of the step: crops, what they look like, and their noise. No torch here."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import kernels, noise
-from aeinfer.errors import ImageReadError, InputError
-from aeinfer.file_format import inspect
 from train.camera import add_camera_noise
 from train.crops import middle, sharpened, through_mesh, with_grain, with_soft_colour
 from train.data import VALIDATION_SEED, Pair, Tensor, quantize_some
 from train.drawings import drawing
 from train.files import as_file
+from train.photo_files import read_photos
 
-HELD_OUT_PHOTOS = 20  # every 20th photograph, in sorted order
-LEAST_SIDE = 8  # pixels a side of photographs
-LEAST_HELD_OUT = 64  # pixels a side of those: one pixel in four of them is still 16, the largest stride
 TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
 DRAWN = 0.06  # that share of the crops is none of a photograph, but a drawing
 MESHED = 0.12  # that share of the crops is seen through a mesh
@@ -91,17 +86,12 @@ class Photos:
         clean: float = 0.0,
         grey: float = 0.0,
     ) -> None:
-        paths = _find_photos(folder)
-        files = (hashlib.sha256(path.read_bytes()).digest() for path in paths)
-        self.digest = hashlib.sha256(b"".join(files)).hexdigest()
-        kept, paths = paths[::HELD_OUT_PHOTOS], [p for i, p in enumerate(paths) if i % HELD_OUT_PHOTOS]
-        self.photos = [_read_rgb(path) for path in paths]
+        self.photos, held_out, self.digest = read_photos(folder)
         self.textures = [_texture(photo) for photo in self.photos]
         self.size, self.crop, self.sigma, self.seed = batch, crop, sigma, seed
         self.camera, self.clean, self.grey = camera, clean, grey
         self.look = OF_CAMERAS if camera == 1 else OF_ALL
         self.channels = 1 if grey == 1 else 3
-        held_out = [_read_held_out(path) for path in kept]
         self.without_noise = self._pictures(held_out)
         self.validation = self._pairs([middle(photo, 256) for photo in held_out])
 
@@ -142,20 +132,20 @@ class Photos:
 
     def _pairs(self, photos: list[NDArray[np.uint8]]) -> list[Pair]:
         """Held-out (noisy, clean): white noise of three strengths, a camera's, white in files, whichever crops have."""
-        pairs = []
-        for i, clean in enumerate(self._held_out(photo) for photo in photos if self.camera < 1):
+        white, by_camera, in_files = [], [], []
+        for i, photo in enumerate(photos if self.camera < 1 else []):
+            clean = self._held_out(photo)
             for sigma in (15.0, 25.0, 50.0):
                 noisy = noise.add_gaussian(clean, sigma, seed=VALIDATION_SEED, index=i)
-                pairs.append((quantize_some(noisy, np.array([True])), clean))
+                white.append((quantize_some(noisy, np.array([True])), clean))
+                if sigma == 25 and self.grey < 1:
+                    in_files.append((_as_file(noisy[0], np.random.default_rng(i))[None], clean))
         for i, photo in enumerate(photos if self.camera else []):
             rng = np.random.default_rng(i)
             soft = self._softened(photo, rng)
             seen = add_camera_noise(soft, rng, self.look.at_edges)
-            pairs.append((self._held_out(seen), self._held_out(soft)))
-        for i, clean in enumerate(self._held_out(photo) for photo in photos if self.camera < 1 and self.grey < 1):
-            noisy = noise.add_gaussian(clean, 25.0, seed=VALIDATION_SEED, index=i)
-            pairs.append((_as_file(noisy[0], np.random.default_rng(i))[None], clean))
-        return pairs
+            by_camera.append((self._held_out(seen), self._held_out(soft)))
+        return white + by_camera + in_files
 
     def _held_out(self, image: NDArray[Any]) -> Tensor:
         """(H, W, 3), uint8 or float32 in [0, 1] -> float32 (1, C, H, W) in [0, 1]."""
@@ -239,36 +229,3 @@ def _as_file(noisy: Tensor, rng: np.random.Generator) -> Tensor:
 def _planes(image: Tensor) -> Tensor:
     """(H, W, C) -> (1, C, H, W)."""
     return image.transpose(2, 0, 1)[None].copy()
-
-
-def _find_photos(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise InputError(f"expected a folder of photographs, but there is no folder {folder}; name one with --data")
-    visible = (path for path in folder.iterdir() if not path.name.startswith("."))  # macOS leaves hidden ._NAME.jpg
-    paths = sorted(path for path in visible if path.suffix.lower() in {".jpg", ".jpeg", ".png"})
-    if len(paths) < 2:
-        raise InputError(f"expected a folder with at least 2 photographs (.jpg, .png), found {len(paths)} in {folder}")
-    return paths
-
-
-def _read_held_out(path: Path) -> NDArray[np.uint8]:
-    photo = _read_rgb(path)
-    height, width = photo.shape[:2]
-    if min(height, width) < LEAST_HELD_OUT:
-        raise InputError(
-            f"expected held-out photographs of at least {LEAST_HELD_OUT}x{LEAST_HELD_OUT} pixels, "
-            f"got {height}x{width} in {path}; take it out of the folder"
-        )
-    return photo
-
-
-def _read_rgb(path: Path) -> NDArray[np.uint8]:
-    try:
-        inspect(path.read_bytes())  # OpenCV reads a file that was cut, and fills it up with grey
-    except ImageReadError as error:
-        raise InputError(f"expected a photograph, but {path}: {error}") from None
-    image: Any = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    if image is None or min(image.shape[:2]) < LEAST_SIDE:
-        what = "OpenCV cannot read it" if image is None else f"it has {image.shape[0]}x{image.shape[1]} pixels"
-        raise InputError(f"expected a photograph of at least {LEAST_SIDE}x{LEAST_SIDE} pixels, but {path}: {what}")
-    return image

@@ -20,9 +20,8 @@ from benchmarks import results
 from benchmarks.engines import DEFAULTS, ENGINES
 from benchmarks.goals import at_most
 from benchmarks.packaged import model_files
-from benchmarks.timing import SPIN_SECONDS, interleaved_seconds
+from benchmarks.timing import SPIN_SECONDS, THREADS, interleaved_seconds
 
-THREADS = (1, 2)
 SMALL, LARGE, DIGITS, FEW_DIGITS = "768x512", "4000x3000", "10,000 digits", "2,000 digits"
 SHAPES = {SMALL: (512, 768), LARGE: (3000, 4000), DIGITS: (10_000, 28, 28), FEW_DIGITS: (2_000, 28, 28)}
 PRECISIONS = ("fp32", "int8")

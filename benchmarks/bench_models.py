@@ -22,10 +22,9 @@ from benchmarks.noisy import Image, noisy_image
 from benchmarks.packaged import model_files, photo_models
 from benchmarks.peers import PEERS
 from benchmarks.status import STATUS, used_bytes
-from benchmarks.timing import interleaved_seconds
+from benchmarks.timing import THREADS, interleaved_seconds
 
 HEIGHT, WIDTH = 512, 768
-THREADS = (1, 2)
 BASE = "FFDNet-shaped"
 SIGMA = 25  # that the peers are told
 Call = Callable[[], object]
@@ -38,6 +37,11 @@ def scene() -> Image:
     return noisy_image(np.stack(waves, 2).astype(np.float32), SIGMA, 0)
 
 
+def laid_out(image: Image) -> Image:
+    """(H, W, C) -> (1, C, H, W)."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+
+
 def rates(calls: dict[str, Call], rounds: int) -> dict[str, tuple[float, NDArray[np.float64]]]:
     """Return of each call MPix/s in the median round, and its speed relative to the base round by round."""
     seconds = interleaved_seconds(calls, rounds)
@@ -46,11 +50,11 @@ def rates(calls: dict[str, Call], rounds: int) -> dict[str, tuple[float, NDArray
     }
 
 
-def session_call(content: bytes, name: str, threads: int, laid_out: Image) -> Call:
+def session_call(content: bytes, name: str, threads: int, batch: Image) -> Call:
     """Return what runs a model on as many of the channels of (1, C, H, W) as it takes."""
     session = Session(content, name, device="cpu", threads=threads)
-    batch = np.ascontiguousarray(laid_out[:, : session.input_shape[1]])
-    return lambda: session.run(batch)
+    taken = np.ascontiguousarray(batch[:, : session.input_shape[1]])
+    return lambda: session.run(taken)
 
 
 def peak_megabytes(content: bytes, name: str) -> float:
@@ -84,9 +88,9 @@ def cost_row(method: str, content: bytes) -> results.Row:
 def measure_models(contents: dict[str, bytes], rounds: int) -> list[results.Row]:
     """Rows of the models and the base: their cost, MPix/s and ratio to the base at each of THREADS."""
     rows = {method: cost_row(method, content) for method, content in contents.items()}
-    laid_out = np.ascontiguousarray(scene().transpose(2, 0, 1)[None])
+    batch = laid_out(scene())
     for threads in THREADS:
-        calls = {method: session_call(content, method, threads, laid_out) for method, content in contents.items()}
+        calls = {method: session_call(content, method, threads, batch) for method, content in contents.items()}
         measured = rates(calls, rounds)
         for method, (rate, ratio) in measured.items():
             figures = {"mpix_per_s": rate, "ratio": np.median(ratio)}
@@ -100,9 +104,8 @@ def measure_models(contents: dict[str, bytes], rounds: int) -> list[results.Row]
 def measure_peer(name: str, rounds: int) -> results.Row:
     """Row of a peer: MPix/s and ratio to the base, both at one thread."""
     image = scene()
-    laid_out = np.ascontiguousarray(image.transpose(2, 0, 1)[None])
     cv2.setNumThreads(1)
-    base = session_call(ffdnet_shaped(), BASE, 1, laid_out)
+    base = session_call(ffdnet_shaped(), BASE, 1, laid_out(image))
     rate, ratio = rates({BASE: base, name: lambda: PEERS[name](image, SIGMA)}, rounds)[name]
     return {"method": name, "mpix_per_s_1": round(rate, 3), "ratio_1": round(float(np.median(ratio)), 3)}
 

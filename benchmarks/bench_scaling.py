@@ -24,9 +24,8 @@ from aeinfer.session import Session, fingerprint_of
 from benchmarks import results
 from benchmarks.goals import at_most
 from benchmarks.packaged import model_files
-from benchmarks.timing import interleaved_seconds
+from benchmarks.timing import THREADS, interleaved_seconds
 
-THREADS = (1, 2)
 ROUNDS = 5
 LEAST = {"megapixels": 1, "images": 100}  # less is repeated until it is as much: one call would be too short to time
 SPREAD = 1.25  # dearest over cheapest that still is a straight line

@@ -16,21 +16,16 @@ from numpy.typing import NDArray
 from aeinfer.cli.options import whole
 from aeinfer.session import fingerprint_of
 from benchmarks import results
-from benchmarks.bench_models import scene
+from benchmarks.bench_models import laid_out, scene
 from benchmarks.engines import DEFAULTS, ENGINES, MODULES, OURS, Run, Tensor, UnavailableError
 from benchmarks.goals import at_least
 from benchmarks.packaged import color_models, model_files
-from benchmarks.timing import SPIN_SECONDS, interleaved_seconds
+from benchmarks.timing import SPIN_SECONDS, THREADS, interleaved_seconds
 
-THREADS = (1, 2)
 ROUNDS = 9
 GOAL = 0.97
 TOLERANCE = 1e-3  # the largest difference, fp32
 MEAN_TOLERANCE = 1 / 255  # int8: a rounding may fall either way in each layer, and no two engines agree in all
-
-
-def laid_out() -> Tensor:
-    return np.ascontiguousarray(scene().transpose(2, 0, 1)[None])
 
 
 def prepare(engine: str, path: Path, threads: int, batch: Tensor, ours: Tensor) -> Run:
@@ -64,7 +59,7 @@ def relative_speed(seconds: Mapping[str, NDArray[np.float64]], name: str, base: 
 
 def measure(method: str, path: Path, engines: list[str], rounds: int) -> list[results.Row]:
     """One row an engine: milliseconds, and its speed relative to ours, at each of THREADS; or why there is none."""
-    batch = laid_out()
+    batch = laid_out(scene())
     ours = ENGINES[OURS](path, 1, batch)(batch)
     facts = {"method": method, "fingerprint": fingerprint_of(path.read_bytes())}
     rows: dict[str, results.Row] = {engine: {"engine": engine, **facts} for engine in engines}

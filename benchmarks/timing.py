@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+THREADS = (1, 2)  # how many a network is timed with
 SPIN_SECONDS = 0.1  # onnxruntime's threads may go on spinning for so long after a run, on the next call's core
 
 

@@ -79,7 +79,7 @@ def test_an_engine_that_is_missing_fails_or_differs_is_not_timed(monkeypatch: py
 
 
 def test_session_rows_and_goals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_session, "laid_out", lambda: np.full((1, 3, 32, 32), 0.5, np.float32))
+    monkeypatch.setattr(bench_session, "laid_out", lambda _scene: np.full((1, 3, 32, 32), 0.5, np.float32))
     monkeypatch.setattr(bench_session, "SPIN_SECONDS", 0)
     monkeypatch.setitem(ENGINES, "cv2.dnn", mock.Mock(side_effect=RuntimeError("cannot")))
     rows = bench_session.measure("photo-fast fp32", PHOTO, [OURS, DEFAULTS, "cv2.dnn"], rounds=1)

@@ -5,27 +5,31 @@ model's rows. Everything in it comes from results/*.json and, marked so, publish
 """
 
 import argparse
+import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from aeinfer.session import fingerprint_of
 from benchmarks import results
 from benchmarks.bench_scaling import LIMIT_MB
-from benchmarks.noisy import INPUTS, SIGMAS
+from benchmarks.noisy import INPUTS, JPEGS, SIGMAS
 from benchmarks.packaged import color_models, digit_models, model_files, photo_models
 from benchmarks.peers import PEERS
-from benchmarks.published import FFDNET_REAL, PUBLISHED, PUBLISHED_GREY
+from benchmarks.published import FFDNET_REAL, PUBLISHED, PUBLISHED_GREY, Published
+from benchmarks.timing import THREADS
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = (".", "docs", "aeinfer/models", "benchmarks/models")
 PAGES = tuple(page for folder in FOLDERS for page in sorted((ROOT / folder).glob("*.md")))
-DETAILS = {"float": ".2f", "sharpness": ".2f", "checkerboard": ".2f"}
 SCALING = {
     "over_median": ("time of each over the median, 1 / 2 threads", ".2f"),
     "read": ("pixels in the network over those of the image", ".2f"),
     "peak_mb": (f"peak memory in MB, no bound / max_memory_mb={LIMIT_MB}", "d"),
 }
+THREE = "PSNR in dB, sigma 15 / 25 / 50"
 BLOCK = re.compile(r"(<!-- table: ([\w-]+)(?: ([\w.-]+))? -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -50,69 +54,77 @@ def fingerprints(models: Mapping[str, Path]) -> dict[str, str]:
     return {method: fingerprint_of(path.read_bytes()) for method, path in models.items()}
 
 
+def grouped(rows: Iterable[results.Row], by: Callable[[results.Row], Any]) -> dict[Any, list[results.Row]]:
+    """Rows by what `by` says of each, in the order in which they come."""
+    found: dict[Any, list[results.Row]] = {}
+    for row in rows:
+        found.setdefault(by(row), []).append(row)
+    return found
+
+
 def by_method(rows: Iterable[results.Row], model: str) -> dict[str, list[results.Row]]:
     """Group rows by method in the order noisy, peers, models; with a `model`, its precisions alone."""
-    found: dict[str, list[results.Row]] = {}
-    for row in rows:
-        if model in ("", row["method"].rpartition(" ")[0]):
-            found.setdefault(row["method"], []).append(row)
-    order = ["noisy", *PEERS]
-    place = {method: i for i, method in enumerate([*order, *sorted(found.keys() - set(order))])}
-    return dict(sorted(found.items(), key=lambda item: place[item[0]]))
+    found = grouped((row for row in rows if model in ("", row["method"].rpartition(" ")[0])), itemgetter("method"))
+    firsts = [method for method in ("noisy", *PEERS) if method in found]
+    return {method: found[method] for method in [*firsts, *sorted(found.keys() - set(firsts))]}
 
 
-def three(figures: Mapping[int, float]) -> str:
-    """The figures of sigma 15 / 25 / 50; what is missing shows as a dash."""
-    return " / ".join(f"{figures[s]:.2f}" if s in figures else "-" for s in SIGMAS) if figures else ""
+def joined(rows: Iterable[results.Row], key: str, form: str) -> str:
+    """The figures of those rows that have one, as in "1.00 / 2.00"."""
+    return " / ".join(format(row[key], form) for row in rows if key in row)
+
+
+def at_threads(row: results.Row, key: str, form: str) -> str:
+    """The figures of a row whose keys end in a number of threads."""
+    return " / ".join(format(row[f"{key}_{n}"], form) for n in THREADS if f"{key}_{n}" in row)
+
+
+def three(rows: Iterable[results.Row], **wanted: str) -> str:
+    """PSNR at sigma 15 / 25 / 50 in the rows that hold what is wanted; what is missing shows as a dash."""
+    some = [row for row in rows if row["sigma"] in SIGMAS and wanted.items() <= row.items()]
+    psnr = {row["sigma"]: f"{row['psnr']:.2f}" for row in some}
+    return " / ".join(psnr.get(sigma, "-") for sigma in SIGMAS) if psnr else ""
+
+
+def white_noise(name: str, sets: Sequence[str], others: Mapping[str, Published], model: str) -> str:
+    """PSNR by method, set and input; SSIM of one column; below our own, the published figures."""
+    columns = list(itertools.product(sets, INPUTS))
+    body = []
+    for method, rows in by_method(results.load(name)["rows"], model).items():
+        every = PEERS[method].every if method in PEERS else 1
+        label = f"{method}, every {every}th image" if every > 1 else method
+        ssim = [row for row in rows if (row["set"], row["input"], row["sigma"]) == (sets[0], "8-bit", 25)]
+        psnr = [three(rows, set=each, input=shown) for each, shown in columns]
+        body.append([label, *psnr, joined(ssim, "ssim", ".3f")])
+    for method, other in others.items() if not model else ():
+        psnr = [" / ".join(f"{figure:.2f}" for figure in other.psnr.get(column, ())) for column in columns]
+        body.append([f"*{method}, published*", *psnr, ""])
+    return markdown([THREE, *(f"{each}, {shown} input" for each, shown in columns), "SSIM"], body)
 
 
 def quality(model: str) -> str:
-    """PSNR by method, set and input; SSIM of one column; below our own, the published figures."""
-    columns = [(name, shown) for name in ("cbsd68", "kodak24") for shown in INPUTS]
-    body = []
-    for method, rows in by_method(results.load("quality")["rows"], model).items():
-        every = PEERS[method].every if method in PEERS else 1
-        label = f"{method}, every {every}th image" if every > 1 else method
-        psnr = [{r["sigma"]: r["psnr"] for r in rows if (r["set"], r["input"]) == column} for column in columns]
-        ssim = [r["ssim"] for r in rows if (r["set"], r["input"], r["sigma"]) == ("cbsd68", "8-bit", 25)]
-        body.append([label, *map(three, psnr), f"{ssim[0]:.3f}" if ssim else ""])
-    for method, other in PUBLISHED.items() if not model else ():
-        psnr = [dict(zip(SIGMAS, other.psnr.get(column, ()), strict=False)) for column in columns]
-        body.append([f"*{method}, published*", *map(three, psnr), ""])
-    header = ["PSNR in dB, sigma 15 / 25 / 50", *(f"{name}, {shown} input" for name, shown in columns)]
+    """Colour images under white noise."""
     told = "" if model else " Peers are told sigma, the models are not. In italics: others' figures."
     text = f"\n\nMean over cbsd68 (68 images) and kodak24 (24). SSIM: cbsd68, 8-bit input, sigma 25.{told}"
-    return markdown([*header, "SSIM"], body) + text
+    return white_noise("quality", ("cbsd68", "kodak24"), PUBLISHED, model) + text
 
 
 def grey(model: str) -> str:
     """The same of grey images, where a colour model sees the one channel three times."""
-    body = []
-    for method, rows in by_method(results.load("grey")["rows"], model).items():
-        psnr = [{r["sigma"]: r["psnr"] for r in rows if r["input"] == shown} for shown in INPUTS]
-        ssim = {r["sigma"]: r["ssim"] for r in rows if r["input"] == "8-bit"}
-        body.append([method, *map(three, psnr), f"{ssim[25]:.3f}"])
-    for method, other in PUBLISHED_GREY.items() if not model else ():
-        body.append(
-            [f"*{method}, published*", three(dict(zip(SIGMAS, other.psnr["bsd68", "float"], strict=True))), "", ""]
-        )
-    header = ["PSNR in dB, sigma 15 / 25 / 50", *(f"bsd68, {shown} input" for shown in INPUTS), "SSIM"]
     text = "\n\nMean over bsd68 (68 grey images). SSIM: 8-bit input, sigma 25."
-    return markdown(header, body) + text
+    return white_noise("grey", ("bsd68",), PUBLISHED_GREY, model) + text
 
 
 def camera(model: str) -> str:
     """Real cameras, and what becomes of clean images."""
     body = []
     for method, rows in by_method(results.load("camera")["rows"], model).items():
-        real: results.Row = next((row for row in rows if row["set"] == "real"), {})
+        real = [row for row in rows if row["set"] == "real"]
+        figures = [joined(real, key, ".2f") for key in ("psnr_third", "psnr_third_rounded", "psnr", "worst_gain")]
         clean = [row for row in rows if row["set"] != "real"]
-        figures = [real.get(key) for key in ("psnr_third", "psnr_third_rounded", "psnr", "worst_gain")]
         # the mean over all clean images, not of the sets' means
-        images = sum(row["images"] for row in clean)
-        figures.append(sum(row["psnr"] * row["images"] for row in clean) / images if clean else None)
-        figures.append(min((row["worst"] for row in clean), default=None))
-        body.append([method, *("" if figure is None else f"{figure:.2f}" for figure in figures)])
+        total, images = sum(row["psnr"] * row["images"] for row in clean), sum(row["images"] for row in clean)
+        body.append([method, *figures, f"{total / images:.2f}" if clean else "", worst(clean)])
     if not model:
         body.append([f"*{FFDNET_REAL['method']}, published*", f"{FFDNET_REAL['psnr_third']:.2f}", *[""] * 5])
     header = [
@@ -133,12 +145,17 @@ def drawings(model: str) -> str:
     """PSNR by kind of drawing, and the worst of those without noise."""
     found = results.load("drawings")["rows"]
     kinds = list(dict.fromkeys(row["set"] for row in found))
-    body = []
-    for method, rows in by_method(found, model).items():
-        psnr = [{r["sigma"]: r["psnr"] for r in rows if r["set"] == kind and r["sigma"]} for kind in kinds]
-        worst = min((row["worst"] for row in rows if "worst" in row), default=None)
-        body.append([method, *map(three, psnr), "" if worst is None else f"{worst:.2f}"])
-    return markdown(["8-bit input, PSNR in dB, sigma 15 / 25 / 50", *kinds, "without noise, worst"], body)
+    body = [
+        [method, *(three(rows, set=kind) for kind in kinds), worst(rows)]
+        for method, rows in by_method(found, model).items()
+    ]
+    return markdown([f"8-bit input, {THREE}", *kinds, "without noise, worst"], body)
+
+
+def worst(rows: Iterable[results.Row]) -> str:
+    """The lowest PSNR of any image, where it was measured."""
+    figures = [row["worst"] for row in rows if "worst" in row]
+    return f"{min(figures):.2f}" if figures else ""
 
 
 def files(model: str) -> str:
@@ -146,36 +163,22 @@ def files(model: str) -> str:
     found = results.load("files")["rows"]
     sets = {row["set"] for row in found}
     pngs = [row for row in results.load("quality")["rows"] if row["set"] in sets and row["input"] == "8-bit"]
-    kinds = list(dict.fromkeys(row["input"] for row in pngs + found))
     body = [
-        [method, *(three({r["sigma"]: r["psnr"] for r in rows if r["input"] == kind}) for kind in kinds)]
+        [method, *(three(rows, input=kind) for kind in ("8-bit", *JPEGS))]
         for method, rows in by_method(pngs + found, model).items()
-        if method in {row["method"] for row in found}
+        if any(row["input"] in JPEGS for row in rows)
     ]
-    return markdown(["PSNR in dB, sigma 15 / 25 / 50", "PNG", *kinds[1:]], body)
+    return markdown([THREE, "PNG", *JPEGS], body)
 
 
 def models(model: str) -> str:
     """What a model costs: work, size, speed beside the network of FFDNet's shape, memory."""
-
-    def at_threads(row: results.Row, key: str, form: str) -> str:
-        return " / ".join(format(row[f"{key}_{n}"], form) for n in (1, 2) if f"{key}_{n}" in row)
-
     body = []
     for method, (row,) in by_method(results.load("models")["rows"], model).items():
-        known = "kmac_per_pixel" in row
-        body.append(
-            [
-                method,
-                f"{row['kmac_per_pixel']:.1f}" if known else "",
-                f"{row['parameters'] / 1000:.0f}k" if known else "",
-                f"{row['file_kb']}" if known else "",
-                at_threads(row, "mpix_per_s", ".2f"),
-                at_threads(row, "ratio", ".2f"),
-                at_threads(row, "ratio_to_fp32", ".2f"),
-                f"{row['peak_mb']}" if "peak_mb" in row else "",
-            ]
-        )
+        parameters = f"{row['parameters'] / 1000:.0f}k" if "parameters" in row else ""
+        cost = [joined([row], "kmac_per_pixel", ".1f"), parameters, joined([row], "file_kb", "d")]
+        speed = [at_threads(row, key, ".2f") for key in ("mpix_per_s", "ratio", "ratio_to_fp32")]
+        body.append([method, *cost, *speed, joined([row], "peak_mb", "d")])
     header = ["one 768x512 image", "kMAC/pixel", "parameters", "file, kB", "MPix/s, 1 / 2 threads"]
     header += ["times FFDNet-shaped", "times its fp32", "peak memory, MB"]
     text = "\n\nPeers run on one thread. Memory: what loading the model and one run add to a process, at one thread."
@@ -184,16 +187,16 @@ def models(model: str) -> str:
 
 def autoencoders(model: str) -> str:
     """All that denoise digits; with a `model`, only those whose names begin so."""
+    some = (row for row in results.load("autoencoders")["rows"] if row["method"].startswith(model))
     body = []
-    for method, rows in by_precision(results.load("autoencoders")["rows"], model).items():
+    for method, rows in grouped(some, lambda row: re.sub(" (fp32|int8)$", "", row["method"])).items():
         first = rows[0]
         places = f" + {first['places']:,} places" if first.get("places") else ""
         code = f"{first['code'] or 'none'}{places}" if "code" in first else ""
-        cost = [f"{first[key]:,}" if key in first else "" for key in ("parameters", "kmac")]
-        psnr = [" / ".join(f"{row[key]:.2f}" for row in rows if key in row) for key in ("float", "8-bit", "clean")]
-        rate = " / ".join(f"{row['images_per_s']:,}" for row in rows if "images_per_s" in row)
+        cost = [joined([first], key, ",") for key in ("parameters", "kmac")]
+        psnr = [joined(rows, key, ".2f") for key in ("float", "8-bit", "clean")]
         epochs = f", {first['epochs']} epochs" if "epochs" in first else ""
-        body.append([method + epochs, code, *cost, *psnr, rate])
+        body.append([method + epochs, code, *cost, *psnr, joined(rows, "images_per_s", ",")])
     header = ["10,000 test digits, fp32 / int8", "numbers in the code", "parameters", "kMAC"]
     header += [f"PSNR in dB, sigma 127.5, {shown}" for shown in ("float", "8-bit")]
     return markdown([*header, "PSNR, clean", "images a second"], body) + machine("autoencoders")
@@ -203,20 +206,11 @@ def ways_up(model: str) -> str:
     """What each network does to edges, and whether it leaves a checkerboard."""
     rows = [row for row in results.load("autoencoders")["rows"] if "sharpness" in row]
     body = [
-        [row["method"].removesuffix(" fp32"), *(format(row[key], form) for key, form in DETAILS.items())]
+        [row["method"].removesuffix(" fp32"), *(f"{row[key]:.2f}" for key in ("float", "sharpness", "checkerboard"))]
         for row in sorted(rows, key=lambda row: row["sharpness"])
         if row["method"].startswith(("conv", "mnist-conv", "pyramid", "unet")) and row["method"].startswith(model)
     ]
     return markdown(["sigma 127.5, float", "PSNR in dB", "sharpness", "checkerboard"], body)
-
-
-def by_precision(rows: Iterable[results.Row], model: str) -> dict[str, list[results.Row]]:
-    """Group the rows of a model's files under its name."""
-    found: dict[str, list[results.Row]] = {}
-    for row in rows:
-        if row["method"].startswith(model):
-            found.setdefault(re.sub(" (fp32|int8)$", "", row["method"]), []).append(row)
-    return found
 
 
 def memory(_model: str) -> str:
@@ -242,16 +236,10 @@ def endurance(_model: str) -> str:
 
 def goals(_model: str) -> str:
     """Every goal of the runtime, those that fall short as well."""
-    rows = results.load("goals")["rows"]
-    body = [
-        [
-            row["what"],
-            f"{row['figure']:g} {row['unit']}",
-            f"{row['goal']} {row['unit']}",
-            "yes" if row["holds"] else "no",
-        ]
-        for row in rows
-    ]
+    body = []
+    for row in results.load("goals")["rows"]:
+        figure, goal = f"{row['figure']:g} {row['unit']}", f"{row['goal']} {row['unit']}"
+        body.append([row["what"], figure, goal, "yes" if row["holds"] else "no"])
     return markdown(["goal", "measured", "wanted", "holds"], body) + machine("goals")
 
 
@@ -267,8 +255,7 @@ def session(model: str) -> str:
             reasons.append(f"{row['engine']}, {row['method']}: {row['unavailable'].rstrip('.')}.")
         else:
             versions[row["engine"]] = row["version"]
-            told = " / ".join(f"{row[f'ms_{n}']:.1f}" for n in (1, 2))
-            told += f" ({' / '.join(format(row[f'ratio_{n}'], '.2f') for n in (1, 2))})"
+            told = f"{at_threads(row, 'ms', '.1f')} ({at_threads(row, 'ratio', '.2f')})"
         cells.setdefault(row["engine"], {})[row["method"]] = told
     body = [
         [f"{engine} {versions[engine]}" if engine in versions else engine, *(each.get(m, "") for m in methods)]
@@ -280,16 +267,10 @@ def session(model: str) -> str:
 
 def denoise(_model: str) -> str:
     """What denoise takes beyond the bare network, and how the plain way compares."""
-    found: dict[tuple[str, str], list[results.Row]] = {}
-    for row in results.load("denoise")["rows"]:
-        found.setdefault((row["method"], row["input"]), []).append(row)
+    found = grouped(results.load("denoise")["rows"], itemgetter("method", "input"))
     columns = {"ms": ".1f", "over_bare": ".3f", "moving_ms": ".1f", "over_plain": ".2f"}
     body = [
-        [
-            method,
-            given,
-            *(" / ".join(format(row[key], form) for row in rows if key in row) for key, form in columns.items()),
-        ]
+        [method, given, *(joined(rows, key, form) for key, form in columns.items())]
         for (method, given), rows in found.items()
     ]
     header = [
@@ -309,7 +290,7 @@ def stream(_model: str) -> str:
     for row in results.load("stream")["rows"]:
         out = row["frames"] - row.get("dropped", 0)
         frames = f"{out:,} of {row['frames']:,}" + (", in order" if row.get("in_order") else "")
-        figures = [format(row[key], ".2f") if key in row else "" for key in ("over_bare", "p95_over_network")]
+        figures = [joined([row], key, ".2f") for key in ("over_bare", "p95_over_network")]
         body.append([row["method"], row["input"], row["size"], frames, f"{row['fps']:.1f}", *figures])
     header = ["model", "frames through", "size", "out", "frames a second", "times the bare network"]
     return markdown([*header, "95 % of latencies under ... network times"], body) + machine("stream")

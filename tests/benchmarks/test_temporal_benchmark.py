@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from aeinfer.session import fingerprint_of
-from benchmarks import bench_temporal, results, table
-from benchmarks.bench_temporal import CUT, FRAMES, HEIGHT, WIDTH, Clip
+from benchmarks import bench_temporal, ffmpeg, results, table
+from benchmarks.clips import CUT, FRAMES, HEIGHT, WIDTH, Clip, add_noise, clips_of, score
 from benchmarks.packaged import model_files
 from tests.documented import need
 
@@ -13,7 +13,7 @@ from tests.documented import need
 @pytest.fixture(scope="module")
 def clips() -> dict[str, Clip]:
     photo, other = np.random.default_rng(0).integers(0, 256, (2, 300, 400, 3)).astype(np.uint8)
-    return {clip.kind: clip for clip in bench_temporal.clips_of(photo, other)}
+    return {clip.kind: clip for clip in clips_of(photo, other)}
 
 
 def test_still_parts_stand_still_and_moved_parts_do_not(clips: dict[str, Clip]) -> None:
@@ -32,29 +32,29 @@ def test_still_parts_stand_still_and_moved_parts_do_not(clips: dict[str, Clip]) 
 
 
 def test_a_clip_without_noise_scores_at_most(clips: dict[str, Clip]) -> None:
-    row = bench_temporal.score(clips["still"], clips["still"].frames)
+    row = score(clips["still"], clips["still"].frames)
     assert row == {"psnr": np.inf, "flicker": 0}
     worse = [np.where(frame < 255, frame + 1, 254).astype(np.uint8) for frame in clips["moving disc"].frames]
-    row = bench_temporal.score(clips["moving disc"], worse)
+    row = score(clips["moving disc"], worse)
     assert row["psnr"] == pytest.approx(row["moved"]) == pytest.approx(20 * np.log10(255))
 
 
 def test_noise_is_as_strong_as_told_and_another_in_each_frame() -> None:
     grey = Clip("still", [np.full((64, 64, 3), 128, np.uint8)] * 2)
     for kind in ("15", "25"):
-        first, second = (frame.astype(float) - 128 for frame in bench_temporal.add_noise(grey, kind, 0))
+        first, second = (frame.astype(float) - 128 for frame in add_noise(grey, kind, 0))
         assert first.std() == pytest.approx(float(kind), rel=0.05)
         assert abs(np.mean(first * second)) < 0.1 * float(kind) ** 2
     dark = Clip("still", [np.full((64, 64, 3), 40, np.uint8)])
-    camera = [bench_temporal.add_noise(clip, "camera", 0)[0].std() for clip in (dark, grey)]
+    camera = [add_noise(clip, "camera", 0)[0].std() for clip in (dark, grey)]
     assert camera[0] > 1.1 * camera[1] > 5
 
 
 def test_ffmpeg_gives_back_as_many_frames(clips: dict[str, Clip]) -> None:
     need("ffmpeg")
     frames = clips["still"].frames  # atadenoise waits forever for a fourth
-    for name in bench_temporal.FILTERS.keys() - {bench_temporal.SLOW}:
-        assert np.shape(bench_temporal.by_ffmpeg(name, 1)(frames)) == (FRAMES, HEIGHT, WIDTH, 3)
+    for name in ffmpeg.FILTERS.keys() - {ffmpeg.SLOW}:
+        assert np.shape(ffmpeg.by_ffmpeg(name, 1)(frames)) == (FRAMES, HEIGHT, WIDTH, 3)
 
 
 def test_rows_name_the_file_of_their_network() -> None:

@@ -92,12 +92,11 @@ def main() -> None:
     args = parser.parse_args()
     if not hasattr(cv2, "FontFace"):
         parser.exit(3, f"bench_drawings: expected OpenCV 5, which brings fonts, found {cv2.__version__}; install it\n")
-    colors = {NOISY, *PEERS, *color_models()}
-    kinds = drawings()
-    for method, denoise in chosen(parser, args.methods).items():
-        for figures in measurements(denoise, kinds) if method in colors else ():
+    models, kinds = color_models(), drawings()
+    for method, denoise in chosen(parser, args.methods, models).items():
+        for figures in measurements(denoise, kinds):
             row = named(method, denoise) | figures
-            results.merge("drawings", [row], ("method", "set", "sigma"), colors)
+            results.merge("drawings", [row], ("method", "set", "sigma"), {NOISY, *PEERS, *models})
 
 
 if __name__ == "__main__":

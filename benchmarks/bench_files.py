@@ -24,11 +24,12 @@ def main() -> None:
     args = parser.parse_args()
     if not (images := read_set(args.data / SET)):
         parser.exit(2, f"bench_files: no {SET} in {args.data}: expected a folder of PNG images\n")
-    names = {NOISY, *PEERS, *color_models()}
-    for method, denoise in chosen(parser, args.methods).items():
-        for shown, sigma in itertools.product(JPEGS, SIGMAS) if method in names else ():
+    models = color_models()
+    for method, denoise in chosen(parser, args.methods, models).items():
+        for shown, sigma in itertools.product(JPEGS, SIGMAS):
             row = {"set": SET, "input": shown, "sigma": sigma, **measure_noise(denoise, images, sigma, shown)}
-            results.merge("files", [named(method, denoise) | row], ("method", "input", "sigma"), names)
+            row = named(method, denoise) | row
+            results.merge("files", [row], ("method", "input", "sigma"), {NOISY, *PEERS, *models})
 
 
 if __name__ == "__main__":

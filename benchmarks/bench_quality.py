@@ -40,16 +40,14 @@ class Model:
         return self.denoiser(image)
 
 
-def methods() -> dict[str, Denoise]:
-    """What is measured: the noisy image itself, what a user would otherwise take, and the packaged models."""
-    models = {method: Model(path) for method, path in photo_models().items()}
-    return {NOISY: lambda image, _sigma: image, **PEERS, **models}
+def chosen(parser: argparse.ArgumentParser, texts: Sequence[str], files: dict[str, Path]) -> dict[str, Denoise]:
+    """Of the noisy image itself, what a user would otherwise take, and these models, those that `texts` name.
 
-
-def chosen(parser: argparse.ArgumentParser, texts: Sequence[str]) -> dict[str, Denoise]:
-    """Those methods whose name holds one of the texts; none ends the program."""
-    everything = methods()
-    return {name: everything[name] for name in results.chosen(parser, everything, texts)}
+    None ends the program.
+    """
+    others: dict[str, Denoise] = {NOISY: lambda image, _sigma: image, **PEERS}
+    names = results.chosen(parser, [*others, *files], texts)
+    return {name: others[name] if name in others else Model(files[name]) for name in names}
 
 
 def named(method: str, denoise: Denoise) -> results.Row:
@@ -143,7 +141,7 @@ def main() -> None:
         parser.exit(2, f"bench_quality: no real pairs in {args.real}: expected files NAME_real and NAME_mean\n")
     if not args.real:
         print("real cameras: skipped, for --real was not given")
-    found = chosen(parser, args.methods)
+    found = chosen(parser, args.methods, photo_models())
     images = {name: read_set(args.data / name, args.every) for name in args.sets}
     for method, denoise in found.items():
         for name, figures in measurements(denoise, images, args.real, args.sigmas):

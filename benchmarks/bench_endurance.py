@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from aeinfer import AEInfer
 from aeinfer.cli.options import number, whole
 from aeinfer.image import read_image, write_image
 from benchmarks import results
+from benchmarks.status import used_bytes
 
 IMAGES, SECONDS = 10_000, 120.0
 SUFFIXES = (".png", ".jpg", ".webp", ".tiff")
@@ -28,9 +28,8 @@ MOST_GROWTH = 1.05
 
 def usage() -> dict[str, float]:
     """Resident memory in MB, open descriptors and threads of this process."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
     return {
-        "memory_mb": pages * os.sysconf("SC_PAGE_SIZE") / 1e6,
+        "memory_mb": used_bytes("VmRSS") / 1e6,
         "descriptors": len(os.listdir("/proc/self/fd")),  # noqa: PTH208 (no Path would be kept)
         "threads": len(os.listdir("/proc/self/task")),  # noqa: PTH208
     }
@@ -62,7 +61,7 @@ def frames(model: AEInfer, seconds: float) -> Iterator[None]:
         yield
 
 
-def watch(kind: str, steps: Iterator[None], share: Callable[[int], float]) -> dict[str, Any]:
+def watch(kind: str, steps: Iterator[None], share: Callable[[int], float]) -> results.Row:
     """Run all steps and look at the process on the way; `share` tells from the count how much is done."""
     looks: list[dict[str, float]] = []
     count = 0

@@ -11,7 +11,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -27,10 +26,9 @@ from benchmarks.shortages import CASES
 IMAGES, MODELS, KILLS = 20_000, 2_000, 200
 MEMORY_MB = 700
 ROOT = Path(__file__).parents[1]
-Row = dict[str, Any]
 
 
-def mutated(kind: str, seeds: dict[str, bytes], make_job: Callable[[], Job], count: int) -> list[Row]:
+def mutated(kind: str, seeds: dict[str, bytes], make_job: Callable[[], Job], count: int) -> list[results.Row]:
     """One row a format: what the command made of `count` damaged files, and the cases that it must answer for."""
     rows: dict[str, Counter[str]] = {}
     names = list(seeds)
@@ -48,11 +46,11 @@ def mutated(kind: str, seeds: dict[str, bytes], make_job: Callable[[], Job], cou
     ]
 
 
-def _row(kind: str, tried: int, lost: int, wrong: int, crashed: int, refused: int = 0) -> Row:
+def _row(kind: str, tried: int, lost: int, wrong: int, crashed: int, refused: int = 0) -> results.Row:
     return {"kind": kind, "tried": tried, "refused": refused, "lost": lost, "wrong": wrong, "crashed": crashed}
 
 
-def killed(count: int, files: int = 12) -> Row:
+def killed(count: int, files: int = 12) -> results.Row:
     """`aeinfer denoise` killed so often and started again until done: its results must be those of one run."""
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as name:
@@ -68,7 +66,7 @@ def killed(count: int, files: int = 12) -> Row:
     return _row("killed job", struck, len(found["lost"]), len(found["wrong"]) + len(found["stray"]), 0)
 
 
-def starved() -> list[Row]:
+def starved() -> list[results.Row]:
     rows = []
     for case in CASES:
         with tempfile.TemporaryDirectory() as folder:

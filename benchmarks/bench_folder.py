@@ -89,7 +89,7 @@ def measure(source: Path, model: str, rounds: int) -> dict[str, NDArray[np.float
         def overlapped(run: Run) -> None:
             do_jobs(run, jobs, worker, thread_count(), run.note)
 
-        def whole(loop: Callable[[Run], None]) -> None:
+        def command(loop: Callable[[Run], None]) -> None:
             with Stop() as stop, Report(None) as report:
                 run = Run(OPTIONS, stop, report)
                 loop(run)
@@ -99,8 +99,8 @@ def measure(source: Path, model: str, rounds: int) -> dict[str, NDArray[np.float
         calls = {
             "network": infer,
             "codecs": code,
-            "one by one": lambda: whole(one_by_one),
-            "overlapped": lambda: whole(overlapped),
+            "one by one": lambda: command(one_by_one),
+            "overlapped": lambda: command(overlapped),
         }
         return interleaved_seconds(calls, rounds, SPIN_SECONDS)
 

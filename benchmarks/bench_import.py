@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -64,11 +64,6 @@ with AEInfer.load("photo-fast", spinning=SPINNING) as ae:
 """
 
 
-def python(*arguments: str) -> Callable[[], str]:
-    """A call that runs a fresh interpreter to its end."""
-    return partial(printed, *arguments)
-
-
 def printed(*arguments: str, **more: str) -> str:
     """Run a fresh interpreter to its end, and return what it printed."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -92,17 +87,20 @@ def first_image_goal(name: str, seconds: Mapping[str, np.ndarray]) -> results.Ro
 
 def goals() -> Iterator[results.Row]:
     """Yield the goals of starting."""
-    calls = {"numpy": python("-c", "import numpy"), "aeinfer": python("-c", "import numpy, aeinfer")}
+    calls = {
+        "numpy": partial(printed, "-c", "import numpy"),
+        "aeinfer": partial(printed, "-c", "import numpy, aeinfer"),
+    }
     yield import_goal(interleaved_seconds(calls, ROUNDS))
     with tempfile.TemporaryDirectory() as folder:
-        calls = {"bare": python("-c", BARE.format(model=str(packaged_models()["photo"])))}
+        calls = {"bare": partial(printed, "-c", BARE.format(model=str(packaged_models()["photo"])))}
         example = cv2.imread(str(EXAMPLE))
         for image in (example[:SMALL, :SMALL], example):
             name = f"{image.shape[1]}x{image.shape[0]}"
             source = Path(folder, f"{name}.png")
             cv2.imwrite(str(source), image)
             target = ["-o", str(Path(folder, f"{name}-denoised.png")), "--on-exist", "overwrite"]
-            calls[name] = python("-m", "aeinfer", "denoise", str(source), *target)
+            calls[name] = partial(printed, "-m", "aeinfer", "denoise", str(source), *target)
         seconds = interleaved_seconds(calls, ROUNDS)
         yield from (first_image_goal(name, seconds) for name in calls if name != "bare")
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import struct
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -55,9 +56,8 @@ def _named(pictures: dict[str, np.ndarray], mark: str) -> dict[str, np.ndarray]:
 
 
 def _exif(orientation: int) -> bytes:
-    entry = (274).to_bytes(2, "little") + (3).to_bytes(2, "little") + (1).to_bytes(4, "little")
-    value = orientation.to_bytes(4, "little")
-    return b"II*\0" + (8).to_bytes(4, "little") + (1).to_bytes(2, "little") + entry + value + bytes(4)
+    """A TIFF header and a table of one tag."""
+    return struct.pack("<4sIHHHIII", b"II*\0", 8, 1, 274, 3, 1, orientation, 0)
 
 
 def _icc() -> bytes:

@@ -167,7 +167,7 @@ def _denoise(
 
 def _large(folder: Path) -> Path:
     """A JPEG of 12 megapixels."""
-    image = cv2.imread(str(next(iter(sorted(EXAMPLES.glob("*.png"))))))
+    image = cv2.imread(str(min(EXAMPLES.glob("*.png"))))
     cv2.imwrite(str(folder / "large.jpg"), cv2.resize(image, (4000, 3000)))
     return folder / "large.jpg"
 

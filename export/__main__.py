@@ -1,6 +1,7 @@
 """Export a checkpoint: `python -m export runs/conv/best.pt -o conv.onnx`; a file that fails its check is not kept."""
 
 import argparse
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,7 @@ def export_trained_int8(
     """Write the int8 file of a network that was trained with rounding, with the very steps it was trained with."""
     proto = to_onnx(rounding, example(rounding), free_sides=rounding.window is None, stride=rounding.stride)
     named = finish_int8(proto)
-    unnamed = onnx.ModelProto()
-    unnamed.CopyFrom(named)
+    unnamed = copy.deepcopy(named)
     del unnamed.graph.value_info[:]
     info = replace(info, calibration="trained with rounding, on the training set")
     return keep_int8((named, unnamed), model, info, target, data, gate)

@@ -4,6 +4,7 @@ It takes and gives float32. It is kept only if rounding costs next to nothing; n
 """
 
 import argparse
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,9 +36,7 @@ SIGMA = 25 / 255
 
 def to_fp16(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Return the graph in half precision, with casts behind its input and before its output."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(proto)
-    half = convert_float_to_float16(copy, keep_io_types=True)
+    half = convert_float_to_float16(copy.deepcopy(proto), keep_io_types=True)
     OnnxModel.graph_topological_sort(half.graph)  # the casts stand last
     del half.graph.value_info[:]
     onnx.checker.check_model(half, full_check=True)

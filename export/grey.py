@@ -6,6 +6,7 @@ ones, do what the colour network and the mean of its output do, with less to mov
 """
 
 import argparse
+import copy
 import functools
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,7 @@ from aeinfer.errors import AEInferError, InputError
 from aeinfer.session import Session, read_model
 from export.arguments import fp32_file, refuse_itself
 from export.measure import measure_bytes_per_pixel
-from export.simplify import name_shapes
+from export.shapes import name_shapes
 from export.to_onnx import with_facts
 from export.verify import TOLERANCE
 
@@ -37,8 +38,7 @@ def folded(proto: onnx.ModelProto) -> onnx.ModelProto:
     InputError
         It is not of the photo family.
     """
-    grey = onnx.ModelProto()
-    grey.CopyFrom(proto)
+    grey = copy.deepcopy(proto)
     graph = grey.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
     ends, image = graph.node[-3:], graph.input[0].name

@@ -15,13 +15,9 @@ from onnx import helper, numpy_helper
 
 Array = NDArray[np.float64]
 
-BATCH = 1009  # a prime, which no network has as a number of channels: what begins with it is a batch of values
-# sides of the images that shapes are inferred for, in strides: primes, so that no channels are to one another like them
-BLOCKS = (11, 13)
-
 
 def simplify(proto: onnx.ModelProto) -> None:
-    """Do all that is below but naming shapes, where it is less work."""
+    """Do all that is below, where it is less work."""
     graph = proto.graph
     merge_halvings(graph)
     split_doublings(graph)
@@ -126,37 +122,6 @@ def add_while_convolving(graph: onnx.GraphProto) -> None:
         _replace(graph, node, [same, node])
 
 
-def name_shapes(proto: onnx.ModelProto, stride: int) -> None:
-    """State the shape of each value in the graph, sides as "height/2": onnxruntime then adds as it convolves.
-
-    It does so only where it knows that shapes are equal, and of what was resized it knows that by names alone.
-
-    Parameters
-    ----------
-    proto : ModelProto
-        From `input` to `output`, (batch, C, height, width) both.
-    stride : int
-        What sides are multiples of.
-    """
-    sized = onnx.ModelProto()
-    sized.CopyFrom(proto)
-    sizes = {0: ("batch", BATCH), 2: ("height", BLOCKS[0] * stride), 3: ("width", BLOCKS[1] * stride)}
-    for value in (sized.graph.input[0], sized.graph.output[0]):
-        for axis, (_name, size) in sizes.items():
-            value.type.tensor_type.shape.dim[axis].dim_value = size
-    del proto.graph.value_info[:]
-    for value in onnx.shape_inference.infer_shapes(sized, strict_mode=True, data_prop=True).graph.value_info:
-        dims = value.type.tensor_type.shape.dim
-        in_order = (
-            len(dims) == 4 and dims[2].dim_value * BLOCKS[1] == dims[3].dim_value * BLOCKS[0]
-        )  # not channels last
-        if in_order and dims[0].dim_value == BATCH:
-            for axis, (name, size) in sizes.items():
-                part = size // dims[axis].dim_value
-                dims[axis].dim_param = name if part == 1 else f"{name}/{part}"
-            proto.graph.value_info.append(value)
-
-
 def drop_unread(graph: onnx.GraphProto) -> None:
     """Remove nodes and weights that nothing reads; whoever reads a value stands behind the node that makes it."""
     read = {value.name for value in graph.output}
@@ -251,18 +216,22 @@ def _product(graph: onnx.GraphProto, source: str, filters: Array, output: str) -
     steps = np.abs(filters).max(1) / 127
     exact = filters / steps[:, None]
     integers = np.rint(exact)
-    for rounded, rest in zip(integers, exact - integers, strict=True):
+    for row, rest in zip(integers, exact - integers, strict=True):
         missing = round(rest.sum())
         nearest = np.argsort(-rest * missing)[: abs(missing)]  # to the integer on their other side
-        rounded[nearest] += np.sign(missing)
-    names = [f"{output}.{part}" for part in ("weight", "steps", "zeros", "rounded", "read", "given")]
-    arrays = ((integers.T + 128).astype(np.uint8), steps.astype(np.float32), np.full(len(filters), 128, np.uint8))
-    graph.initializer.extend(numpy_helper.from_array(array, name) for array, name in zip(arrays, names, strict=False))
+        row[nearest] += np.sign(missing)
+    stored = {
+        f"{output}.weight": (integers.T + 128).astype(np.uint8),
+        f"{output}.steps": steps.astype(np.float32),
+        f"{output}.zeros": np.full(len(filters), 128, np.uint8),
+    }
+    graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in stored.items())
+    rounded, read, given = (f"{output}.{part}" for part in ("rounded", "read", "given"))
     return [
-        helper.make_node("DequantizeLinear", names[:3], names[3:4], axis=1),
-        helper.make_node("Transpose", [source], names[4:5], perm=(0, 2, 3, 1)),
-        helper.make_node("MatMul", [names[4], names[3]], names[5:]),
-        helper.make_node("Transpose", names[5:], [output], perm=(0, 3, 1, 2)),
+        helper.make_node("DequantizeLinear", list(stored), [rounded], axis=1),
+        helper.make_node("Transpose", [source], [read], perm=(0, 2, 3, 1)),
+        helper.make_node("MatMul", [read, rounded], [given]),
+        helper.make_node("Transpose", [given], [output], perm=(0, 3, 1, 2)),
     ]
 
 

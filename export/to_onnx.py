@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from aeinfer.model_info import ModelInfo, metadata_from_info
-from export.simplify import name_shapes, simplify
+from export.shapes import name_shapes
+from export.simplify import simplify
 
 OPSET = 18  # the exporter's own; every operator used here is older
 MULTIPLES = ("height", "width")

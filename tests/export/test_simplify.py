@@ -14,7 +14,8 @@ from torch import nn
 from benchmarks.graph import graph_cost
 from export import to_onnx as room
 from export.int8 import PAIR_LIMIT, finish_int8, largest_pair
-from export.simplify import name_shapes, simplify
+from export.shapes import name_shapes
+from export.simplify import simplify
 from train.photo_networks import PhotoAutoencoder
 from train.quantization import calibrate, rounded
 

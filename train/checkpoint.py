@@ -56,12 +56,9 @@ def load_checkpoint(
     saved = read_checkpoint(path)
     if "optimizers" not in saved:
         raise InputError(f"{path} holds the weights alone, as best.pt does: going on needs a last.pt")
-    if saved["recipe"] != asdict(recipe):
-        changed = [
-            f"{k}: {saved['recipe'].get(k)} then, {v} now"
-            for k, v in asdict(recipe).items()
-            if saved["recipe"].get(k) != v
-        ]
+    then, now = saved["recipe"], asdict(recipe)
+    if then != now:
+        changed = [f"{key}: {then.get(key)} then, {now[key]} now" for key in now if then.get(key) != now[key]]
         raise InputError(
             f"{path} was trained with another recipe ({'; '.join(changed)}); give the same or another --out"
         )

@@ -17,7 +17,7 @@ import numpy as np
 
 from aeinfer import AEInfer, InputError, kernels
 from aeinfer.session import fingerprint_of
-from benchmarks import results
+from benchmarks import options, results
 from benchmarks.graph import graph_cost, remembered_places
 from benchmarks.noisy import rounded
 from benchmarks.packaged import digit_models
@@ -119,7 +119,7 @@ def timed(denoise: Denoise, inputs: Inputs, shown: str) -> results.Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_autoencoders", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of MNIST's IDX files")
+    options.add_digits(parser)
     args = parser.parse_args()
     try:
         train, clean, _labels = read_both(args.data)

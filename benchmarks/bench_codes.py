@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from aeinfer import InputError
-from benchmarks import results
+from benchmarks import options, results
 from train.evaluate import SIGMA, Trained, measure, measure_components, read_both
 
 FAMILIES = re.compile(r"(pyramid|dense)-\d+")
@@ -18,7 +18,7 @@ FAMILIES = re.compile(r"(pyramid|dense)-\d+")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_codes", description=__doc__)
     parser.add_argument("sweep", type=Path, help="the folder that train.sweep wrote")
-    parser.add_argument("--data", type=Path, required=True, help="folder of MNIST's IDX files")
+    options.add_digits(parser)
     args = parser.parse_args()
     try:
         train, clean, _labels = read_both(args.data)

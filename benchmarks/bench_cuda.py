@@ -15,10 +15,9 @@ import numpy as np
 import onnx
 
 from aeinfer import AEInfer
-from aeinfer.cli.options import whole
 from aeinfer.errors import AEInferError
 from aeinfer.session import Session, fingerprint_of
-from benchmarks import results
+from benchmarks import options, results
 from benchmarks.engines import Run, Tensor, torch_network
 from benchmarks.packaged import color_models
 from benchmarks.timing import interleaved_seconds
@@ -106,11 +105,11 @@ def measure(method: str, path: Path, device: str, shape: tuple[int, int, int], r
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_cuda", description=__doc__)
-    parser.add_argument("--rounds", type=whole(1), default=ROUNDS, help=f"of which the median counts [{ROUNDS}]")
-    results.add_methods(parser)
+    options.add_rounds(parser, ROUNDS)
+    options.add_methods(parser)
     args = parser.parse_args()
     files = {method: path for method, path in color_models().items() if method.endswith(" fp32")}
-    chosen = results.chosen(parser, files, args.methods)
+    chosen = options.chosen(parser, files, args.methods)
     try:
         AEInfer.load(files[chosen[0]], device="cuda").close()
         import torch

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aeinfer import AEInfer, kernels
 from aeinfer.session import Session, fingerprint_of
-from benchmarks import results
+from benchmarks import options, results
 from benchmarks.engines import DEFAULTS, ENGINES
 from benchmarks.goals import at_most
 from benchmarks.packaged import model_files
@@ -31,19 +31,19 @@ PLAIN_BATCH = 1000  # digits: with more of them numpy and onnxruntime take gigab
 Image = NDArray[Any]
 
 
-def inputs_of(model: str) -> tuple[str, ...]:
-    return (DIGITS,) if model.startswith("mnist") else (SMALL, LARGE)
-
-
 def picture(name: str, channels: int) -> Image:
     """Noise: what a pixel holds changes no speed here."""
     shape = SHAPES[name] if name.endswith("digits") else (*SHAPES[name], channels)
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
+def are_digits(images: Image) -> bool:
+    """Whether there are many small ones, not one image."""
+    return images.shape[1:] == SHAPES[DIGITS][1:]
+
+
 def denoise(ae: AEInfer, images: Image) -> Image:
-    """An image, or many of one size."""
-    return ae.denoise_batch(images) if images.shape[1:] == SHAPES[DIGITS][1:] else ae.denoise(images)
+    return ae.denoise_batch(images) if are_digits(images) else ae.denoise(images)
 
 
 def bare_runs(ae: AEInfer, images: Image) -> Callable[[], None]:
@@ -91,7 +91,7 @@ def plain(path: Path, threads: int) -> Callable[[Image], Image]:
         parts = [run(batch[n : n + PLAIN_BATCH])[:, 0] for n in range(0, len(batch), PLAIN_BATCH)]
         return np.rint(np.clip(np.concatenate(parts) * 255, 0, 255)).astype(np.uint8)
 
-    return lambda images: digits(images) if images.shape[1:] == SHAPES[DIGITS][1:] else photo(images)
+    return lambda images: digits(images) if are_digits(images) else photo(images)
 
 
 def measure(model: str, precision: str, name: str, threads: int, *, with_plain: bool) -> results.Row:
@@ -121,8 +121,8 @@ def measure(model: str, precision: str, name: str, threads: int, *, with_plain: 
 
 def cases() -> Iterator[tuple[str, str]]:
     """Models and what each is given."""
-    models = dict.fromkeys(method.rpartition(" ")[0] for method in model_files())
-    yield from ((model, name) for model in models for name in inputs_of(model))
+    for model in dict.fromkeys(method.rpartition(" ")[0] for method in model_files()):
+        yield from ((model, name) for name in ((DIGITS,) if model.startswith("mnist") else (SMALL, LARGE)))
 
 
 def goals() -> Iterator[results.Row]:
@@ -139,9 +139,9 @@ def goals() -> Iterator[results.Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_denoise", description=__doc__)
-    results.add_methods(parser)
+    options.add_methods(parser)
     args = parser.parse_args()
-    chosen = results.chosen(parser, model_files(), args.methods)
+    chosen = options.chosen(parser, model_files(), args.methods)
     kernels.load_loops()
     for model, name in cases():
         for precision in (each for each in PRECISIONS if f"{model} {each}" in chosen):

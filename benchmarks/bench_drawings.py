@@ -16,7 +16,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from aeinfer import kernels
-from benchmarks import results
+from benchmarks import options, results
 from benchmarks.bench_quality import NOISY, Denoise, Images, Model, chosen, measure_clean, measure_noise, named
 from benchmarks.noisy import SIGMAS
 from benchmarks.packaged import color_models
@@ -88,7 +88,7 @@ def measurements(denoise: Denoise, kinds: dict[str, Images]) -> Iterator[results
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_drawings", description=__doc__)
-    results.add_methods(parser)
+    options.add_methods(parser)
     args = parser.parse_args()
     if not hasattr(cv2, "FontFace"):
         parser.exit(3, f"bench_drawings: expected OpenCV 5, which brings fonts, found {cv2.__version__}; install it\n")

@@ -8,7 +8,7 @@ import argparse
 import itertools
 from pathlib import Path
 
-from benchmarks import results
+from benchmarks import options, results
 from benchmarks.bench_quality import NOISY, chosen, measure_noise, named
 from benchmarks.noisy import JPEGS, SIGMAS, read_set
 from benchmarks.packaged import color_models
@@ -20,7 +20,7 @@ SET = "kodak24"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_files", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help=f"folder with the test set {SET}, a folder of PNG")
-    results.add_methods(parser)
+    options.add_methods(parser)
     args = parser.parse_args()
     if not (images := read_set(args.data / SET)):
         parser.exit(2, f"bench_files: no {SET} in {args.data}: expected a folder of PNG images\n")

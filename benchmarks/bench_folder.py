@@ -22,14 +22,13 @@ from numpy.typing import NDArray
 from aeinfer import AEInfer
 from aeinfer.cli.interrupt import Stop
 from aeinfer.cli.job import Run, Worker, do_job
-from aeinfer.cli.options import whole
 from aeinfer.cli.overlap import do_jobs
 from aeinfer.folder import list_images, plan
 from aeinfer.image import read_image, read_pages, write_image, write_pages
 from aeinfer.models import packaged_models
 from aeinfer.report import Report
 from aeinfer.threads import thread_count
-from benchmarks import results
+from benchmarks import options, results
 from benchmarks.goals import at_most
 from benchmarks.timing import SPIN_SECONDS, interleaved_seconds
 
@@ -120,7 +119,7 @@ def main() -> None:
     parser.add_argument(
         "--models", nargs="+", choices=list(packaged_models()), default=["photo"], help="packaged (default: photo)"
     )
-    parser.add_argument("--rounds", type=whole(1), default=ROUNDS)
+    options.add_rounds(parser, ROUNDS)
     args = parser.parse_args()
     if args.data and not (args.data.is_dir() and list_images(args.data)):
         parser.exit(2, f"bench_folder: no pictures in {args.data}: expected a folder of them\n")

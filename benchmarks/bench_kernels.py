@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import AEInfer, kernels, noise
-from aeinfer.cli.options import whole
 from aeinfer.session import Session
-from benchmarks import results
+from benchmarks import options, results
 from benchmarks.goals import at_least
 from benchmarks.timing import interleaved_seconds
 
@@ -132,7 +131,7 @@ def goals(rounds: int = ROUNDS) -> Iterator[results.Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_kernels", description=__doc__)
-    parser.add_argument("--rounds", type=whole(1), default=ROUNDS, help=f"of which the median counts [{ROUNDS}]")
+    options.add_rounds(parser, ROUNDS)
     for row in goals(parser.parse_args().rounds):
         results.show(row)
 

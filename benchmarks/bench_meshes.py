@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from aeinfer import AEInfer, kernels
 from aeinfer.cli.options import whole
 from aeinfer.metrics import psnr
-from benchmarks import results
+from benchmarks import options
 from benchmarks.noisy import read_set
 from benchmarks.packaged import color_models
 from train.camera import add_camera_noise
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_meshes", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder of photographs without noise, PNG")
     parser.add_argument("--every", type=whole(1), default=1, help="every Nth of them")
-    results.add_methods(parser)
+    options.add_methods(parser)
     args = parser.parse_args()
     photos = [kernels.from_float(photo, np.uint8) for _, photo in read_set(args.data, args.every)]
     if not photos:
@@ -48,7 +48,7 @@ def main() -> None:
     print(f"{len(made)} pictures; PSNR over the noisy one's, dB: mean, worst, and the share more than 0.2 below")
     before = [psnr(noisy, clean, data_range=255) for noisy, clean in made]
     files = color_models()
-    for method in results.chosen(parser, files, args.methods):
+    for method in options.chosen(parser, files, args.methods):
         with AEInfer.load(files[method], precision=method.rpartition(" ")[2]) as ae:
             gains = np.array([psnr(ae(noisy), clean, data_range=255) for noisy, clean in made]) - before
         print(f"{method:16} {gains.mean():6.2f} {gains.min():7.2f} {np.mean(gains < -0.2):6.2f}", flush=True)

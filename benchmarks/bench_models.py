@@ -13,9 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aeinfer.cli.options import whole
 from aeinfer.session import Session, fingerprint_of
-from benchmarks import results
+from benchmarks import options, results
 from benchmarks.ffdnet import ffdnet_shaped
 from benchmarks.graph import graph_cost
 from benchmarks.noisy import Image, noisy_image
@@ -112,15 +111,15 @@ def measure_peer(name: str, rounds: int) -> results.Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_models", description=__doc__)
-    parser.add_argument("--rounds", type=whole(1), default=7, help="of which the median counts (default: 7)")
-    results.add_methods(parser)
+    options.add_rounds(parser, 7)
+    options.add_methods(parser)
     args = parser.parse_args()
     files = photo_models()
 
     def keep(rows: list[results.Row]) -> None:
         results.merge("models", rows, ("method",), {BASE, *PEERS, *model_files()}, of_this_machine=True)
 
-    chosen = results.chosen(parser, [BASE, *files, *PEERS], args.methods)
+    chosen = options.chosen(parser, [BASE, *files, *PEERS], args.methods)
     contents = {method: files[method].read_bytes() for method in chosen if method in files}
     keep(measure_models({BASE: ffdnet_shaped(), **contents}, args.rounds))
     for name in (method for method in chosen if method in PEERS):

@@ -14,7 +14,7 @@ import numpy as np
 
 from aeinfer import AEInfer, metrics
 from aeinfer.cli.options import whole
-from benchmarks import results
+from benchmarks import options, results
 from benchmarks.noisy import INPUTS, SIGMAS, Image, noisy_image, read_set, real_pairs, rounded
 from benchmarks.packaged import model_files, photo_models
 from benchmarks.peers import PEERS, Peer
@@ -46,7 +46,7 @@ def chosen(parser: argparse.ArgumentParser, texts: Sequence[str], files: dict[st
     None ends the program.
     """
     others: dict[str, Denoise] = {NOISY: lambda image, _sigma: image, **PEERS}
-    names = results.chosen(parser, [*others, *files], texts)
+    names = options.chosen(parser, [*others, *files], texts)
     return {name: others[name] if name in others else Model(files[name]) for name in names}
 
 
@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument(
         "--every", type=whole(1), default=1, help="every Nth image only: a quick look that saves nothing"
     )
-    results.add_methods(parser)
+    options.add_methods(parser)
     args = parser.parse_args()
     if missing := [name for name in args.sets if not any((args.data / name).glob("*.png"))]:
         parser.exit(2, f"bench_quality: no {', '.join(missing)} in {args.data}: expected a folder of PNG images each\n")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from aeinfer import AEInfer, kernels
 from aeinfer.session import Session, fingerprint_of
-from benchmarks import results
+from benchmarks import options, results
 from benchmarks.goals import at_most
 from benchmarks.packaged import model_files
 from benchmarks.timing import THREADS, interleaved_seconds
@@ -117,9 +117,10 @@ def seconds_of(curve: Curve, threads: int) -> list[results.Row]:
         measured = interleaved_seconds({str(count): repeated(calls[count], times[count]) for count in calls}, ROUNDS)
     seconds = {count: float(np.median(measured[str(count)])) / times[count] for count in curve.counts}
     median = float(np.median([seconds[count] / count for count in curve.counts]))
+    facts = curve.facts()
     return [
         {
-            **curve.facts(),
+            **facts,
             "count": count,
             "threads": threads,
             "read": round(read[count], 3),
@@ -158,6 +159,16 @@ def peak_megabytes(curve: Curve, count: float, limit: float | None, place: str =
     return float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
 
 
+def peaks_of(curve: Curve) -> list[results.Row]:
+    """One row a count, without a bound and with one: the peak in MB."""
+    facts = curve.facts()
+    return [
+        {**facts, "count": count, "limit_mb": limit, "peak_mb": round(peak_megabytes(curve, count, limit))}
+        for limit in (None, LIMIT_MB)
+        for count in curve.counts
+    ]
+
+
 def spread(rows: Iterable[results.Row]) -> float:
     """The dearest unit over the cheapest: 1 is a straight line."""
     costs = [row["seconds"] / row["count"] for row in rows]
@@ -191,24 +202,14 @@ def complaints(rows: Iterable[results.Row]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_scaling", description=__doc__)
-    results.add_methods(parser)
+    options.add_methods(parser)
     args = parser.parse_args()
-    methods = results.chosen(parser, (curve.method for curve in CURVES), args.methods)
+    methods = options.chosen(parser, (curve.method for curve in CURVES), args.methods)
     curves = [curve for curve in CURVES if curve.method in methods]
     kernels.load_loops()
     began = time.perf_counter()
     rows = [row for curve in curves for threads in THREADS for row in seconds_of(curve, threads)]
-    for curve in curves:
-        for limit in (None, LIMIT_MB):
-            rows += [
-                {
-                    **curve.facts(),
-                    "count": count,
-                    "limit_mb": limit,
-                    "peak_mb": round(peak_megabytes(curve, count, limit)),
-                }
-                for count in curve.counts
-            ]
+    rows += [row for curve in curves for row in peaks_of(curve)]
     by = ("method", "input", "count", "threads", "limit_mb")
     results.merge("scaling", rows, by, {curve.method for curve in CURVES}, of_this_machine=True)
     for complaint in complaints(rows):

@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aeinfer.cli.options import whole
 from aeinfer.session import fingerprint_of
-from benchmarks import results
+from benchmarks import options, results
 from benchmarks.bench_models import laid_out, scene
 from benchmarks.engines import DEFAULTS, ENGINES, MODULES, OURS, Run, Tensor, UnavailableError
 from benchmarks.goals import at_least
@@ -89,11 +88,11 @@ def goals() -> Iterator[results.Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_session", description=__doc__)
-    parser.add_argument("--rounds", type=whole(1), default=ROUNDS, help=f"of which the median counts [{ROUNDS}]")
-    results.add_methods(parser)
+    options.add_rounds(parser, ROUNDS)
+    options.add_methods(parser)
     args = parser.parse_args()
     files = color_models()
-    for method in results.chosen(parser, files, args.methods):
+    for method in options.chosen(parser, files, args.methods):
         rows = measure(method, files[method], list(ENGINES), args.rounds)
         results.merge("session", rows, ("method", "engine"), model_files(), of_this_machine=True)
 

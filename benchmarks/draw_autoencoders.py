@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from aeinfer import AEInfer, InputError, kernels
-from benchmarks import results
+from benchmarks import options, results
 from benchmarks.packaged import digit_models
 from train import pictures
 from train.digit_networks import WAYS_UP
@@ -74,7 +74,7 @@ def draw_reach(clean: Digits, names: list[str], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.draw_autoencoders", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of MNIST's IDX files")
+    options.add_digits(parser)
     args = parser.parse_args()
     try:
         images, labels = read_digits(args.data, "test")

@@ -8,7 +8,6 @@ needs `pip install keras` beside torch; its figures are committed in results/ker
 import argparse
 import os
 import time
-from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "torch"
 
@@ -18,7 +17,7 @@ from keras import layers
 
 from aeinfer import InputError
 from aeinfer.cli.options import whole
-from benchmarks import results
+from benchmarks import options, results
 from benchmarks.noisy import rounded
 from train.evaluate import SIGMA, mean_psnr, noisy_digits, read_both
 
@@ -61,7 +60,7 @@ def train(model: keras.Model, noisy: np.ndarray, clean: np.ndarray, rate: float,
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.keras_seed", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of MNIST's IDX files")
+    options.add_digits(parser)
     parser.add_argument("--epochs", type=whole(1), default=6)
     args = parser.parse_args()
     try:

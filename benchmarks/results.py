@@ -1,9 +1,8 @@
 """The measured figures as JSON files in results/, each with the machine and the versions it was measured with."""
 
-import argparse
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,19 +19,6 @@ def machine() -> dict[str, str]:
     """Name the machine by what matters for speed, and the versions of what ran."""
     cpu = f"{processor_name()}, {os.cpu_count()} cores"
     return {"cpu": cpu, **{name: version(name) for name in ("aeinfer", "onnxruntime", "numpy")}}
-
-
-def add_methods(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says which methods are measured: `chosen` tells them."""
-    parser.add_argument("--methods", nargs="+", metavar="TEXT", default=[""], help="those whose name holds a TEXT")
-
-
-def chosen(parser: argparse.ArgumentParser, names: Iterable[str], texts: Collection[str]) -> list[str]:
-    """Return the names that hold one of the texts; none ends the program, before any row is dropped."""
-    everything = list(names)
-    if not (found := [name for name in everything if any(text in name for text in texts)]):
-        parser.exit(2, f"{parser.prog.rpartition('.')[2]}: no such method: there are {', '.join(everything)}\n")
-    return found
 
 
 def save(name: str, rows: list[Row]) -> None:

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks import bench_models, bench_quality, bench_scaling, results, table
+from benchmarks import bench_models, bench_quality, bench_scaling, options, results, table
 
 KEYS = ("method", "set", "input", "sigma")
 
@@ -31,10 +31,10 @@ def test_merge_replaces_the_same_row_and_keeps_the_others() -> None:
 
 def test_methods_are_chosen_by_parts_of_their_names_and_rows_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
-    results.add_methods(parser)
+    options.add_methods(parser)
     names = ["photo fp32", "photo int8", "BM3D"]
     for given, expected in (([], names), (["--methods", "int8", "BM"], names[1:])):
-        assert results.chosen(parser, iter(names), parser.parse_args(given).methods) == expected
+        assert options.chosen(parser, iter(names), parser.parse_args(given).methods) == expected
     results.merge("quality", [row("fast", 1.0)], KEYS, ("fast",))
     assert capsys.readouterr().out.startswith("method: fast  set: cbsd68")
 

@@ -13,7 +13,7 @@ import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ from benchmarks import options, results
 from benchmarks.goals import at_most
 from benchmarks.timing import SPIN_SECONDS, interleaved_seconds
 
-EXAMPLES = Path(__file__).parent.parent / "examples" / "photos" / "noisy"
+EXAMPLES = Path(__file__).parents[1] / "examples" / "photos" / "noisy"
 SIDE, ROUNDS, BOUND = 500, 9, 1.15
 OPTIONS = argparse.Namespace(max_pixels=None, metadata="keep", quality=None, fail_fast=True, verbose=False)
 
@@ -46,15 +46,12 @@ def goals() -> Iterator[results.Row]:
 
 def make_pictures(folder: Path) -> None:
     """Write 24 PNGs: each noisy example, mirrored at its ends to 500x500 pixels, in the eight ways it can lie."""
-    for path in sorted(EXAMPLES.glob("*.png")):
+    ways = product(sorted(EXAMPLES.glob("*.png")), range(4), (1, -1))
+    for number, (path, turns, step) in enumerate(ways):
         pixels = read_image(path).pixels
         high, wide = pixels.shape[:2]
         square = np.pad(pixels, ((0, SIDE - high), (0, SIDE - wide), (0, 0)), "symmetric")
-        for turns in range(4):
-            for flipped in (square, square[:, ::-1]):
-                write_image(
-                    folder / f"{len(list(folder.iterdir())):02}.png", np.ascontiguousarray(np.rot90(flipped, turns))
-                )
+        write_image(folder / f"{number:02}.png", np.ascontiguousarray(np.rot90(square[:, ::step], turns)))
 
 
 def measure(source: Path, model: str, rounds: int) -> dict[str, NDArray[np.float64]]:

@@ -14,7 +14,7 @@ from train.crops import middle, sharpened, through_mesh, with_grain, with_soft_c
 from train.data import VALIDATION_SEED, Pair, Tensor, quantize_some
 from train.drawings import drawing
 from train.files import as_file
-from train.photo_files import read_photos
+from train.photo_folder import read_photos
 
 TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
 DRAWN = 0.06  # that share of the crops is none of a photograph, but a drawing

@@ -19,8 +19,9 @@ from aeinfer.cli.options import number
 from aeinfer.image import write_image
 from benchmarks import results
 from benchmarks.cage import Cage, Job
-from benchmarks.hostile import DATA, image_seeds, make_image_job, make_model_job
+from benchmarks.hostile import make_image_job, make_model_job
 from benchmarks.mutate import mutate
+from benchmarks.seeds import DATA, image_seeds
 from benchmarks.shortages import CASES
 
 IMAGES, MODELS, KILLS = 20_000, 2_000, 200

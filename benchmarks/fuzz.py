@@ -15,7 +15,7 @@ from pathlib import Path
 
 from aeinfer.cli.options import whole
 from benchmarks.fuzz_targets import KEPT, TARGETS, kept_cases, valid_metadata
-from benchmarks.hostile import DATA, image_seeds
+from benchmarks.seeds import DATA, image_seeds
 
 
 def seeds(target: str) -> dict[str, bytes]:

@@ -13,8 +13,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory caps and
 if sys.platform == "linux":
     from benchmarks.bench_faults import killed, mutated
     from benchmarks.cage import Cage
-    from benchmarks.hostile import DATA, image_seeds, make_image_job, make_model_job
+    from benchmarks.hostile import make_image_job, make_model_job
     from benchmarks.mutate import MUTATIONS
+    from benchmarks.seeds import DATA, image_seeds
     from benchmarks.shortages import full_disk, read_only_target, small_container, vanished_target
 
 

@@ -9,7 +9,7 @@ from aeinfer.errors import InputError
 from aeinfer.image import quiet_opencv, read_image, write_image
 from aeinfer.tiff_tags import read_orientation
 from benchmarks.fuzz_targets import PIXELS, TARGETS, kept_cases
-from benchmarks.hostile import _icc
+from benchmarks.seeds import _icc
 
 
 @pytest.mark.parametrize("target", TARGETS)

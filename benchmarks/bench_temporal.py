@@ -25,7 +25,6 @@ from benchmarks.ffmpeg import FILTERS, FITTED, SLOW, Method, by_ffmpeg, source_c
 from benchmarks.packaged import model_files
 
 LARGE, LARGE_FRAMES = (720, 1280), 12
-PHOTOS = Path(__file__).parents[1] / "examples" / "photos" / "clean"
 NOISES = ("15", "25", "camera")
 MODELS, PRECISION = ("photo-fast", "photo"), "fp32"
 
@@ -118,11 +117,12 @@ def costs(photo: Frame, with_ffmpeg: bool) -> Iterator[results.Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_temporal", description=__doc__)
-    parser.add_argument("--data", type=Path, default=PHOTOS, help="folder of photographs without noise")
-    parser.add_argument("--photos", type=whole(1), default=2, help="how many of them")
-    parser.add_argument(
+    folder = parser.add_mutually_exclusive_group(required=True)
+    folder.add_argument("--data", type=Path, help="folder of photographs without noise, 384x288 pixels or more")
+    folder.add_argument(
         "--tune", type=Path, metavar="PHOTOS", help="a folder of training photographs; measures nothing"
     )
+    parser.add_argument("--photos", type=whole(1), default=2, help="how many of them")
     args = parser.parse_args()
     with_ffmpeg = shutil.which("ffmpeg") is not None
     if args.tune:

@@ -42,6 +42,9 @@ class Wish:
 class Limits:
     """What may be in the network at once; it shrinks where memory turns out to be short, and never grows again.
 
+    It never shrinks to tiles that are nearly all halo, a hundred times slower: where memory is that short for a moment
+    or for good, each tile is cut when its turn comes.
+
     Where no bound on memory was asked for, the network takes a third at most of what is left at the beginning.
 
     Parameters
@@ -69,8 +72,7 @@ class Limits:
         self.batch_pixels = wish.batch_pixels or default_batch(info.bytes_per_pixel, on_gpu=on_gpu)
         self.tile, self.most_pixels = self._bounds(wish.tile)
         if wish.max_memory_mb is None:  # a small board or container kills who takes more than there is
-            least = (LEAST_HALOS * info.halo) ** 2
-            self._keep_to(max(least, memory_left() // SHARE // info.bytes_per_pixel))
+            self._keep_to(memory_left() // SHARE // info.bytes_per_pixel)
 
     def plan(self, height: int, width: int, copied_bytes: int = 0) -> TilePlan:
         """Plan one image, of which a row of tiles is copied twice where a value of the copy has so many bytes."""
@@ -107,9 +109,9 @@ class Limits:
         return first
 
     def _keep_to(self, pixels: int) -> None:
-        """Have no more pixels in the network at once, as far as tiles can be so small."""
+        """Have no more pixels in the network at once, as far as tiles of them are not all halo."""
         info = self._info
-        self.most_pixels = min(self.most_pixels, pixels)
+        self.most_pixels = min(self.most_pixels, max(pixels, (LEAST_HALOS * info.halo) ** 2))
         if info.tile is None:
             side = (math.isqrt(self.most_pixels) - 2 * info.halo) // info.stride * info.stride
             self.tile = max(info.stride, min(self.tile, side))

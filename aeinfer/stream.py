@@ -1,5 +1,6 @@
 """Frames in order: a reader and a worker thread, bounded lanes between them, and the counters; it knows no network."""
 
+import atexit
 import threading
 import time
 from collections import deque
@@ -11,6 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from aeinfer.errors import ImageReadError, InputError
+from aeinfer.forking import call_in_children
 
 __all__ = ["Stats", "process"]
 
@@ -19,6 +21,7 @@ Item = TypeVar("Item")
 READ_AHEAD = 2  # frames that wait for the network: more would only add latency
 READER, WORKER = "aeinfer-reader", "aeinfer-worker"
 LEAVE_SECONDS = 1.0  # a thread inside a slow source, or a slow network, is waited for no longer
+END_SECONDS = 10.0  # but for the network where Python ends, which a thread inside of C++ would abort
 REMEMBERED = 1000  # frames that latency and fps are told of
 
 
@@ -169,7 +172,7 @@ def process(
     return _Flow(frames, work, stats, policy == "latest", batch, max_latency_ms, timeout).run()
 
 
-@dataclass
+@dataclass(eq=False)  # each is itself, and can be a key
 class _Flow(Generic[Frame]):
     """One stream: a thread reads, another works, and whoever iterates over `run` takes."""
 
@@ -184,14 +187,13 @@ class _Flow(Generic[Frame]):
     def __post_init__(self) -> None:
         self._waiting: _Lane[_Timed[Frame]] = _Lane(self.batch if self.latest else max(READ_AHEAD, self.batch))
         self._done: _Lane[_Timed[Frame]] = _Lane(1)
+        self._reader = threading.Thread(target=self._read, name=READER, daemon=True)
+        self._worker = threading.Thread(target=self._work, name=WORKER, daemon=True)
 
     def run(self) -> Generator[Frame, None, None]:
-        threads = [
-            threading.Thread(target=self._read, name=READER, daemon=True),
-            threading.Thread(target=self._work, name=WORKER, daemon=True),
-        ]
-        for thread in threads:
-            thread.start()
+        call_in_children(self, _Flow._stay_with_parent)
+        self._reader.start()
+        self._worker.start()
         try:
             while items := self._done.take():
                 self.stats.deliver(items[0].read_at)
@@ -199,10 +201,19 @@ class _Flow(Generic[Frame]):
             if self._done.error is not None:
                 raise self._done.error
         finally:
-            self._waiting.leave()
-            self._done.leave()
-            for thread in threads:
-                thread.join(LEAVE_SECONDS)  # the caller may free the source next, a camera for example
+            self._leave(LEAVE_SECONDS)
+
+    def _leave(self, seconds: float) -> None:
+        """End both threads, and wait so long for the one that works."""
+        self._waiting.leave()
+        self._done.leave()
+        self._worker.join(seconds)
+        self._reader.join(LEAVE_SECONDS)  # the caller may free the source next, a camera for example
+
+    def _stay_with_parent(self) -> None:
+        """End in the child of a fork, which has neither the threads nor, perhaps, a lane that is not locked."""
+        self._waiting, self._done = _Lane(1), _Lane(1)
+        self._done.end(InputError("the threads of this stream stayed in the parent process: start one in the child"))
 
     def _read(self) -> None:
         error = None
@@ -219,6 +230,7 @@ class _Flow(Generic[Frame]):
         self._waiting.end(error)
 
     def _work(self) -> None:
+        atexit.register(self._leave, END_SECONDS)
         try:
             while items := self._waiting.take(self.batch, self.timeout):
                 fresh = self._fresh(items)
@@ -230,6 +242,8 @@ class _Flow(Generic[Frame]):
         except BaseException as error:  # noqa: BLE001 - as above
             self._waiting.leave()
             self._done.end(error)
+        finally:
+            atexit.unregister(self._leave)
 
     def _fresh(self, items: list[_Timed[Frame]]) -> list[_Timed[Frame]]:
         if self.max_latency_ms is None:

@@ -28,6 +28,7 @@ ROOMS = {
     "sizing": {"tiling"},
     "splitting": {"batching", "model_info", "tiling"},
     "pair": {"forking", "session"},
+    "stream": {"forking"},
     "denoiser": {
         "arrays",
         "batching",

@@ -41,13 +41,20 @@ logging.getLogger("aeinfer").addHandler(logging.NullHandler())  # silent unless 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
-def __getattr__(name: str) -> Any:
-    if name == "AEInfer":
-        from aeinfer.denoiser import AEInfer
+if not TYPE_CHECKING:  # to a type checker any name would be one that this gives
 
-        return AEInfer
-    if name == "ModelInfo":
-        from aeinfer.model_info import ModelInfo
+    def __getattr__(name: str) -> Any:
+        if name == "AEInfer":
+            from aeinfer.denoiser import AEInfer
 
-        return ModelInfo
-    raise AttributeError(f"module 'aeinfer' has no attribute {name!r}")
+            return AEInfer
+        if name == "ModelInfo":
+            from aeinfer.model_info import ModelInfo
+
+            return ModelInfo
+        raise AttributeError(f"module 'aeinfer' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Name what is there and what is imported on first use, for help() and completion."""
+    return sorted({*globals(), *__all__})

@@ -50,6 +50,11 @@ def test_importing_imports_not_even_numpy() -> None:
     assert run_python("import sys, aeinfer; print('numpy' in sys.modules)") == ["False"]
 
 
+def test_what_is_imported_on_first_use_is_seen_before() -> None:
+    assert run_python("import aeinfer; print(*(set(aeinfer.__all__) - set(dir(aeinfer))))") == [""]
+    assert any("class AEInfer(" in line for line in run_python("import aeinfer; help(aeinfer)"))
+
+
 NEEDLESS = {"numba", "llvmlite", "scipy", "tifffile", "multiprocessing", "tempfile", "random", "ssl"}
 IMPORTED = """
 import sys

@@ -347,8 +347,11 @@ class AEInfer:
         self._run([image], [output_for(image, None)], 1.0)
 
     def close(self) -> None:
-        """Free the session; a later call raises InputError. Closing twice is harmless."""
-        self._session = None
+        """Free the network and its memory; a later call raises InputError, one that is at work goes on to its end.
+
+        Closing twice is harmless.
+        """
+        self._session, self._scratch = None, Scratch()
         self._pair.close()
         self._halves.close()
 
@@ -398,7 +401,11 @@ class AEInfer:
         session = self._open_session()
         jobs = (job for image, out in zip(images, outs, strict=True) for job in self._jobs(image, out, count))
         work = functools.partial(self._run_batch, strength=strength)
-        self._pair.run(fill_batches(jobs, self._limits.capacity), work, session, self._fit_beside)
+        try:
+            self._pair.run(fill_batches(jobs, self._limits.capacity), work, session, self._fit_beside)
+        finally:
+            if self._session is None:
+                self.close()  # again: it was closed meanwhile, and has taken anew what the rest of the work needed
 
     def _fit_beside(self, *batches: list[Part]) -> bool:
         """Tell whether batches may be run side by side: sums of blended windows are added up one after the other."""

@@ -14,6 +14,7 @@ import pytest
 
 from aeinfer import AEInfer
 from aeinfer.errors import InputError, ModelError
+from aeinfer.session import Session
 from tests import handmade
 from tests.pictures import pixels_of
 
@@ -220,3 +221,19 @@ def test_a_closed_instance_says_so(tiny_window: Path) -> None:
     ):
         with pytest.raises(InputError, match="this AEInfer is closed: load the model again"):
             call()
+
+
+def test_what_is_closed_while_it_works_gives_its_result_and_keeps_nothing(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = pixels_of((150, 170, 3))
+    with AEInfer.load(tiny_model, threads=2, tile=64, batch=1) as ae:
+        expected, run = ae(image), Session.run
+
+        def closing(session: Session, batch: np.ndarray) -> np.ndarray:
+            ae.close()
+            return run(session, batch)
+
+        monkeypatch.setattr(Session, "run", closing)
+        np.testing.assert_array_equal(ae(image), expected)
+        assert (len(ae._pair._sessions), len(ae._scratch._free)) == (0, 0)

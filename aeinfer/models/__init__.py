@@ -36,6 +36,11 @@ def model_path(model: str | os.PathLike[str]) -> Path:
     if not isinstance(model, str) or model.endswith(".onnx"):
         return Path(model)
     packaged = packaged_models()
+    if not packaged:
+        raise ModelError(
+            f"no packaged models in {Path(__file__).parent}: install aeinfer again; "
+            "a frozen program takes them along as data, PyInstaller by --collect-data aeinfer"
+        )
     if model not in packaged:
         raise ModelError(f"no packaged model {model!r}: there are {', '.join(packaged)}; a file's path ends in .onnx")
     return packaged[model]

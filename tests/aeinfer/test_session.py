@@ -180,6 +180,12 @@ def test_an_unknown_packaged_name_lists_the_names(monkeypatch: pytest.MonkeyPatc
         AEInfer.load("foto")
 
 
+def test_an_install_without_its_models_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aeinfer.models.packaged_models", dict)
+    with pytest.raises(ModelError, match=r"no packaged models in .*models: .* a frozen program takes them along"):
+        AEInfer.load("photo")
+
+
 def test_missing_facts_are_assumed_with_one_warning_at_the_callers_line(tmp_path: Path) -> None:
     path = tmp_path / "bare.onnx"
     path.write_bytes(handmade.model())

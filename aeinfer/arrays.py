@@ -1,5 +1,6 @@
 """What an image array may be, checked at the door, and the array that takes the result; no pixel is changed here."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
 
-__all__ = ["LARGEST", "as_hwc", "check_batch", "check_finite", "output_for", "overlap"]
+__all__ = ["LARGEST", "as_hwc", "check_batch", "check_finite", "output_for", "outputs_for", "overlap"]
 
 Image = NDArray[Any]
 DTYPES = ("uint8", "uint16", "float32")
@@ -18,7 +19,9 @@ LARGEST = 1e30  # so far below float32's that no sum within a network overflows
 def as_hwc(image: Image) -> Image:
     """Validate an image, and return it as a plain (H, W, C) array without a copy."""
     if not isinstance(image, np.ndarray):
-        raise InputError(f"expected a numpy array, got {type(image).__name__}")
+        convertible = hasattr(image, "__array__") or hasattr(image, "__array_interface__")  # torch's, pandas'; PIL's
+        hint = ": numpy.asarray makes one of it" if convertible else ""
+        raise InputError(f"expected a numpy array, got {type(image).__name__}{hint}")
     if not (image.ndim == 2 or (image.ndim == 3 and 1 <= image.shape[2] <= 4)):
         raise InputError(f"expected (H, W) or (H, W, 1 to 4), got an array of shape {image.shape}")
     if image.size == 0:
@@ -66,3 +69,14 @@ def output_for(image: Image, out: Image | None) -> Image:
     if not out.flags.writeable:
         raise InputError("out is read-only: give an array that can be written")
     return out
+
+
+def outputs_for(images: Sequence[Image], outs: Sequence[Image | None]) -> list[Image]:
+    """Return the arrays that take the results, each as `output_for` does; of several images an error says of which."""
+    results = []
+    for index, (image, out) in enumerate(zip(images, outs, strict=True)):
+        try:
+            results.append(output_for(image, out))
+        except InputError as error:
+            raise InputError(f"images[{index}]: {error}" if len(images) > 1 else str(error)) from None
+    return results

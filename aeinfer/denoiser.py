@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import kernels
-from aeinfer.arrays import as_hwc, check_batch, output_for, overlap
+from aeinfer.arrays import as_hwc, check_batch, output_for, outputs_for, overlap
 from aeinfer.batching import Part, Scratch, TileJob, batch_pixels, batch_shape, fill_batches, gather, place
 from aeinfer.errors import InputError
 from aeinfer.forking import Lock
@@ -386,10 +386,10 @@ class AEInfer:
             raise InputError(f"strength is a number between 0 (the input) and 1 (the full result), got {strength!r}")
         begin, strength = time.perf_counter(), float(strength)  # numba does not know all kinds of numbers
         images = list(images)
-        targets = [None] * len(images) if outs is None else list(outs)
+        targets: list[Image | None] = [None] * len(images) if outs is None else list(outs)
         if len(targets) != len(images):
             raise InputError(f"{len(targets)} outputs for {len(images)} images: give one for each")
-        results = [output_for(image, target) for image, target in zip(images, targets, strict=True)]
+        results = outputs_for(images, targets)
         self._run(images, results, strength, count)
         with self._lock:
             self.stats.images += len(images) * count

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -323,6 +324,10 @@ ZEROS = np.zeros((4, 4, 3), np.uint8)
 BAND = np.zeros((4, arrays.AT_ONCE // 4), np.float32)
 REFUSED = {
     "list": (lambda ae: ae([[1, 2]]), "expected a numpy array, got list"),
+    "picture of PIL": (lambda ae: ae(SimpleNamespace(__array_interface__={})), "Namespace: numpy.asarray makes one"),
+    "tensor of torch": (lambda ae: ae(SimpleNamespace(__array__=0)), "Namespace: numpy.asarray makes one of it"),
+    "one of several": (lambda ae: ae.denoise_batch([ZEROS, None]), r"^images\[1\]: expected .* got NoneType$"),
+    "out of one of several": (lambda ae: ae.denoise_batch([ZEROS] * 2, out=[ZEROS[:1], ZEROS]), r"images\[0\]: out"),
     "one axis": (lambda ae: ae(np.zeros(4, np.uint8)), r"got an array of shape \(4,\)"),
     "five channels": (lambda ae: ae(np.zeros((4, 4, 5), np.uint8)), r"shape \(4, 4, 5\)"),
     "no channels": (lambda ae: ae(np.zeros((4, 4, 0), np.uint8)), r"shape \(4, 4, 0\)"),

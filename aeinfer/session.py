@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from aeinfer.binding import Binding
 from aeinfer.devices import CPU, failure_said, missing_library, providers
+from aeinfer.ending import unbroken
 from aeinfer.errors import BackendMissingError, InputError, ModelError, ProviderUnavailableError
 from aeinfer.forking import call_in_children, keep_forever
 from aeinfer.model_info import ModelInfo, info_from_metadata
@@ -101,7 +102,8 @@ class Session:
         )
         asked = self._providers[0]
         try:
-            self._session, cause = self._start_anywhere()
+            with unbroken:
+                self._session, cause = self._start_anywhere()
             ends = self._session.get_inputs(), self._session.get_outputs()
             told = [[(value.name, value.type, value.shape) for value in end] for end in ends]
             self._metadata = self._session.get_modelmeta().custom_metadata_map
@@ -169,8 +171,9 @@ class Session:
                 f"{self.provider} does not work in a forked process: start processes with 'spawn', or load in the child"
             )
         try:
-            session = self._session = self._session or self._start()
-            output: Tensor = self._run_bound(batch) if self.on_gpu else session.run(None, {self._input: batch})[0]
+            with unbroken:
+                session = self._session = self._session or self._start()
+                output: Tensor = self._run_bound(batch) if self.on_gpu else session.run(None, {self._input: batch})[0]
         except self._errors as error:
             if OUT_OF_MEMORY.search(str(error)):
                 session = None  # which the error would hold on to

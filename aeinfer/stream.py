@@ -1,6 +1,5 @@
 """Frames in order: a reader and a worker thread, bounded lanes between them, and the counters; it knows no network."""
 
-import atexit
 import threading
 import time
 from collections import deque
@@ -21,7 +20,6 @@ Item = TypeVar("Item")
 READ_AHEAD = 2  # frames that wait for the network: more would only add latency
 READER, WORKER = "aeinfer-reader", "aeinfer-worker"
 LEAVE_SECONDS = 1.0  # a thread inside a slow source, or a slow network, is waited for no longer
-END_SECONDS = 10.0  # but for the network where Python ends, which a thread inside of C++ would abort
 REMEMBERED = 1000  # frames that latency and fps are told of
 
 
@@ -187,13 +185,15 @@ class _Flow(Generic[Frame]):
     def __post_init__(self) -> None:
         self._waiting: _Lane[_Timed[Frame]] = _Lane(self.batch if self.latest else max(READ_AHEAD, self.batch))
         self._done: _Lane[_Timed[Frame]] = _Lane(1)
-        self._reader = threading.Thread(target=self._read, name=READER, daemon=True)
-        self._worker = threading.Thread(target=self._work, name=WORKER, daemon=True)
 
     def run(self) -> Generator[Frame, None, None]:
         call_in_children(self, _Flow._stay_with_parent)
-        self._reader.start()
-        self._worker.start()
+        threads = [
+            threading.Thread(target=self._read, name=READER, daemon=True),
+            threading.Thread(target=self._work, name=WORKER, daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
         try:
             while items := self._done.take():
                 self.stats.deliver(items[0].read_at)
@@ -201,14 +201,10 @@ class _Flow(Generic[Frame]):
             if self._done.error is not None:
                 raise self._done.error
         finally:
-            self._leave(LEAVE_SECONDS)
-
-    def _leave(self, seconds: float) -> None:
-        """End both threads, and wait so long for the one that works."""
-        self._waiting.leave()
-        self._done.leave()
-        self._worker.join(seconds)
-        self._reader.join(LEAVE_SECONDS)  # the caller may free the source next, a camera for example
+            self._waiting.leave()
+            self._done.leave()
+            for thread in threads:
+                thread.join(LEAVE_SECONDS)  # the caller may free the source next, a camera for example
 
     def _stay_with_parent(self) -> None:
         """End in the child of a fork, which has neither the threads nor, perhaps, a lane that is not locked."""
@@ -230,7 +226,6 @@ class _Flow(Generic[Frame]):
         self._waiting.end(error)
 
     def _work(self) -> None:
-        atexit.register(self._leave, END_SECONDS)
         try:
             while items := self._waiting.take(self.batch, self.timeout):
                 fresh = self._fresh(items)
@@ -242,8 +237,6 @@ class _Flow(Generic[Frame]):
         except BaseException as error:  # noqa: BLE001 - as above
             self._waiting.leave()
             self._done.end(error)
-        finally:
-            atexit.unregister(self._leave)
 
     def _fresh(self, items: list[_Timed[Frame]]) -> list[_Timed[Frame]]:
         if self.max_latency_ms is None:

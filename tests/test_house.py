@@ -29,6 +29,7 @@ ROOMS = {
     "splitting": {"batching", "model_info", "tiling"},
     "pair": {"forking", "session"},
     "stream": {"forking"},
+    "ending": {"forking"},
     "denoiser": {
         "arrays",
         "batching",
@@ -89,7 +90,7 @@ ROOMS = {
     "gstreamer": {"__init__", "planes", "temporal"},
     "picamera": {"denoiser", "planes"},
     "ros": {"denoiser", "planes"},
-    "session": {"binding", "devices", "forking", "model_info", "threads"},
+    "session": {"binding", "devices", "ending", "forking", "model_info", "threads"},
     "devices": {"tuning"},
     "kernels": {"loops"},
     "temporal": {"arrays", "kernels", "temporal_loops", "translation"},

@@ -2,8 +2,6 @@
 
 import itertools
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -146,29 +144,6 @@ def test_closing_wakes_a_worker_that_waits_for_a_frame(stats: Stats) -> None:
     threading.Timer(0.05, release.set).start()
     frames.close()
     assert not worker.is_alive()
-
-
-ENDING = """
-import itertools, time
-from aeinfer import stream
-
-def work(frames):
-    time.sleep(0.3)
-    print("worked", flush=True)
-    return frames
-
-stream.LEAVE_SECONDS = 0.01  # a slow network
-for _ in stream.process(itertools.count(), work, stream.Stats()):
-    raise KeyboardInterrupt
-"""
-
-
-def test_python_ends_after_the_frame_that_the_network_has() -> None:
-    command = [sys.executable, "-c", ENDING]  # inside of onnxruntime its thread would be aborted, and the process
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
-    assert done.stdout == "worked\n" * 2, done.stderr
-    assert done.stderr.endswith("KeyboardInterrupt\n")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")

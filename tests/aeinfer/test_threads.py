@@ -156,6 +156,46 @@ def test_threads_sleep_between_runs(tiny_model: Path) -> None:
     assert run_python(IDLE, tiny_model, 2) == "True\n"
 
 
+ENDING = """
+begun = threading.Event()
+
+def work():
+    while True:
+        for _ in ae.stream([image] * 9) if sys.argv[3] == "stream" else [ae(image)]:
+            begun.set()
+
+for _ in range(2):
+    threading.Thread(target=work, daemon=True).start()
+begun.wait()
+"""
+
+
+@pytest.mark.parametrize("way", ["call", "stream"])
+def test_python_ends_while_daemon_threads_work(tiny_model: Path, way: str) -> None:
+    """What Python ends inside of onnxruntime aborts the process."""
+    assert run_python(ENDING, tiny_model, 2, way) == ""
+
+
+CHILD_ENDING = """
+def work():
+    while True:
+        ae(image)
+
+threading.Thread(target=work, daemon=True).start()
+while not unbroken._inside:
+    pass
+child = os.fork()
+if not child:
+    sys.exit(bool(unbroken._inside))
+print(end_of(child))
+"""
+
+
+@forks
+def test_a_child_does_not_wait_for_the_threads_of_its_parent(tiny_model: Path) -> None:
+    assert run_python("from aeinfer.ending import unbroken" + CHILD_ENDING, tiny_model, 2) == "0\n"
+
+
 # Fork
 
 

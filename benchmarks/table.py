@@ -171,6 +171,17 @@ def files(model: str) -> str:
     return markdown([THREE, "PNG", *JPEGS], body)
 
 
+def hard(model: str) -> str:
+    """What a model is bad at, beside the noisy picture's own figures."""
+    found = grouped(results.load("hard")["rows"], itemgetter("method"))
+    methods = ["noisy", *by_method(itertools.chain(*found.values()), model)]
+    body = [
+        [rows[0]["what"], *(f"{row['figure']:.2f}" for row in rows)]
+        for rows in zip(*(found[method] for method in methods), strict=True)
+    ]
+    return markdown(["white noise is of sigma 25", *methods], body)
+
+
 def models(model: str) -> str:
     """What a model costs: work, size, speed beside the network of FFDNet's shape, memory."""
     body = []
@@ -340,6 +351,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "camera": camera,
     "drawings": drawings,
     "files": files,
+    "hard": hard,
     "models": models,
     "autoencoders": autoencoders,
     "ways_up": ways_up,
@@ -363,7 +375,7 @@ def rewritten(text: str) -> str:
 def stale_results() -> list[str]:
     """Say which models' files are not the ones that were measured, and which were not measured that all pages show."""
     files = {
-        **{name: color_models() for name in ("quality", "drawings", "files")},
+        **{name: color_models() for name in ("quality", "drawings", "files", "hard")},
         **{name: photo_models() for name in ("grey", "models")},
         "autoencoders": digit_models(),
     }

@@ -1,0 +1,163 @@
+"""What the models are bad at: `python -m benchmarks.bench_hard --data DIR [--methods TEXT...]`.
+
+Noise that none or few of them have seen, regular patterns that are taken for noise, and pictures made here. Noise,
+pictures and figures are those of README.md. Rows go into results/hard.json.
+"""
+
+import argparse
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from aeinfer import kernels
+from benchmarks import options, results
+from benchmarks.bench_quality import NOISY, Denoise, Images, Model, named, psnr
+from benchmarks.noisy import Image, read_set, rounded
+from benchmarks.packaged import color_models
+from train.camera import add_camera_noise
+from train.crops import middle, through_mesh
+
+SET, EVERY = "kodak24", 3
+SIGMA = 25 / 255
+DARK = 32  # of a picture that fills so small a part of its range
+MESH_SIDE, MESHES, MESH_SEED = 256, 4, 7
+SKY, STAR, APART = 8 / 255, 220 / 255, 16  # stars of one pixel, so many pixels from each other
+SKY_SHAPE, FLAT_SHAPE = (256, 256, 3), (240, 320, 3)
+Noise = NDArray[np.floating]
+
+
+def like(noise: Noise) -> Noise:
+    """Bring noise to a standard deviation of SIGMA."""
+    return noise * (SIGMA / noise.std())
+
+
+def white(clean: Image, rng: np.random.Generator) -> Noise:
+    return rng.standard_normal(clean.shape)
+
+
+def blurred(clean: Image, rng: np.random.Generator) -> Noise:
+    return cv2.GaussianBlur(white(clean, rng), (0, 0), 2.0)
+
+
+def grey(clean: Image, rng: np.random.Generator) -> Noise:
+    return np.broadcast_to(rng.standard_normal(clean.shape[:2])[..., None], clean.shape)
+
+
+def grain(clean: Image, rng: np.random.Generator) -> Noise:
+    return cv2.GaussianBlur(grey(clean, rng), (0, 0), 1.0)
+
+
+ADDED: dict[str, Callable[[Image, np.random.Generator], Noise]] = {
+    "white noise": white,
+    "white noise alike in all colours": grey,
+    "the same, blurred by 1 pixel (grain)": grain,
+    "white noise blurred by 2 pixels": blurred,
+}
+
+
+def black_and_white(clean: Image, rng: np.random.Generator) -> Image:
+    chance = rng.random(clean.shape[:2])[..., None]
+    return np.where(chance < 0.025, 0, np.where(chance > 0.975, 1, clean)).astype(np.float32)
+
+
+def hot(clean: Image, rng: np.random.Generator) -> Image:
+    return np.where(rng.random(clean.shape[:2])[..., None] < 0.002, 1, clean).astype(np.float32)
+
+
+def rows_of(clean: Image, rng: np.random.Generator) -> Image:
+    return clean + rng.normal(0, 10 / 255, (len(clean), 1, 1)).astype(np.float32)
+
+
+SET_ANEW: dict[str, Callable[[Image, np.random.Generator], Image]] = {
+    "5 % of the pixels black or white": black_and_white,
+    "0.2 % of the pixels white": hot,
+    "rows brighter or darker by 10 levels": rows_of,
+}
+
+
+def noises(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
+    """Mean PSNR in dB of 8-bit pictures under each noise; last, of a 32nd of the range in 16 bits."""
+    for what, make in ADDED.items():
+        yield f"{what}, dB", mean_psnr(denoise, images, lambda x, rng, make=make: x + like(make(x, rng)))
+    for what, change in SET_ANEW.items():
+        yield f"{what}, dB", mean_psnr(denoise, images, change)
+    figures = []
+    for index, clean in images:
+        dark = kernels.from_float((clean + like(white(clean, np.random.default_rng(index)))) / DARK, np.uint16)
+        figures.append(psnr(denoise(kernels.to_float(dark), 0) * DARK, clean))
+    yield f"white noise, all in a {DARK}nd of the range, 16 bits, dB", np.mean(figures)
+
+
+def mean_psnr(denoise: Denoise, images: Images, change: Callable[[Image, np.random.Generator], Noise]) -> float:
+    figures = []
+    for index, clean in images:
+        noisy = rounded(change(clean, np.random.default_rng(index)).astype(np.float32))
+        figures.append(psnr(denoise(noisy, 0), clean))
+    return float(np.mean(figures))
+
+
+def meshes(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
+    """Crops through meshes as training makes them (other ones), with a camera's mild noise: PSNR over the noisy one's.
+
+    A mesh that is wiped out costs 10 dB.
+    """
+    gains = []
+    for (index, photo), mesh in itertools.product(images, range(MESHES)):
+        rng = np.random.default_rng([MESH_SEED, index, mesh])
+        clean = through_mesh(middle(kernels.from_float(photo, np.uint8), MESH_SIDE), rng)
+        noisy, clean = rounded(add_camera_noise(clean, rng)), kernels.to_float(clean)
+        gains.append(psnr(denoise(noisy, 0), clean) - psnr(noisy, clean))
+    yield "gain through meshes, mean, dB", np.mean(gains)
+    yield "gain through meshes, the worst, dB", min(gains)
+
+
+def stars(denoise: Denoise) -> Iterator[tuple[str, float]]:
+    """The share of their height over the sky that stars of one pixel keep, in the mean."""
+    clean = np.full(SKY_SHAPE, SKY, np.float32)
+    places = np.s_[APART // 2 :: APART, APART // 2 :: APART]
+    clean[places] = STAR
+    for sigma in (0, 10, 25):
+        noisy = clean + np.random.default_rng(sigma).normal(0, sigma / 255, clean.shape).astype(np.float32)
+        height = denoise(rounded(noisy), 0)[places].mean() - SKY
+        yield f"height of stars of one pixel, sigma {sigma}", height / (STAR - SKY)
+
+
+def saturated(denoise: Denoise) -> Iterator[tuple[str, float]]:
+    """By how many levels of 255 the outermost pixels of one saturated colour are off, without noise."""
+    off = []
+    for colour in list(itertools.product((0, 1), repeat=3))[1:-1]:
+        flat = np.full(FLAT_SHAPE, colour, np.float32)
+        difference = 255 * np.abs(rounded(denoise(flat, 0)) - flat)
+        off += [difference[0], difference[-1], difference[:, 0], difference[:, -1]]
+    yield "outermost pixels of one saturated colour, levels off, mean", np.concatenate(off).mean()
+    yield "the same, at most", np.concatenate(off).max()
+
+
+def measurements(denoise: Denoise, images: Images) -> Iterator[results.Row]:
+    """Every figure of one method, each with what it is of."""
+    for what, figure in itertools.chain(
+        noises(denoise, images), meshes(denoise, images), stars(denoise), saturated(denoise)
+    ):
+        yield {"what": what, "figure": round(float(figure), 2)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_hard", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help=f"folder with the test set {SET}, a folder of PNG")
+    options.add_methods(parser)
+    args = parser.parse_args()
+    if not (images := read_set(args.data / SET, EVERY)):
+        parser.exit(2, f"bench_hard: no {SET} in {args.data}: expected a folder of PNG images\n")
+    files = color_models()
+    for method in options.chosen(parser, [NOISY, *files], args.methods):
+        denoise: Denoise = Model(files[method]) if method in files else lambda image, _sigma: image
+        rows = [named(method, denoise) | row for row in measurements(denoise, images)]
+        results.merge("hard", rows, ("method", "what"), {NOISY, *files})
+
+
+if __name__ == "__main__":
+    main()

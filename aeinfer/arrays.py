@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
 
-__all__ = ["LARGEST", "as_hwc", "check_batch", "check_finite", "output_for", "outputs_for", "overlap"]
+__all__ = ["DTYPES", "LARGEST", "as_hwc", "check_batch", "check_finite", "output_for", "outputs_for", "overlap"]
 
 Image = NDArray[Any]
 DTYPES = ("uint8", "uint16", "float32")

@@ -14,7 +14,7 @@ from typing import Any
 from aeinfer.errors import InputError, ProviderUnavailableError
 from aeinfer.tuning import cache_folder
 
-__all__ = ["CPU", "failure_said", "missing_library", "providers"]
+__all__ = ["CPU", "PROVIDERS", "failure_said", "missing_library", "providers"]
 
 Provider = tuple[str, dict[str, Any]]
 

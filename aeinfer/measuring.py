@@ -19,7 +19,7 @@ from aeinfer.sizing import default_batch, default_tile
 from aeinfer.threads import thread_count
 from aeinfer.tuning import CLEARLY, Tuned
 
-__all__ = ["Trial", "best_settings", "trials"]
+__all__ = ["Image", "Trial", "best_settings", "trials"]
 
 Image = NDArray[Any]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aeinfer.jit import jit
 
-__all__ = ["average", "energy", "shift", "shrink"]
+__all__ = ["SHRINK", "average", "energy", "shift", "shrink"]
 
 Frame = NDArray[Any]
 Plane = NDArray[np.float32]

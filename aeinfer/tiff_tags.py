@@ -3,7 +3,18 @@
 import struct
 from dataclasses import dataclass, field
 
-__all__ = ["Table", "Tag", "byte_order", "pack_table", "read_orientation", "read_table", "read_tables", "with_tag"]
+__all__ = [
+    "ORIENTATION",
+    "Table",
+    "Tag",
+    "Tree",
+    "byte_order",
+    "pack_table",
+    "read_orientation",
+    "read_table",
+    "read_tables",
+    "with_tag",
+]
 
 ORIENTATION = 274
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}

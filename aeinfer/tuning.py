@@ -19,7 +19,7 @@ from typing import Any
 from aeinfer.atomic import write_whole
 from aeinfer.models import PRECISIONS
 
-__all__ = ["Tuned", "cache_folder", "machine_name", "processor_name", "recall", "remember", "sooner"]
+__all__ = ["CLEARLY", "Tuned", "cache_folder", "machine_name", "processor_name", "recall", "remember", "sooner"]
 
 VERSION = 1
 CLEARLY = 1.03  # a factor below it is the noise of one measurement

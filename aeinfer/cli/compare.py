@@ -25,7 +25,7 @@ __all__ = ["add_options", "run"]
 
 
 @dataclass(frozen=True)
-class Scores:
+class _Scores:
     """Of one image: PSNR in dB, and SSIM, which is nan where the image is smaller than its window."""
 
     psnr: float
@@ -62,7 +62,7 @@ def _run(args: argparse.Namespace, stop: Stop) -> int:
         return nothing_found(f"{', '.join(args.inputs)} holds no images")
     quiet_opencv()
     rows: list[NDArray[np.uint8]] = []
-    scores: dict[str, list[Scores]] = {}
+    scores: dict[str, list[_Scores]] = {}
     labels = [Path(name).resolve().stem if Path(name).is_file() else Path(name).resolve().name for name in args.inputs]
     for stem in stems:
         try:
@@ -139,18 +139,18 @@ def _read_row(stem: str, names: Sequence[str], columns: Sequence[dict[str, Path]
     return images
 
 
-def _measure(image: Pixels, clean: Pixels) -> Scores:
+def _measure(image: Pixels, clean: Pixels) -> _Scores:
     from aeinfer.kernels import full_scale
     from aeinfer.metrics import SSIM_WINDOW, psnr, ssim
 
     data_range = full_scale(clean.dtype)
     large = min(clean.shape[:2]) >= SSIM_WINDOW
-    return Scores(
+    return _Scores(
         psnr(image, clean, data_range=data_range), ssim(image, clean, data_range=data_range) if large else math.nan
     )
 
 
-def _tell(args: argparse.Namespace, labels: Sequence[str], scores: dict[str, list[Scores]], failed: int) -> None:
+def _tell(args: argparse.Namespace, labels: Sequence[str], scores: dict[str, list[_Scores]], failed: int) -> None:
     if args.json:
         say_json({"failed": failed, "columns": [_as_json(args.inputs[i], i, scores) for i in range(len(labels))]})
         return
@@ -164,7 +164,7 @@ def _tell(args: argparse.Namespace, labels: Sequence[str], scores: dict[str, lis
         say(f"{stem:{width}}" + "".join(f"  {score.psnr:8.2f} {score.ssim:7.4f}" for score in row))
 
 
-def _as_json(name: str, column: int, scores: dict[str, list[Scores]]) -> dict[str, object]:
+def _as_json(name: str, column: int, scores: dict[str, list[_Scores]]) -> dict[str, object]:
     files = {stem: row[column] for stem, row in scores.items()}
     mean = _mean(list(files.values()))
     return {
@@ -177,9 +177,9 @@ def _as_json(name: str, column: int, scores: dict[str, list[Scores]]) -> dict[st
     }
 
 
-def _mean(scores: Sequence[Scores]) -> Scores:
+def _mean(scores: Sequence[_Scores]) -> _Scores:
     known = [score.ssim for score in scores if not math.isnan(score.ssim)]
-    return Scores(
+    return _Scores(
         statistics.fmean(score.psnr for score in scores) if scores else math.nan,
         statistics.fmean(known) if known else math.nan,
     )

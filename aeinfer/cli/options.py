@@ -15,6 +15,7 @@ __all__ = [
     "add_precision",
     "add_voice",
     "frames_model",
+    "network_options",
     "number",
     "size",
     "whole",

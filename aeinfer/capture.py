@@ -23,10 +23,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0  # seconds between tries, doubled each ti
 USUAL_FPS = 25.0  # of a source that does not tell
 STILL = 5  # frames that begin a file or a URL and are the same to the bit: no sensor gives such
 
-logger = logging.getLogger("aeinfer")
-
-
 URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+
+logger = logging.getLogger("aeinfer")
 
 
 def is_missing_file(source: str) -> bool:

@@ -84,7 +84,8 @@ def trials(
         with AEInfer.load(file, device=device, precision=precision, threads=1) as ae:
             infos[precision] = ae.info
             usual[precision] = default_batch(ae.info.bytes_per_pixel, on_gpu=ae.on_gpu)
-    bench = _Bench(files, infos, usual, device, picture, *((0.0, 2) if quick else (8.0, 5)))
+    seconds, most_rounds = (0.0, 2) if quick else (8.0, 5)
+    bench = _Bench(files, infos, usual, device, picture, seconds, most_rounds)
     best = [Trial("", precision, thread_count(), _tile(info), usual[precision]) for precision, info in infos.items()]
     for vary in (_threads, _tiles, _batches):
         done = _measured(bench, [each for trial in best for each in vary(trial, infos[trial.precision], quick)])

@@ -122,9 +122,9 @@ class _Past:
         height, width, self.channels = view.shape
         self.dtype, self.top, self._least, self._loops = view.dtype, full_scale(view.dtype), least, loops
         self.level: float | None = None  # variance of the noise
-        self._mean, self._other_mean = (np.zeros((height, width * self.channels), np.float32) for _ in "ab")
-        self._weight, self._other_weight = (np.zeros((height, width), np.float32) for _ in "ab")
-        self._scratch, self._energies = (np.zeros((height, width), np.float32) for _ in "ab")
+        self._mean, self._other_mean = np.zeros((2, height, width * self.channels), np.float32)
+        self._weight, self._other_weight = np.zeros((2, height, width), np.float32)
+        self._scratch, self._energies = np.zeros((2, height, width), np.float32)
         self._started = False
 
     def fits(self, view: Frame) -> bool:

@@ -42,9 +42,9 @@ def process(args: argparse.Namespace, label: str, open_worker: OpenWorker) -> in
     """
 
     def work(stop: Stop) -> int:
-        return (
-            pipe(args, stop, open_worker) if is_pipe(args) else _process(args, stop, _planner(args, label), open_worker)
-        )
+        if is_pipe(args):
+            return pipe(args, stop, open_worker)
+        return _process(args, stop, _planner(args, label), open_worker)
 
     return until_stopped(work)
 

@@ -4,6 +4,7 @@ Boxes: ISO/IEC 14496-12; items and their places (iinf, iloc) likewise; colour, t
 ISO/IEC 23008-12. No pixels, no disk.
 """
 
+import math
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
@@ -56,7 +57,7 @@ def avif_facts(data: bytes) -> FileFacts:
     )
     return FileFacts(
         "avif",
-        max(sizes, key=lambda size: size[0] * size[1], default=None),  # of the picture, its alpha and its tiles
+        max(sizes, key=math.prod, default=None),  # of the picture, its alpha and its tiles
         frozenset(kind for _, kind in items if kind) | (blocks.keys() & {"icc", "cicp"}),
         ORIENTATIONS[turn[0] & 3 if turn else 0, mirror[0] & 1 if mirror else None],
         blocks=blocks,

@@ -12,14 +12,36 @@ __all__ = ["FileFacts", "present", "truncated"]
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What a file says of itself.
+    """What a file, or a page of a TIFF, says of itself.
 
-    `format` is a key of FORMATS, `size` (height, width) in pixels or None, `metadata` the kinds it carries,
-    `orientation` what a viewer applies (EXIF's 1 to 8), `grey_alpha` a grey image with alpha,
-    `clear_grey` the one grey value that is transparent, `extra` a TIFF's word for its alpha (0: there is none, 1: the
-    colours are multiplied by it, 2: they are not), `padded` a BMP whose fourth byte is no alpha, `cmyk` a picture in
-    inks, `blocks` the metadata that was read from the file's own bytes, `page` a TIFF's table, `odd_layout` a TIFF that
-    OpenCV does not read faithfully and tifffile does, `end` where a JPEG's picture ends.
+    Attributes
+    ----------
+    format : str
+        A key of FORMATS.
+    size : (height, width) or None
+        In pixels; None where it does not say.
+    metadata : frozenset of str
+        The kinds it carries.
+    orientation : int
+        What a viewer applies: EXIF's 1 to 8.
+    grey_alpha : bool
+        A grey image with alpha.
+    clear_grey : int or None
+        The one grey value that is transparent.
+    extra : int
+        A TIFF's word for its alpha: 0, there is none; 1, the colours are multiplied by it; 2, they are not.
+    padded : bool
+        A BMP whose fourth byte is no alpha.
+    cmyk : bool
+        A picture in inks.
+    blocks : mapping of str to bytes
+        The metadata that was read from the file's own bytes.
+    page : Table or None
+        A TIFF's.
+    odd_layout : bool
+        A TIFF that OpenCV does not read faithfully and tifffile does.
+    end : int
+        Where a JPEG's picture ends, in bytes from the start.
     """
 
     format: str

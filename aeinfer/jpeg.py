@@ -45,6 +45,19 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def jpeg_facts(data: bytes) -> FileFacts:
+    """Read the segments of a JPEG.
+
+    Raises
+    ------
+    ImageReadError
+        It has no scan or no end, or what lies between its markers shows that a part is missing.
+
+    Examples
+    --------
+    >>> frame, scan = bytes.fromhex("ffc0 000b 08 0002 0003 01000000"), bytes.fromhex("ffda 0002")
+    >>> jpeg_facts(b"\\xff\\xd8" + frame + scan + b"\\xff\\xd9").size
+    (2, 3)
+    """
     size, found, scan, inks, resolution = None, set(), -1, 0, None
     blocks: dict[str, list[bytes]] = {}
     for marker, end, body in _jpeg_segments(data):

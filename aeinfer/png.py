@@ -33,6 +33,20 @@ SRGB = {
 
 
 def png_facts(data: bytes) -> FileFacts:
+    """Read the chunks of a PNG.
+
+    Raises
+    ------
+    ImageReadError
+        It ends before its IEND chunk, a chunk does not match its checksum, or it is animated.
+
+    Examples
+    --------
+    >>> header = b"IHDR" + bytes.fromhex("00000003 00000002 0800000000")
+    >>> end = bytes.fromhex("00000000 49454e44 ae426082")
+    >>> png_facts(b"\\x89PNG\\r\\n\\x1a\\n\\0\\0\\0\\r" + header + zlib.crc32(header).to_bytes(4) + end).size
+    (2, 3)
+    """
     height = width = depth = colour = 0
     found: set[str] = set()
     exif, clear, resolution = None, None, None

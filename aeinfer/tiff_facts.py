@@ -1,0 +1,63 @@
+"""What the tags of a TIFF say of each of its pages; no pixels, no disk."""
+
+from aeinfer.damage import check_strips
+from aeinfer.errors import ImageReadError
+from aeinfer.exif import exif_of_page
+from aeinfer.file_facts import FileFacts, present, truncated
+from aeinfer.resolution import of_tiff
+from aeinfer.tiff_tags import Table, read_tables
+
+__all__ = ["tiff_facts"]
+
+CANON_RAW = b"\x10\0\0\0CR\2"
+"""What a CR2 has from its fourth byte on: a TIFF, whose first page is a preview that does not say so."""
+
+
+def tiff_facts(data: bytes) -> list[FileFacts]:
+    """Read the tags of each page of a TIFF; reduced copies of a page are left out.
+
+    Raises
+    ------
+    ImageReadError
+        It is cut short, a camera's raw file, or a page is of a kind that is not read faithfully.
+    """
+    try:
+        tables = read_tables(data)
+    except ValueError as error:
+        raise truncated(str(error)) from None
+    pages = [table for table in tables if not table.first(254, 0) & 1]  # bit 0: a reduced copy
+    if not pages or pages[0] is not tables[0] or data.startswith(CANON_RAW, 4):
+        raise ImageReadError("a camera's raw file, not a finished image: develop it to tiff or png first")
+    return [_tiff_page(data, page) for page in pages]
+
+
+def _tiff_page(data: bytes, page: Table) -> FileFacts:
+    bits, samples, photometric = page.first(258, 1), page.first(277, 1), page.first(262, 1)
+    planar = page.first(284, 1) == 2 and samples > 1
+    known = photometric in (0, 1, 2, 3, 6) and not (photometric == 0 and bits > 8)
+    if photometric == 3 and bits == 1:  # OpenCV makes its two colours grey
+        red, green, blue = (page[320].values[at : at + 2] if 320 in page else () for at in (0, 2, 4))
+        known = red == green == blue
+    if samples not in (1, 2, 3, 4) or not known or (samples == 2 and photometric != 1):
+        raise ImageReadError(
+            f"a TIFF of {samples} samples a pixel of {bits} bits, photometric interpretation {photometric}, is not "
+            "read faithfully; expected grey, RGB or RGBA (save it as png, or as such a tiff)"
+        )
+    size = (page.first(257, 0), page.first(256, 0))
+    check_strips(data, page, size[0] * size[1] * max(bits, 8) * page.first(277, 1) // 8)
+    kinds = {34665: "exif", 34853: "exif", 700: "xmp", 34675: "icc", 37724: "layers"}
+    return FileFacts(
+        "tiff",
+        size,
+        frozenset(kind for number, kind in kinds.items() if number in page),
+        page.first(274, 1) if 1 <= page.first(274, 1) <= 8 else 1,
+        extra=page.first(338, 0),
+        blocks=present(
+            exif=exif_of_page(data, page),
+            xmp=page[700].raw.rstrip(b"\0") if 700 in page else None,
+            icc=page[34675].raw if 34675 in page else None,
+            resolution=of_tiff(page),
+        ),
+        page=page,
+        odd_layout=samples == 2 or (planar and (bits > 8 or (322 in page and page.first(259, 1) == 1))),
+    )

@@ -15,7 +15,7 @@ from typing import Literal
 from aeinfer.atomic import is_there
 from aeinfer.collisions import refuse_unsafe
 from aeinfer.errors import InputError
-from aeinfer.image import SUFFIXES
+from aeinfer.formats import SUFFIXES
 from aeinfer.naming import Placement, check_template, file_pair, folder_goal, named_pair, rename
 
 __all__ = ["Inputs", "Job", "Plan", "list_images", "list_inputs", "parse_shard", "plan"]

@@ -15,18 +15,15 @@ from aeinfer.atomic import write_whole
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.file_facts import FileFacts
 from aeinfer.file_format import START, check_start, inspect, inspect_pages
-from aeinfer.formats import ALPHA, FORMATS, SUFFIXES, check_writable, format_of
-from aeinfer.opencv import check_depth, decode, encode, has_metadata, load_opencv, quiet_opencv
+from aeinfer.formats import ALPHA, FORMATS, check_writable, format_of
+from aeinfer.opencv import check_depth, decode, encode, has_metadata, load_opencv
 from aeinfer.picture import Picture, Pixels, turn, upright
 from aeinfer.tiff_tags import read_orientation
 
 __all__ = [
     "MAX_PIXELS",
-    "SUFFIXES",
     "Picture",
     "carried_metadata",
-    "format_of",
-    "quiet_opencv",
     "read_image",
     "read_pages",
     "write_image",
@@ -51,7 +48,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     Parameters
     ----------
     path : path
-        A file of one of the formats of `SUFFIXES`; its content decides, not its name.
+        A file of one of the formats of `formats.SUFFIXES`; its content decides, not its name.
     max_pixels : int
         A file whose header claims more is refused before it is decoded. OpenCV refuses more than 2^30 in any case,
         unless its environment variable OPENCV_IO_MAX_IMAGE_PIXELS allows it.
@@ -238,9 +235,7 @@ def write_image(
     >>> write_image("out/grey.png", np.zeros((4, 6), np.uint8))  # doctest: +SKIP
     frozenset()
     """
-    target = Path(path)
-    name = format_of(target) if format is None else format
-    return _write(target, [Picture(pixels, name, metadata or {})], name, quality)
+    return write_pages(path, [Picture(pixels, "", metadata or {})], quality=quality, format=format)
 
 
 def write_pages(

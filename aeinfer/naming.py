@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aeinfer.errors import InputError
-from aeinfer.image import SUFFIXES, format_of
+from aeinfer.formats import SUFFIXES, format_of
 
 __all__ = ["FIELDS", "Placement", "check_template", "file_pair", "folder_goal", "named_pair", "rename"]
 

@@ -8,7 +8,7 @@ import atheris
 JITTED = ["aeinfer.loops", "aeinfer.noise", "aeinfer.temporal_loops"]
 
 with atheris.instrument_imports(include=["aeinfer"], exclude=JITTED):
-    from aeinfer.image import quiet_opencv
+    from aeinfer.opencv import quiet_opencv
     from benchmarks.fuzz_targets import TARGETS
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import numpy as np
 from aeinfer import AEInfer
 from aeinfer.cli import main
 from aeinfer.errors import AEInferError
-from aeinfer.image import quiet_opencv, read_image, write_image
+from aeinfer.image import read_image, write_image
+from aeinfer.opencv import quiet_opencv
 from benchmarks.seeds import DATA, SIZE
 
 MODEL = DATA / "tiny.onnx"

@@ -19,7 +19,7 @@ from aeinfer.cli.watch import check_watch, watch
 from aeinfer.errors import InputError
 from aeinfer.folder import Plan, parse_shard, plan
 from aeinfer.formats import FORMATS
-from aeinfer.image import quiet_opencv
+from aeinfer.opencv import quiet_opencv
 from aeinfer.report import Entry, Report
 from aeinfer.threads import thread_count
 

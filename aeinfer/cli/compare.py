@@ -16,9 +16,9 @@ from aeinfer.cli.console import ExitCode, complain, nothing_found, say, say_json
 from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.folder import list_images
-from aeinfer.formats import check_writable, format_of
-from aeinfer.image import SUFFIXES, quiet_opencv, read_image, write_image
-from aeinfer.opencv import caption_strip
+from aeinfer.formats import SUFFIXES, check_writable, format_of
+from aeinfer.image import read_image, write_image
+from aeinfer.opencv import caption_strip, quiet_opencv
 from aeinfer.picture import Pixels, split_alpha, upright
 
 __all__ = ["add_options", "run"]

@@ -11,7 +11,8 @@ from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.cli.options import add_device
 from aeinfer.errors import ImageWriteError, InputError
 from aeinfer.formats import FORMATS
-from aeinfer.image import quiet_opencv, write_image
+from aeinfer.image import write_image
+from aeinfer.opencv import quiet_opencv
 
 if TYPE_CHECKING:
     from aeinfer.codes import Codes

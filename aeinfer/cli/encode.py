@@ -13,7 +13,8 @@ from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.cli.options import add_device, add_precision
 from aeinfer.errors import ImageReadError, InputError
 from aeinfer.folder import list_inputs
-from aeinfer.image import quiet_opencv, read_image
+from aeinfer.image import read_image
+from aeinfer.opencv import quiet_opencv
 from aeinfer.picture import Pixels
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from aeinfer.cli.job import Run, Worker, do_job, skip_job
 from aeinfer.errors import ImageReadError, InputError
 from aeinfer.file_format import inspect_pages
 from aeinfer.folder import Job, plan
-from aeinfer.formats import FORMATS
-from aeinfer.image import SUFFIXES, quiet_opencv
+from aeinfer.formats import FORMATS, SUFFIXES
+from aeinfer.opencv import quiet_opencv
 from aeinfer.report import Entry, Report
 
 __all__ = ["is_pipe", "pipe"]

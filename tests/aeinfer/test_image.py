@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aeinfer import atomic, image
+from aeinfer import atomic
 from aeinfer.errors import BackendMissingError, ImageWriteError, InputError
 from aeinfer.file_format import inspect
 from aeinfer.formats import FORMATS
 from aeinfer.image import read_image, write_image
-from aeinfer.opencv import caption_strip
+from aeinfer.opencv import caption_strip, quiet_opencv
 from aeinfer.picture import join_alpha, split_alpha
 from tests.pictures import _quiet, pixels_of  # noqa: F401 (a fixture)
 
@@ -158,7 +158,7 @@ def test_opencv_is_silenced_wherever_it_has_its_levels(monkeypatch: pytest.Monke
     logging = SimpleNamespace(setLogLevel=levels.append)
     stand_in = logging if version == 4 else SimpleNamespace(utils=SimpleNamespace(logging=logging))
     monkeypatch.setattr("aeinfer.opencv.load_opencv", lambda: stand_in)
-    image.quiet_opencv()
+    quiet_opencv()
     assert levels == [0]
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from aeinfer.errors import InputError
-from aeinfer.image import quiet_opencv, read_image, write_image
+from aeinfer.image import read_image, write_image
+from aeinfer.opencv import quiet_opencv
 from aeinfer.tiff_tags import read_orientation
 from benchmarks.fuzz_targets import PIXELS, TARGETS, kept_cases
 from benchmarks.seeds import _icc

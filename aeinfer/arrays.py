@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
 
-__all__ = ["DTYPES", "LARGEST", "as_hwc", "check_batch", "check_finite", "output_for", "outputs_for", "overlap"]
+__all__ = [
+    "DTYPES",
+    "LARGEST",
+    "as_hwc",
+    "check_batch",
+    "check_finite",
+    "output_for",
+    "output_like",
+    "outputs_for",
+    "overlap",
+]
 
 Image = NDArray[Any]
 DTYPES = ("uint8", "uint16", "float32")
@@ -61,11 +71,16 @@ def overlap(image: Image, out: Image) -> bool:
 def output_for(image: Image, out: Image | None) -> Image:
     """Return the array that takes the result, after a look at both; nothing is computed before every image passed."""
     check_finite(as_hwc(image))
+    return output_like(image, out)
+
+
+def output_like(images: Image, out: object, what: str = "image") -> Image:
+    """Return `out`, or a new array where it is None: of the shape and dtype of an image, or a batch of them."""
     if out is None:
-        return np.empty_like(image, order="C", subok=False)
-    if not isinstance(out, np.ndarray) or out.shape != image.shape or out.dtype != image.dtype:
+        return np.empty_like(images, order="C", subok=False)
+    if not isinstance(out, np.ndarray) or (out.shape, out.dtype) != (images.shape, images.dtype):
         got = f"{out.dtype} of shape {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise InputError(f"out must be like the image, {image.dtype} of shape {image.shape}, got {got}")
+        raise InputError(f"out must be like the {what}, {images.dtype} of shape {images.shape}, got {got}")
     if not out.flags.writeable:
         raise InputError("out is read-only: give an array that can be written")
     return out

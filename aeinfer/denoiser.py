@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import kernels
-from aeinfer.arrays import as_hwc, check_batch, output_for, outputs_for, overlap
+from aeinfer.arrays import as_hwc, check_batch, output_for, output_like, outputs_for, overlap
 from aeinfer.batching import Part, Scratch, TileJob, batch_pixels, batch_shape, fill_batches, gather, place
 from aeinfer.errors import InputError
 from aeinfer.forking import Lock
@@ -223,10 +223,7 @@ class AEInfer:
         if not isinstance(images, np.ndarray):
             return self._denoise_all(images, strength, out)
         check_batch(images)
-        result = np.empty_like(images, order="C", subok=False) if out is None else out
-        if not isinstance(result, np.ndarray) or (result.shape, result.dtype) != (images.shape, images.dtype):
-            got = f"{result.dtype} of shape {result.shape}" if isinstance(result, np.ndarray) else type(result).__name__
-            raise InputError(f"out must be like the images, {images.dtype} of shape {images.shape}, got {got}")
+        result = output_like(images, out, "images")
         source = images.copy() if overlap(images, result) else images
         pile, results = _piled(source), _piled(result)
         if pile is None or results is None or self._limits.plan(*source.shape[1:3]).blended:

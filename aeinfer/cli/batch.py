@@ -13,12 +13,12 @@ from aeinfer.cli.console import ExitCode, Progress, complain, nothing_found, say
 from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.cli.job import Run, Tally, Worker
 from aeinfer.cli.manifest import read_manifest
+from aeinfer.cli.options import asked_suffix
 from aeinfer.cli.overlap import do_jobs
 from aeinfer.cli.pipe import is_pipe, pipe
 from aeinfer.cli.watch import check_watch, watch
 from aeinfer.errors import InputError
 from aeinfer.folder import Plan, parse_shard, plan
-from aeinfer.formats import FORMATS
 from aeinfer.opencv import quiet_opencv
 from aeinfer.report import Entry, Report
 from aeinfer.threads import thread_count
@@ -62,7 +62,7 @@ def _planner(args: argparse.Namespace, label: str) -> Callable[[], Plan]:
         args.output,
         pairs=pairs,
         recursive=args.recursive,
-        suffix=None if args.format == "keep" else FORMATS[args.format].suffixes[0],
+        suffix=asked_suffix(args),
         name=args.name,
         on_exist=args.on_exist,
         shard=parse_shard(args.shard) if args.shard else None,

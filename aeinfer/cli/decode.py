@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aeinfer.atomic import clear_parts, is_there
 from aeinfer.cli.console import ExitCode, complain, nothing_found, say
 from aeinfer.cli.interrupt import Stop, until_stopped
-from aeinfer.cli.options import add_device
+from aeinfer.cli.options import add_device, add_on_exist
 from aeinfer.errors import ImageWriteError, InputError
 from aeinfer.formats import FORMATS
 from aeinfer.image import write_image
@@ -29,9 +29,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("codes", metavar="CODES.npz", help="what aeinfer encode wrote")
     parser.add_argument("-o", "--output", metavar="OUT", help="folder of the images (default: beside, NAME-decoded)")
     parser.add_argument("-m", "--model", help="the model that encoded (default: the packaged one of its name)")
-    parser.add_argument(
-        "--on-exist", choices=("skip", "overwrite", "error"), default="skip", help="where one exists (default: skip)"
-    )
+    add_on_exist(parser, "one", "skip", "overwrite", "error")
     parser.add_argument("--format", choices=tuple(FORMATS), default="png", help="of the images (default: png)")
     add_device(parser)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from aeinfer.atomic import clear_parts, is_there
 from aeinfer.cli.console import ExitCode, complain, nothing_found, say
 from aeinfer.cli.interrupt import Stop, until_stopped
-from aeinfer.cli.options import add_device, add_precision
+from aeinfer.cli.options import add_device, add_on_exist, add_precision
 from aeinfer.errors import ImageReadError, InputError
 from aeinfer.folder import list_inputs
 from aeinfer.image import read_image
@@ -37,9 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "-m", "--model", required=True, help="a model with a code: mnist-dense, mnist-conv, or a .onnx file with halves"
     )
     parser.add_argument("-r", "--recursive", action="store_true", help="folders within folders too; keeps their names")
-    parser.add_argument(
-        "--on-exist", choices=("skip", "overwrite", "error"), default="skip", help="where it exists (default: skip)"
-    )
+    add_on_exist(parser, "it", "skip", "overwrite", "error")
     add_device(parser)
     add_precision(parser)
 

@@ -12,8 +12,10 @@ __all__ = [
     "add_frames",
     "add_job_options",
     "add_network",
+    "add_on_exist",
     "add_precision",
     "add_voice",
+    "asked_suffix",
     "frames_model",
     "network_options",
     "number",
@@ -49,12 +51,7 @@ def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
         help="of the results, such as '{stem}-clean{suffix}'; also {index:04} and {parent}",
     )
     parser.add_argument("-r", "--recursive", action="store_true", help="folders within folders too; keeps the tree")
-    parser.add_argument(
-        "--on-exist",
-        choices=("skip", "overwrite", "error"),
-        default="skip",
-        help="where a result exists (default: skip)",
-    )
+    add_on_exist(parser, "a result", "skip", "overwrite", "error")
     parser.add_argument("--format", choices=("keep", *FORMATS), default="keep", help="of the results (default: keep)")
     parser.add_argument(
         "--quality",
@@ -77,6 +74,20 @@ def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
     parser.add_argument("--shard", metavar="I/N", help="do only every Nth file, beginning with the Ith (from 1)")
     parser.set_defaults(watch=None)  # a job ends, where the command has no option of that name
     add_voice(parser, verbose="say what is done with each file")
+
+
+def add_on_exist(parser: argparse.ArgumentParser, what: str, *choices: str) -> None:
+    """Add what happens where `what` exists, which is the first of the choices where nothing is asked for."""
+    parser.add_argument(
+        "--on-exist", choices=choices, default=choices[0], help=f"where {what} exists (default: {choices[0]})"
+    )
+
+
+def asked_suffix(args: argparse.Namespace) -> str | None:
+    """Return the suffix of the format that --format of `add_job_options` asks for; None keeps each file's own."""
+    from aeinfer.formats import FORMATS
+
+    return None if args.format == "keep" else FORMATS[args.format].suffixes[0]
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

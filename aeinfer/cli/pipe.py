@@ -12,6 +12,7 @@ from pathlib import Path
 from aeinfer.cli.console import ExitCode, check_output, complain
 from aeinfer.cli.interrupt import Stop
 from aeinfer.cli.job import Run, Worker, do_job, skip_job
+from aeinfer.cli.options import asked_suffix
 from aeinfer.errors import ImageReadError, InputError
 from aeinfer.file_format import inspect_pages
 from aeinfer.folder import Job, plan
@@ -104,15 +105,12 @@ def _job(args: argparse.Namespace, place: Path, source: str, target: str) -> Job
         taken = place / "standard input"
         taken.write_bytes(sys.stdin.buffer.read())
     if target == "-":
-        goal = place / f"standard output{_suffix(args.format, taken)}"
+        goal = place / f"standard output{asked_suffix(args) or _suffix_of(taken)}"
         return Job(taken, goal, taken.name, "write")
-    suffix = None if args.format == "keep" else FORMATS[args.format].suffixes[0]
-    return plan([taken], target, suffix=suffix, on_exist=args.on_exist, report=args.report).jobs[0]
+    return plan([taken], target, suffix=asked_suffix(args), on_exist=args.on_exist, report=args.report).jobs[0]
 
 
-def _suffix(wish: str, source: Path) -> str:
-    if wish != "keep":
-        return FORMATS[wish].suffixes[0]
+def _suffix_of(source: Path) -> str:
     try:
         return FORMATS[inspect_pages(source.read_bytes())[0].format].suffixes[0]
     except (ImageReadError, OSError):

@@ -9,7 +9,17 @@ from typing import Any
 
 from aeinfer.cli.console import ExitCode, Line, complain, nothing_found, say, say_json
 from aeinfer.cli.interrupt import until_stopped
-from aeinfer.cli.options import add_frames, add_network, add_voice, frames_model, network_options, number, size, whole
+from aeinfer.cli.options import (
+    add_frames,
+    add_network,
+    add_on_exist,
+    add_voice,
+    frames_model,
+    network_options,
+    number,
+    size,
+    whole,
+)
 from aeinfer.rawvideo import PIXEL_FORMATS
 from aeinfer.stream import Stats
 
@@ -22,9 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("source", metavar="SOURCE", help="a camera (0, /dev/video0), a file, a URL, or - for stdin")
     parser.add_argument("-o", "--output", metavar="SINK", help="- is standard output, or a file (default: count only)")
-    parser.add_argument(
-        "--on-exist", choices=("error", "overwrite"), default="error", help="where the file exists (default: error)"
-    )
+    add_on_exist(parser, "the file", "error", "overwrite")
     raw = parser.add_argument_group("frames without y4m's description")
     raw.add_argument("--size", type=size, metavar="WxH", help="of the frames on standard input")
     raw.add_argument("--pix-fmt", choices=PIXEL_FORMATS, help="of bare frames, in ffmpeg's words (default: y4m)")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aeinfer.atomic import clear_parts, is_there
 from aeinfer.cli.console import ExitCode, Progress, complain, nothing_found, say, say_json
 from aeinfer.cli.interrupt import until_stopped
-from aeinfer.cli.options import add_frames, add_network, add_voice, frames_model, network_options, whole
+from aeinfer.cli.options import add_frames, add_network, add_on_exist, add_voice, frames_model, network_options, whole
 from aeinfer.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
     parser.add_argument("source", metavar="IN", type=Path, help="a video file")
     parser.add_argument("target", metavar="OUT", type=Path, help="the new file; its suffix chooses the container")
-    parser.add_argument(
-        "--on-exist", choices=("error", "overwrite", "skip"), default="error", help="where OUT exists (default: error)"
-    )
+    add_on_exist(parser, "OUT", "error", "overwrite", "skip")
     add_frames(parser, luma="")
     _add_encoding(parser)
     add_network(

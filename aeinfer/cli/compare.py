@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from aeinfer.atomic import clear_parts
 from aeinfer.cli.console import ExitCode, complain, nothing_found, say, say_json
 from aeinfer.cli.interrupt import Stop, until_stopped
+from aeinfer.cli.side_by_side import side_by_side, stacked
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.folder import list_images
 from aeinfer.formats import SUFFIXES, check_writable, format_of
 from aeinfer.image import read_image, write_image
-from aeinfer.opencv import caption_strip, quiet_opencv
+from aeinfer.opencv import quiet_opencv
 from aeinfer.picture import Pixels, split_alpha, upright
 
 __all__ = ["add_options", "run"]
@@ -76,13 +77,13 @@ def _run(args: argparse.Namespace, stop: Stop) -> int:
         scores[stem] = [_measure(image, images[-1]) for image in images[:-1]]
         if args.picture:
             captions = [f"{label} {score.psnr:.2f} dB" for label, score in zip(labels, scores[stem], strict=True)]
-            rows.append(_row(images, [*captions, "clean"]))
+            rows.append(side_by_side(images, [*captions, "clean"]))
     failed = len(stems) - len(scores) + len(unreadable)
     _tell(args, labels, scores, failed)
     if rows:
         clear_parts(Path(args.picture).parent)
         stop.hold()
-        write_image(args.picture, _stack(rows))
+        write_image(args.picture, stacked(rows))
         stop.release()
     return ExitCode.FAILED if failed else ExitCode.DONE
 
@@ -188,28 +189,3 @@ def _mean(scores: Sequence[_Scores]) -> _Scores:
 def _finite(value: float) -> float | None:
     """JSON has no infinity (two equal images) and no nan: None stands for both."""
     return round(value, 6) if math.isfinite(value) else None
-
-
-def _row(images: Sequence[Pixels], captions: Sequence[str], gap: int = 8) -> NDArray[np.uint8]:
-    """Lay the images of one row side by side in 8 bits, each above its caption."""
-    from aeinfer.kernels import from_float, to_float
-
-    cells = []
-    for image, caption in zip(images, captions, strict=True):
-        shown = from_float(to_float(image), np.uint8)
-        colour = shown if shown.ndim == 3 else np.dstack([shown] * 3)
-        cells.append(_stack([colour, caption_strip(caption, colour.shape[1])]))
-    height = max(cell.shape[0] for cell in cells)
-    return np.hstack([_pad(cell, height, cell.shape[1] + gap) for cell in cells])[:, :-gap]
-
-
-def _stack(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    width = max(image.shape[1] for image in images)
-    return np.vstack([_pad(image, image.shape[0], width) for image in images])
-
-
-def _pad(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Put an image in the upper left corner of a white sheet."""
-    sheet = np.full((height, width, 3), 255, np.uint8)
-    sheet[: image.shape[0], : image.shape[1]] = image
-    return sheet

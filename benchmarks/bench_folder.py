@@ -23,8 +23,9 @@ from aeinfer import AEInfer
 from aeinfer.cli.interrupt import Stop
 from aeinfer.cli.job import Run, Worker, do_job
 from aeinfer.cli.overlap import do_jobs
-from aeinfer.folder import list_images, plan
+from aeinfer.folder import plan
 from aeinfer.image import read_image, read_pages, write_image, write_pages
+from aeinfer.inputs import list_images
 from aeinfer.models import packaged_models
 from aeinfer.report import Report
 from aeinfer.threads import thread_count

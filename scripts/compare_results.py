@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aeinfer.folder import list_images
 from aeinfer.image import read_image
+from aeinfer.inputs import list_images
 
 ALLOWED = {"float32": (1e-5, 1e-6), "uint8": (6, 0.5)}
 """Largest and mean difference. In fp32, sums are made in another order. In int8, convolutions give the same bits on

@@ -16,9 +16,9 @@ from aeinfer.cli.console import ExitCode, complain, nothing_found, say, say_json
 from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.cli.side_by_side import side_by_side, stacked
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
-from aeinfer.folder import list_images
 from aeinfer.formats import SUFFIXES, check_writable, format_of
 from aeinfer.image import read_image, write_image
+from aeinfer.inputs import list_images
 from aeinfer.opencv import quiet_opencv
 from aeinfer.picture import Pixels, split_alpha, upright
 

@@ -12,8 +12,8 @@ from aeinfer.cli.console import ExitCode, complain, nothing_found, say
 from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.cli.options import add_device, add_on_exist, add_precision
 from aeinfer.errors import ImageReadError, InputError
-from aeinfer.folder import list_inputs
 from aeinfer.image import read_image
+from aeinfer.inputs import list_inputs
 from aeinfer.opencv import quiet_opencv
 from aeinfer.picture import Pixels
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from aeinfer import collisions, folder, naming
 from aeinfer.errors import InputError
-from aeinfer.folder import Job, Plan, list_images, list_inputs, parse_shard, plan
+from aeinfer.folder import Job, Plan, parse_shard, plan
+from aeinfer.inputs import list_images, list_inputs
 
 
 @pytest.fixture

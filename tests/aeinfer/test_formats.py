@@ -10,9 +10,9 @@ import pytest
 from aeinfer.cli import main
 from aeinfer.errors import ImageReadError, ImageWriteError
 from aeinfer.file_format import inspect
-from aeinfer.folder import list_images
 from aeinfer.formats import FORMATS
 from aeinfer.image import carried_metadata, read_image, write_image
+from aeinfer.inputs import list_images
 from aeinfer.resolution import Resolution
 from tests.pictures import _quiet, pixels_of, saved  # noqa: F401 (a fixture)
 

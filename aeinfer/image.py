@@ -101,7 +101,7 @@ def read_pages(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     """
     load_opencv()  # before the file is looked at
     data = _read_bytes(path)
-    where = f"{path}"
+    where = str(path)
     try:
         pages = inspect_pages(data)
         spare = bytearray(data) if len(pages) > 1 else None

@@ -61,7 +61,7 @@ def memory_for_pixels(pixels: int, *, bytes_per_pixel: int, model_mb: float = 0.
     >>> memory_for_pixels(300000, bytes_per_pixel=400)
     300.0
     """
-    return LIBRARIES_MB + MODEL_COPIES * model_mb + pixels * bytes_per_pixel / 1e6
+    return _fixed(model_mb) + pixels * bytes_per_pixel / 1e6
 
 
 def pixels_for_memory(max_memory_mb: float, *, bytes_per_pixel: int, model_mb: float = 0.0) -> int:
@@ -75,7 +75,7 @@ def pixels_for_memory(max_memory_mb: float, *, bytes_per_pixel: int, model_mb: f
     >>> pixels_for_memory(300, bytes_per_pixel=400), pixels_for_memory(90, bytes_per_pixel=400)
     (300000, 75000)
     """
-    fixed = min(LIBRARIES_MB + MODEL_COPIES * model_mb, 2 / 3 * max_memory_mb)
+    fixed = min(_fixed(model_mb), 2 / 3 * max_memory_mb)
     return int((max_memory_mb - fixed) * 1e6 + 0.5) // bytes_per_pixel
 
 
@@ -106,6 +106,11 @@ def tile_for_memory(
     side = int(math.sqrt(row**2 + pixels) - row) - context  # of side**2 + 2 * row * side = pixels
     if side < stride:
         network_mb = ((stride + context) ** 2 * bytes_per_pixel + (stride + context) * bytes_per_row) / 1e6
-        least = math.ceil(min(3 * network_mb, network_mb + LIBRARIES_MB + MODEL_COPIES * model_mb)) + 1
+        least = math.ceil(min(3 * network_mb, network_mb + _fixed(model_mb))) + 1
         raise InputError(f"max_memory_mb={max_memory_mb} is too small for this model: give at least {least}")
     return side // stride * stride
+
+
+def _fixed(model_mb: float) -> float:
+    """Megabytes of the libraries and the model, however many pixels there are."""
+    return LIBRARIES_MB + MODEL_COPIES * model_mb

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from aeinfer.cli.batch import process
 from aeinfer.cli.console import complain
+from aeinfer.cli.files import change_files
 from aeinfer.cli.job import Change, Worker
 from aeinfer.cli.options import add_job_options, add_network, network_options, number, whole
 
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
                 _change(model, args.strength), model.provider, model.info.fingerprint, None if alone else narrow
             )
 
-    return process(args, "denoised", open_worker)
+    return change_files(args, "denoised", open_worker)
 
 
 def _change(model: "AEInfer", strength: float) -> Change:

@@ -2,10 +2,9 @@
 
 import argparse
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from aeinfer.atomic import clear_parts
@@ -23,12 +22,12 @@ from aeinfer.opencv import quiet_opencv
 from aeinfer.report import Entry, Report
 from aeinfer.threads import thread_count
 
-__all__ = ["process"]
+__all__ = ["change_files"]
 
 OpenWorker = Callable[[], AbstractContextManager[Worker]]
 
 
-def process(args: argparse.Namespace, label: str, open_worker: OpenWorker) -> int:
+def change_files(args: argparse.Namespace, label: str, open_worker: OpenWorker) -> int:
     """Run one job of many files and return its exit code.
 
     Parameters
@@ -44,7 +43,7 @@ def process(args: argparse.Namespace, label: str, open_worker: OpenWorker) -> in
     def work(stop: Stop) -> int:
         if is_pipe(args):
             return pipe(args, stop, open_worker)
-        return _process(args, stop, _planner(args, label), open_worker)
+        return _change_all(args, stop, _planner(args, label), open_worker)
 
     return until_stopped(work)
 
@@ -71,7 +70,7 @@ def _planner(args: argparse.Namespace, label: str) -> Callable[[], Plan]:
     )
 
 
-def _process(args: argparse.Namespace, stop: Stop, planner: Callable[[], Plan], open_worker: OpenWorker) -> int:
+def _change_all(args: argparse.Namespace, stop: Stop, planner: Callable[[], Plan], open_worker: OpenWorker) -> int:
     if args.watch is not None:
         check_watch(args)
     work = planner()
@@ -85,7 +84,8 @@ def _process(args: argparse.Namespace, stop: Stop, planner: Callable[[], Plan], 
         for name, error in work.failures:
             run.tally.fail(name, f"{name}: {error}")
             report.write(Entry(name, "", "failed", error=error))
-        _clear({job.target.parent for job in work.jobs})
+        for folder in {job.target.parent for job in work.jobs}:
+            clear_parts(folder)
         try:
             if args.watch is not None:
                 quiet_opencv()
@@ -107,20 +107,12 @@ def _process(args: argparse.Namespace, stop: Stop, planner: Callable[[], Plan], 
     return code or (ExitCode.FAILED if run.tally.errors else ExitCode.DONE)
 
 
-def _clear(folders: Iterable[Path]) -> None:
-    """Take away what an earlier job left that was killed while it wrote."""
-    for folder in folders:
-        clear_parts(folder)
-
-
 def _nothing(args: argparse.Namespace, work: Plan) -> ExitCode:
     names = ", ".join(work.missing or args.inputs or [f"the manifest {args.manifest}"])
-    why = "does not exist" if work.missing else f"holds no images of a kind that `aeinfer formats` lists{_hint(args)}"
-    return nothing_found(f"{names} {why}")
-
-
-def _hint(args: argparse.Namespace) -> str:
-    return "" if args.recursive else " (-r looks into folders within)"
+    if work.missing:
+        return nothing_found(f"{names} does not exist")
+    hint = "" if args.recursive else " (-r looks into folders within)"
+    return nothing_found(f"{names} holds no images of a kind that `aeinfer formats` lists{hint}")
 
 
 def _preview(args: argparse.Namespace, work: Plan) -> ExitCode:

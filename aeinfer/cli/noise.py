@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from aeinfer.cli.batch import process
+from aeinfer.cli.files import change_files
 from aeinfer.cli.job import Worker
 from aeinfer.cli.options import add_job_options, number, whole
 from aeinfer.errors import InputError
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
 
         yield Worker(change)
 
-    return process(args, "noisy", open_worker)
+    return change_files(args, "noisy", open_worker)
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from aeinfer import AEInfer, cli, image
-from aeinfer.cli import batch, job, overlap
+from aeinfer.cli import files, job, overlap
 from aeinfer.cli.crew import Crew
 from aeinfer.cli.interrupt import Stop
 from aeinfer.cli.job import Run, Worker, do_job
@@ -331,7 +331,7 @@ def test_a_signal_drops_what_is_in_hand_and_finishes_what_is_being_written(
             assert taken.wait(10)
 
     monkeypatch.setattr(Stop, "_take", noticed)
-    monkeypatch.setattr(batch, "thread_count", lambda: 2)
+    monkeypatch.setattr(files, "thread_count", lambda: 2)
     intercept(monkeypatch, "read", wait)
     intercept(monkeypatch, step, signalled)
     before = signal.getsignal(number)

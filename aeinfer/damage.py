@@ -8,7 +8,7 @@ import re
 import zlib
 
 from aeinfer.errors import ImageReadError
-from aeinfer.tiff_tags import Table
+from aeinfer.tiff_tags import Table, TagNumber
 
 __all__ = ["check_jpeg_scans", "check_pnm_length", "check_strips", "with_filler"]
 
@@ -91,14 +91,17 @@ def check_strips(data: bytes, page: Table, size: int) -> None:
     ImageReadError
         It is truncated or damaged.
     """
-    for offsets, lengths in ((273, 279), (324, 325)):
+    for offsets, lengths in (
+        (TagNumber.STRIP_OFFSETS, TagNumber.STRIP_BYTE_COUNTS),
+        (TagNumber.TILE_OFFSETS, TagNumber.TILE_BYTE_COUNTS),
+    ):
         if offsets not in page or lengths not in page:
             continue
         strips = list(zip(page[offsets].values, page[lengths].values, strict=False))
         if max(map(sum, strips), default=0) > len(data):
             raise ImageReadError("truncated: the TIFF's pixels lie beyond its end")
-        if page.first(259, 1) in (8, 32946):
-            tile = page.first(322, 0) * page.first(323, 0) * 32
+        if page.first(TagNumber.COMPRESSION, 1) in (8, 32946):
+            tile = page.first(TagNumber.TILE_WIDTH, 0) * page.first(TagNumber.TILE_LENGTH, 0) * 32
             for at, length in set(strips):  # tiles that are alike may lie in one place, and a bomb in thousands
                 _check_deflated(data[at : at + length], size + tile)
 

@@ -3,12 +3,14 @@
 import struct
 from typing import Any
 
-from aeinfer.tiff_tags import ORIENTATION, Table, Tree, byte_order, pack_table, read_table
+from aeinfer.tiff_tags import Table, TagNumber, Tree, byte_order, pack_table, read_table
 
 __all__ = ["exif_of_page", "fields_of_exif"]
 
-SUB_TABLES: dict[int, dict[int, Any]] = {34665: {40965: {}}, 34853: {}}
+SUB_TABLES: dict[int, dict[int, Any]] = {TagNumber.EXIF: {TagNumber.INTEROPERABILITY: {}}, TagNumber.GPS: {}}
 """The tags that point to tables of EXIF, and of those the ones that point on."""
+POINTERS = (TagNumber.EXIF, TagNumber.GPS, TagNumber.INTEROPERABILITY)
+"""All of these."""
 STRUCTURE = frozenset(
     {*range(254, 267), 273, *range(277, 282), 284, *range(288, 294), 301, 317, *range(320, 326), 330, *range(332, 348)}
     | {351, 400, *range(512, 522), *range(529, 533), 559, 700, 32997, 32998, 34675, 37724}
@@ -35,10 +37,10 @@ def exif_of_page(data: bytes, page: Table) -> bytes | None:
         tree = _tree(data, page, SUB_TABLES, [len(data)])
     except ValueError:
         return None
-    for number in (282, 283, 296):
+    for number in (TagNumber.X_RESOLUTION, TagNumber.Y_RESOLUTION, TagNumber.RESOLUTION_UNIT):
         tree.pop(number, None)
-    if ORIENTATION in tree:
-        tree[ORIENTATION] = (3, 1, struct.pack(order + "H", 1))
+    if TagNumber.ORIENTATION in tree:
+        tree[TagNumber.ORIENTATION] = (3, 1, struct.pack(order + "H", 1))
     head = b"II*\0" if order == "<" else b"MM\0*"
     return head + struct.pack(order + "I", 8) + pack_table(tree, order, 8) if tree else None
 
@@ -51,7 +53,7 @@ def _tree(data: bytes, table: Table, below: dict[int, dict[int, Any]], room: lis
             inner = _tree(data, read_table(data, table.first(number, 0)), below[number], room)
             if inner:
                 tree[number] = inner
-        elif number not in STRUCTURE and number not in (34665, 34853, 40965) and tag.kind < 14:
+        elif number not in STRUCTURE and number not in POINTERS and tag.kind < 14:
             raw = tag.raw
             room[0] -= len(raw)
             if room[0] < 0:

@@ -17,7 +17,7 @@ from aeinfer.file_facts import FileFacts
 from aeinfer.jpeg import EXIF_HEADER, XMP_HEADER
 from aeinfer.picture import Pixels
 from aeinfer.resolution import Resolution, with_resolution
-from aeinfer.tiff_tags import Table, byte_order
+from aeinfer.tiff_tags import Table, TagNumber, byte_order
 
 __all__ = [
     "can_write",
@@ -152,7 +152,7 @@ def decode(data: bytes, facts: FileFacts, spare: bytearray | None = None) -> tup
 def _kind(facts: FileFacts) -> str:
     if facts.page is None:
         return f"a {facts.format}"
-    bits, compression = facts.page.first(258, 1), facts.page.first(259, 1)
+    bits, compression = facts.page.first(TagNumber.BITS, 1), facts.page.first(TagNumber.COMPRESSION, 1)
     return f"a tiff of {bits} bits a sample, compressed by method {compression}"
 
 
@@ -168,7 +168,8 @@ def _from_page(data: bytes, page: Table, extra: int, spare: bytearray | None) ->
     changed = bytearray(data) if spare is None else spare
     struct.pack_into(layout, changed, at, page.offset)
     if extra == 2:
-        struct.pack_into(page[338].layout, changed, page[338].at, 0, *page[338].values[1:])
+        tag = page[TagNumber.EXTRA_SAMPLES]
+        struct.pack_into(tag.layout, changed, tag.at, 0, *tag.values[1:])
     return changed
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aeinfer.tiff_tags import ORIENTATION, read_orientation, read_table, with_tag
+from aeinfer.tiff_tags import TagNumber, read_orientation, read_table, with_tag
 
 __all__ = ["Picture", "Pixels", "join_alpha", "split_alpha", "turn", "upright"]
 
@@ -50,7 +50,7 @@ def upright(picture: Picture) -> Picture:
     orientation = read_orientation(exif)
     if exif is None or orientation == 1:
         return picture
-    tag = read_table(exif)[ORIENTATION]
+    tag = read_table(exif)[TagNumber.ORIENTATION]
     metadata = {**picture.metadata, "exif": with_tag(exif, tag, 1, *tag.values[1:])}
     return replace(picture, pixels=turn(picture.pixels, orientation), metadata=MappingProxyType(metadata))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from aeinfer.errors import InputError
-from aeinfer.tiff_tags import Table
+from aeinfer.tiff_tags import Table, TagNumber
 
 __all__ = ["Resolution", "of_tiff", "with_resolution"]
 
@@ -78,9 +78,9 @@ class Resolution:
 
 
 def of_tiff(page: Table) -> bytes | None:
-    """Read a TIFF page's tags 282, 283 and 296 into the block for `Picture.metadata`; None where they say nothing."""
+    """Read a TIFF page's resolution into the block for `Picture.metadata`; None where it says nothing."""
     pair = []
-    for number in (282, 283):
+    for number in (TagNumber.X_RESOLUTION, TagNumber.Y_RESOLUTION):
         tag = page.get(number)
         if tag is None or tag.kind != 5 or tag.count != 1:
             return None
@@ -88,7 +88,8 @@ def of_tiff(page: Table) -> bytes | None:
         if not numerator or not denominator:
             return None
         pair.append(Fraction(numerator, denominator))
-    return Resolution.known(pair[0], pair[1], {1: "none", 2: "inch", 3: "cm"}.get(page.first(296, 2)))
+    unit = {1: "none", 2: "inch", 3: "cm"}.get(page.first(TagNumber.RESOLUTION_UNIT, 2))
+    return Resolution.known(pair[0], pair[1], unit)
 
 
 def with_resolution(data: bytes, name: str, resolution: Resolution) -> bytes:

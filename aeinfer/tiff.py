@@ -16,13 +16,13 @@ from aeinfer.errors import ImageReadError
 from aeinfer.exif import fields_of_exif
 from aeinfer.picture import Picture, Pixels
 from aeinfer.resolution import Resolution
-from aeinfer.tiff_tags import Tree, pack_table, read_tables
+from aeinfer.tiff_tags import TagNumber, Tree, pack_table, read_tables
 
 __all__ = ["available", "decode", "encode"]
 
-POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
+POINTERS: dict[int, str] = {TagNumber.EXIF: "ExifTag", TagNumber.GPS: "GPSTag"}
 """Tags that tifffile writes by name only; their tables are laid behind what it has written."""
-RESOLUTION = (282, 283, 296)
+RESOLUTION = (TagNumber.X_RESOLUTION, TagNumber.Y_RESOLUTION, TagNumber.RESOLUTION_UNIT)
 DAMAGED = (
     *(ValueError, TypeError, LookupError, ArithmeticError, StopIteration, RuntimeError),
     *(struct.error, zlib.error),
@@ -136,7 +136,7 @@ def _write_page(writer: Any, picture: Picture, tree: Tree, pointer_kind: int) ->
         if not isinstance(item, dict) and number not in RESOLUTION and item[1]:
             extra.append((number, *item, False))
     if "xmp" in metadata:
-        extra.append((700, 1, len(metadata["xmp"]), metadata["xmp"], False))
+        extra.append((TagNumber.XMP, 1, len(metadata["xmp"]), metadata["xmp"], False))
     options: dict[str, Any] = {}
     if "resolution" in metadata:
         *pair, unit = Resolution.parse(metadata["resolution"]).rationals()

@@ -5,7 +5,7 @@ from aeinfer.errors import ImageReadError
 from aeinfer.exif import exif_of_page
 from aeinfer.file_facts import FileFacts, present, truncated
 from aeinfer.resolution import of_tiff
-from aeinfer.tiff_tags import Table, read_tables
+from aeinfer.tiff_tags import Table, TagNumber, read_tables
 
 __all__ = ["tiff_facts"]
 
@@ -25,39 +25,49 @@ def tiff_facts(data: bytes) -> list[FileFacts]:
         tables = read_tables(data)
     except ValueError as error:
         raise truncated(str(error)) from None
-    pages = [table for table in tables if not table.first(254, 0) & 1]  # bit 0: a reduced copy
+    pages = [table for table in tables if not table.first(TagNumber.SUBFILE, 0) & 1]  # bit 0: a reduced copy
     if not pages or pages[0] is not tables[0] or data.startswith(CANON_RAW, 4):
         raise ImageReadError("a camera's raw file, not a finished image: develop it to tiff or png first")
     return [_tiff_page(data, page) for page in pages]
 
 
 def _tiff_page(data: bytes, page: Table) -> FileFacts:
-    bits, samples, photometric = page.first(258, 1), page.first(277, 1), page.first(262, 1)
-    planar = page.first(284, 1) == 2 and samples > 1
+    bits, samples, photometric = (
+        page.first(number, 1) for number in (TagNumber.BITS, TagNumber.SAMPLES, TagNumber.PHOTOMETRIC)
+    )
+    planar = page.first(TagNumber.PLANAR, 1) == 2 and samples > 1
     known = photometric in (0, 1, 2, 3, 6) and not (photometric == 0 and bits > 8)
     if photometric == 3 and bits == 1:  # OpenCV makes its two colours grey
-        red, green, blue = (page[320].values[at : at + 2] if 320 in page else () for at in (0, 2, 4))
-        known = red == green == blue
+        colours = page[TagNumber.COLOR_MAP].values if TagNumber.COLOR_MAP in page else ()
+        known = colours[:2] == colours[2:4] == colours[4:6]
     if samples not in (1, 2, 3, 4) or not known or (samples == 2 and photometric != 1):
         raise ImageReadError(
             f"a TIFF of {samples} samples a pixel of {bits} bits, photometric interpretation {photometric}, is not "
             "read faithfully; expected grey, RGB or RGBA (save it as png, or as such a tiff)"
         )
-    size = (page.first(257, 0), page.first(256, 0))
-    check_strips(data, page, size[0] * size[1] * max(bits, 8) * page.first(277, 1) // 8)
-    kinds = {34665: "exif", 34853: "exif", 700: "xmp", 34675: "icc", 37724: "layers"}
+    raw_tiles = TagNumber.TILE_WIDTH in page and page.first(TagNumber.COMPRESSION, 1) == 1
+    orientation = page.first(TagNumber.ORIENTATION, 1)
+    size = (page.first(TagNumber.LENGTH, 0), page.first(TagNumber.WIDTH, 0))
+    check_strips(data, page, size[0] * size[1] * max(bits, 8) * samples // 8)
+    kinds = {
+        TagNumber.EXIF: "exif",
+        TagNumber.GPS: "exif",
+        TagNumber.XMP: "xmp",
+        TagNumber.ICC_PROFILE: "icc",
+        TagNumber.LAYERS: "layers",
+    }
     return FileFacts(
         "tiff",
         size,
         frozenset(kind for number, kind in kinds.items() if number in page),
-        page.first(274, 1) if 1 <= page.first(274, 1) <= 8 else 1,
-        extra=page.first(338, 0),
+        orientation if 1 <= orientation <= 8 else 1,
+        extra=page.first(TagNumber.EXTRA_SAMPLES, 0),
         blocks=present(
             exif=exif_of_page(data, page),
-            xmp=page[700].raw.rstrip(b"\0") if 700 in page else None,
-            icc=page[34675].raw if 34675 in page else None,
+            xmp=page[TagNumber.XMP].raw.rstrip(b"\0") if TagNumber.XMP in page else None,
+            icc=page[TagNumber.ICC_PROFILE].raw if TagNumber.ICC_PROFILE in page else None,
             resolution=of_tiff(page),
         ),
         page=page,
-        odd_layout=samples == 2 or (planar and (bits > 8 or (322 in page and page.first(259, 1) == 1))),
+        odd_layout=samples == 2 or (planar and (bits > 8 or raw_tiles)),
     )

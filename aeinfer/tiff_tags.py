@@ -1,12 +1,13 @@
 """The tag tables of a TIFF file, and of EXIF, which is one inside other files: bytes and integers, no pixels."""
 
+import enum
 import struct
 from dataclasses import dataclass, field
 
 __all__ = [
-    "ORIENTATION",
     "Table",
     "Tag",
+    "TagNumber",
     "Tree",
     "byte_order",
     "pack_table",
@@ -16,11 +17,41 @@ __all__ = [
     "with_tag",
 ]
 
-ORIENTATION = 274
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes of one value of each type of TIFF 6.0 and BigTIFF."""
 INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 """The types that hold counts, offsets and codes, as struct letters."""
+
+
+class TagNumber(enum.IntEnum):
+    """The tags that are looked at, named much as TIFF 6.0 and EXIF do."""
+
+    SUBFILE = 254
+    WIDTH = 256
+    LENGTH = 257
+    BITS = 258
+    COMPRESSION = 259
+    PHOTOMETRIC = 262
+    STRIP_OFFSETS = 273
+    ORIENTATION = 274
+    SAMPLES = 277
+    STRIP_BYTE_COUNTS = 279
+    X_RESOLUTION = 282
+    Y_RESOLUTION = 283
+    PLANAR = 284
+    RESOLUTION_UNIT = 296
+    COLOR_MAP = 320
+    TILE_WIDTH = 322
+    TILE_LENGTH = 323
+    TILE_OFFSETS = 324
+    TILE_BYTE_COUNTS = 325
+    EXTRA_SAMPLES = 338
+    XMP = 700
+    EXIF = 34665
+    ICC_PROFILE = 34675
+    GPS = 34853
+    LAYERS = 37724
+    INTEROPERABILITY = 40965
 
 
 @dataclass(frozen=True)
@@ -221,7 +252,7 @@ def read_orientation(exif: bytes | None) -> int:
     1
     """
     try:
-        values = read_table(exif or b"")[ORIENTATION].values
+        values = read_table(exif or b"")[TagNumber.ORIENTATION].values
     except (ValueError, LookupError):
         return 1
     return values[0] if values and 1 <= values[0] <= 8 else 1

@@ -338,7 +338,20 @@ class AEInfer:
         return self._halves.decode(codes, self._at_once)
 
     def warmup(self, shape: tuple[int, ...] = (64, 64, 3), dtype: str = "uint8") -> None:
-        """Run once on zeros of that shape and dtype, so that the first real image pays for no compilation."""
+        """Run once on zeros, so that the first real image pays for no compilation.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (H, W) or (H, W, C), as that of the images that will come.
+        dtype : str
+            Theirs: "uint8", "uint16" or "float32".
+
+        Raises
+        ------
+        InputError
+            As in `denoise`.
+        """
         kernels.load_loops()
         image = np.zeros(shape, dtype)
         self._run([image], [output_for(image, None)], 1.0)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import aeinfer
+
 settings.register_profile("patient", deadline=None)  # a first call compiles, and other work may have the cores
 settings.load_profile("patient")  # --hypothesis-profile comes later, and counts
 DATA = Path(__file__).parent / "data"
@@ -17,6 +19,15 @@ def nothing_measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     """What `aeinfer bench` found on this machine must not decide what the tests see."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AEINFER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs_import_what_is_tested() -> Iterator[None]:
+    """In whatever folder a test starts them."""
+    paths = [str(Path(aeinfer.__file__).parents[1]), str(DATA.parents[1]), os.environ.get("PYTHONPATH", "")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
         yield
 
 

@@ -39,11 +39,10 @@ def shell(lines: str, folder: Path, **environment: str) -> subprocess.CompletedP
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {module} "$@"\n')
         program.chmod(0o755)
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    here = {"PATH": path, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", lines],
         cwd=folder,
-        env=os.environ | here | environment,
+        env=os.environ | {"PATH": path} | environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

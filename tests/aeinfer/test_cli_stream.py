@@ -1,6 +1,5 @@
 """`aeinfer stream` as users type it: pipes with the real programs, a TCP stream, and all that can go wrong."""
 
-import os
 import shutil
 import signal
 import socket
@@ -346,8 +345,7 @@ def test_the_source_is_never_the_sink(
 def start(tiny_model: Path, *arguments: str) -> subprocess.Popen[bytes]:
     raw = ["-", "--size", "16x16", "--pix-fmt", "gray", "-m", str(tiny_model), *arguments]
     pipe = subprocess.PIPE
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen([*COMMAND, *raw], stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, env=environment)
+    return subprocess.Popen([*COMMAND, *raw], stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
 
 
 def test_a_source_that_stalls(tiny_model: Path) -> None:

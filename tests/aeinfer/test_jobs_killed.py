@@ -14,7 +14,6 @@ from aeinfer import atomic, cli
 from aeinfer.image import write_image
 
 pytest.importorskip("cv2")
-ROOT = Path(__file__).parents[2]
 
 
 def make(folder: Path, count: int) -> None:
@@ -31,9 +30,8 @@ def names(folder: str | Path) -> list[str]:
 def test_killed_and_interrupted_jobs_go_on_to_the_same_bytes(tmp_path: Path) -> None:
     make(tmp_path / "in", 6)
     arguments = ["6", "1", "KILL,INT,TERM", "whole", "out", "noise", str(tmp_path / "in"), "--sigma", "9", "-q"]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tests.killing", *arguments]
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     result = json.loads(done.stdout)

@@ -5,7 +5,6 @@ format, size and stride.
 """
 
 import runpy
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from aeinfer import AEInfer, InputError
 from aeinfer.picamera import FORMATS, Callback
 from tests.documented import ROOT, documented
+from tests.programs import run_python
 
 
 class MappedArray:
@@ -181,8 +181,7 @@ def test_other_formats_and_streams_are_refused(ae: AEInfer) -> None:
 
 def test_importing_it_imports_no_picamera2() -> None:
     program = "import sys, aeinfer.picamera; print('picamera2' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
+    assert run_python(program) == ["False"]
 
 
 def test_documented_lines_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,6 @@
 """The session: threads, devices, what a file is instead of a model, and nothing sent or written home."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path, PurePath
 
@@ -9,12 +8,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
-import aeinfer
 from aeinfer import AEInfer, session
 from aeinfer.errors import BackendMissingError, InputError, ModelError, ProviderUnavailableError
 from aeinfer.model_info import ModelInfo, metadata_from_info
 from aeinfer.session import Session
 from tests import handmade
+from tests.programs import run_python
 
 FACTS = metadata_from_info(ModelInfo(stride=1))
 GREY_FACTS = metadata_from_info(ModelInfo(channels=1))
@@ -237,32 +236,26 @@ print(os.environ["ORT_DISABLE_TELEMETRY"], sorted(m for m in ("torch", "onnx", "
 """
 
 
-def run_python(program: str, *arguments: object, **environment: object) -> str:
-    """Run a program with no environment but PATH and what is given."""
-    base = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH") if key in os.environ}
-    return subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        cwd=Path(aeinfer.__file__).parents[1],
-        env=base | {key: str(value) for key, value in environment.items()},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+def alone(program: str, *arguments: object, **environment: object) -> list[str]:
+    """Run a program with nothing in its environment but what it cannot do without, and what is given."""
+    needed = ("PATH", "PYTHONPATH", "SYSTEMROOT", "LD_LIBRARY_PATH")
+    base = {key: os.environ[key] for key in needed if key in os.environ}
+    return run_python(program, *arguments, base=base, **environment)
 
 
 def test_loading_and_running_writes_nothing_under_home(tmp_path: Path, tiny_model: Path) -> None:
     home, cache = tmp_path / "home", tmp_path / "numba"
     home.mkdir()
     folders = {f"XDG_{kind}_HOME": home / kind.lower() for kind in ("CACHE", "CONFIG", "DATA", "STATE")}
-    printed = run_python(TELEMETRY, tiny_model.resolve(), HOME=home, NUMBA_CACHE_DIR=cache, TMPDIR=tmp_path, **folders)
-    assert printed == "1 []\n"
+    printed = alone(TELEMETRY, tiny_model.resolve(), HOME=home, NUMBA_CACHE_DIR=cache, TMPDIR=tmp_path, **folders)
+    assert printed == ["1 []"]
     assert [str(path) for path in home.rglob("*")] == []
     assert [path for path in tmp_path.iterdir() if path not in (home, cache)] == []
 
 
 def test_the_users_own_choice_of_telemetry_stands() -> None:
     program = "import os, aeinfer; print(os.environ['ORT_DISABLE_TELEMETRY'])"
-    assert run_python(program, ORT_DISABLE_TELEMETRY="0") == "0\n"
+    assert alone(program, ORT_DISABLE_TELEMETRY="0") == ["0"]
 
 
 HUNGRY = """
@@ -285,5 +278,5 @@ session.run(batch[:, :, :16, :16].copy())
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
 def test_memory_that_onnxruntime_does_not_get(tiny_model: Path) -> None:
-    said = run_python(HUNGRY, tiny_model, OPENBLAS_NUM_THREADS=1)
-    assert said == "not enough memory for tiny on a batch of shape (1, 3, 6000, 6000): ask for smaller tiles\n"
+    said = alone(HUNGRY, tiny_model, OPENBLAS_NUM_THREADS=1)
+    assert said == ["not enough memory for tiny on a batch of shape (1, 3, 6000, 6000): ask for smaller tiles"]

@@ -1,8 +1,6 @@
 """What is cut because it is too much at once gives what the whole gives: bands of rows, halves of batches and tiles."""
 
 import logging
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from aeinfer.model_info import ModelInfo
 from aeinfer.splitting import halved, in_bands
 from aeinfer.tiling import TilePlan, plan_tiles, plan_windows, split_rows
 from tests.pictures import pixels_of
+from tests.programs import run_python
 
 # Bands
 
@@ -248,8 +247,6 @@ print((out == AEInfer.load(sys.argv[1], threads=1, tile=256)(image)).all())
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory is Linux's")
 def test_a_limited_process_goes_on_in_smaller_tiles_and_leaves_memory_for_the_writer(tiny_model: Path) -> None:
-    command = [sys.executable, "-c", LIMITED, str(tiny_model)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.stdout == "True\nTrue\n", done.stderr
-    assert "going on in smaller tiles" in done.stderr
+    *said, leaves_memory, is_right = run_python(LIMITED, tiny_model)
+    assert (leaves_memory, is_right) == ("True", "True"), said
+    assert any("going on in smaller tiles" in line for line in said)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,24 +17,11 @@ import pytest
 import aeinfer
 from aeinfer import cli
 from aeinfer.image import write_image
+from tests.programs import run_python
 
 pytest.importorskip("cv2")
 
 PACKAGE = Path(aeinfer.__file__).parent
-
-
-def run_python(program: str, *arguments: object, root: Path = PACKAGE.parent, **environment: str) -> list[str]:
-    """Run a program on the package in `root`; return the lines of its output and of what it complained of."""
-    done = subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments)],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout.splitlines()
 
 
 @pytest.fixture
@@ -45,9 +33,12 @@ def picture(tmp_path: Path) -> Path:
 
 # What is imported
 
+HEAVY = {"numpy", "onnxruntime", "numba", "cv2", "torch", "onnx"}
+
 
 def test_importing_imports_not_even_numpy() -> None:
-    assert run_python("import sys, aeinfer; print('numpy' in sys.modules)") == ["False"]
+    program = "import sys, aeinfer; print(*{*sys.argv} & {*sys.modules})"
+    assert run_python(program, *HEAVY, PYTHONWARNINGS="error") == [""]
 
 
 def test_what_is_imported_on_first_use_is_seen_before() -> None:
@@ -73,7 +64,7 @@ def test_one_small_image_needs_few_modules(picture: Path, tiny_model: Path) -> N
 
 
 @pytest.fixture
-def sealed(tmp_path: Path) -> dict[str, str]:
+def sealed(tmp_path: Path) -> dict[str, Any]:
     """A copy of the package and a home where no cache can be made, by root neither: files lie where folders would."""
     root = tmp_path / "install"
     shutil.copytree(PACKAGE, root / "aeinfer", ignore=shutil.ignore_patterns("__pycache__", "models"))
@@ -82,7 +73,7 @@ def sealed(tmp_path: Path) -> dict[str, str]:
     for folder in (root / "aeinfer", root / "aeinfer" / "cli", root / "aeinfer" / "models"):
         (folder / "__pycache__").touch()
     homes = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "IPYTHONDIR"), os.devnull)
-    return {"root": str(root), "NUMBA_CACHE_DIR": "", **homes}
+    return {"folder": root, "PYTHONPATH": root, "NUMBA_CACHE_DIR": "", **homes}
 
 
 SAID = "aeinfer: no writable folder to keep compiled kernels in: compiling in this process"
@@ -92,18 +83,17 @@ COMMAND = "import sys; from aeinfer.cli import main; sys.exit(main(sys.argv[1:])
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows tells numba of the home by other ways")
 @pytest.mark.parametrize("command", ["denoise", "noise"])
-def test_kernels_without_a_cache(sealed: dict[str, str], picture: Path, tiny_model: Path, command: str) -> None:
+def test_kernels_without_a_cache(sealed: dict[str, Any], picture: Path, tiny_model: Path, command: str) -> None:
     """The same pixels as with one, and one line of log where log is asked for; a small picture needs no kernel."""
     options = {"denoise": ["-m", str(tiny_model.resolve()), "--threads", "1"], "noise": ["--sigma", "25"]}[command]
     target = picture.with_name("result.png")
     arguments = (command, picture, "-o", target, "--on-exist", "overwrite", *options)
-    root = Path(sealed.pop("root"))
-    told = run_python(COMMAND, *arguments, "-v", root=root, **sealed)
+    told = run_python(COMMAND, *arguments, "-v", **sealed)
     assert len([line for line in told if line.startswith(SAID)]) == (command == "noise")
     result = target.read_bytes()
     run_python(COMMAND, *arguments, "-q")
     assert result == target.read_bytes()
-    assert run_python(COMMAND, *arguments, "-q", root=root, **sealed) == []
+    assert run_python(COMMAND, *arguments, "-q", **sealed) == []
 
 
 KERNEL = """

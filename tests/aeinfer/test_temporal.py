@@ -1,10 +1,6 @@
 """The temporal filter: its loops against their slow twins, and what noise, motion, pans and cuts become."""
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numba
 import numpy as np
@@ -17,8 +13,8 @@ from aeinfer.errors import InputError
 from aeinfer.temporal import TAPS, TemporalFilter, _lanczos
 from aeinfer.translation import find_gain, find_translation
 from tests import reference
+from tests.programs import run_python
 
-ROOT = Path(__file__).parents[2]
 interpreted = bool(numba.config.DISABLE_JIT)
 fewer_in_python = settings(max_examples=40 if not interpreted else 8)
 compiled = pytest.mark.skipif(interpreted, reason="NUMBA_DISABLE_JIT is set")
@@ -320,11 +316,8 @@ def test_python_gives_what_machine_code_gives() -> None:
     """
     frames = []
     for disabled in ("0", "1"):
-        environment = os.environ | {"NUMBA_DISABLE_JIT": disabled}
-        run = subprocess.run(
-            [sys.executable, "-c", code], env=environment, cwd=ROOT, check=True, capture_output=True, text=True
-        )
-        frames.append(np.frombuffer(bytes.fromhex(run.stdout.strip()), np.uint8).astype(int))
+        (told,) = run_python(code, NUMBA_DISABLE_JIT=disabled)
+        frames.append(np.frombuffer(bytes.fromhex(told), np.uint8).astype(int))
     np.testing.assert_allclose(*frames, atol=1)
 
 

@@ -17,8 +17,6 @@ from tests.videos import COUNT, HEIGHT, WIDTH, add_sound, av, frames_of, make, p
 # isort: split
 from aeinfer.video import Encoding, VideoReader, VideoWriter
 
-ROOT = Path(__file__).parents[3]
-
 
 def test_what_a_container_holds_for_nobody_to_read_is_refused(
     run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -98,9 +96,8 @@ def test_without_pyav_the_extra_is_named(
 
 
 def command(*arguments: object) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-m", "aeinfer", "video", *map(str, arguments)]
-    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no such signals on Windows")
@@ -128,8 +125,7 @@ def test_a_disk_that_refuses_leaves_nothing(tmp_path: Path, tiny_model: Path) ->
         "from aeinfer import cli; sys.exit(cli.main(sys.argv[1:]))"
     )
     words = ["video", str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), "-m", str(tiny_model), "--codec", "ffv1"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code, *words], env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert "b.mkv: cannot be written: File too large" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]

@@ -1,7 +1,7 @@
 """Fixtures of all tests: the tiny models that tests/export/make_tiny_models.py writes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +39,20 @@ def programs_are_compiled() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("NUMBA_DISABLE_JIT", raising=False)
         yield
+
+
+@pytest.fixture
+def complaint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Call the `main` of a command that must end with this code, and return what it says of that."""
+
+    def said(main: Callable[[], object], *arguments: object, code: int = 2) -> str:
+        monkeypatch.setattr("sys.argv", ["command", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == code
+        return capsys.readouterr().err
+
+    return said
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,7 @@
 
 import errno
 import re
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +18,7 @@ from aeinfer.session import Session
 from export import __main__ as command
 from export import grey, int8, verify
 from export.quantize import quantize
+from tests.programs import run_python
 from train.checkpoint import read_checkpoint, trained_model
 from train.data import Data
 from train.digit_networks import WAYS_UP
@@ -83,9 +83,7 @@ def test_every_variant_exports(name: str, digits_data: Data, tmp_path: Path, mon
 
 def test_the_command_starts_without_what_draws() -> None:
     code = "import sys, export.__main__; print(sorted({'matplotlib', 'tensorboard'} & sys.modules.keys()))"
-    root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert run_python(code) == ["[]"]
 
 
 def test_photo_states_a_halo_that_suffices(photo: Path) -> None:
@@ -167,14 +165,12 @@ def test_an_export_removes_the_siblings_of_an_earlier_one(
 @pytest.mark.parametrize("name", ["net", "net.int8.onnx", "net.fp16.onnx"])
 @pytest.mark.parametrize("room", [command, grey])
 def test_a_name_that_is_no_fp32_files_is_refused(
-    room: ModuleType, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    room: ModuleType, name: str, tmp_path: Path, complaint: Callable[..., str]
 ) -> None:
     """`net.int8.onnx` would be taken for the int8 file of net.onnx."""
     data = ["--data", "nowhere"] if room is command else []
-    with pytest.raises(SystemExit) as stop:
-        room.main(["any", "-o", str(tmp_path / name), *data])
-    assert stop.value.code == 2
-    assert f"got {'the name of another: ' if '.' in name else ''}{tmp_path / name}" in capsys.readouterr().err
+    said = complaint(room.main, "any", "-o", tmp_path / name, *data)
+    assert f"got {'the name of another: ' if '.' in name else ''}{tmp_path / name}" in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -186,13 +182,11 @@ def test_the_checkpoint_is_the_averaged_network(photo_checkpoint: Path) -> None:
 
 
 def test_a_stopped_export_says_so_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complaint: Callable[..., str]
 ) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "trained_model", stop)
-    with pytest.raises(SystemExit) as stopped:
-        command.main(["any.pt", "-o", str(tmp_path / "net.onnx"), "--data", "nowhere"])
-    assert stopped.value.code == 130
-    assert capsys.readouterr().err == "export: stopped\n"
+    arguments = ["any.pt", "-o", tmp_path / "net.onnx", "--data", "nowhere"]
+    assert complaint(command.main, *arguments, code=130) == "export: stopped\n"

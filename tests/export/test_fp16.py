@@ -1,6 +1,7 @@
 """Files of half precision: float32 at their ends, kept only where rounding, measured everywhere, costs little."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,26 +123,23 @@ def test_what_loses_too_much_is_not_kept(tiny_model: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["itself.onnx", "notes.txt", "folder.onnx"])
-def test_no_other_file_is_written_over(tiny_model: Path, tmp_path: Path, name: str) -> None:
+def test_no_other_file_is_written_over(
+    tiny_model: Path, tmp_path: Path, name: str, complaint: Callable[..., str]
+) -> None:
     source = tmp_path / "itself.onnx"
     source.write_bytes(tiny_model.read_bytes())
     (tmp_path / "folder.onnx").mkdir()
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(SystemExit) as stop:
-        fp16.main([str(source), "-o", str(tmp_path / name)])
-    assert stop.value.code == 2
+    complaint(fp16.main, source, "-o", tmp_path / name)
     assert source.read_bytes() == tiny_model.read_bytes()
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-def test_only_fp32_is_taken(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_fp32_is_taken(tiny_model: Path, tmp_path: Path, complaint: Callable[..., str]) -> None:
     info = replace(Session(tiny_model.read_bytes(), "tiny", "cpu").info(), precision="int8")
     (tmp_path / "int8.onnx").write_bytes(with_facts(onnx.load(tiny_model), info))
     for name, message in (("int8.onnx", "is of int8"), ("none.onnx", "cannot read the model file")):
-        with pytest.raises(SystemExit) as exit_:
-            fp16.main([str(tmp_path / name)])
-        assert exit_.value.code == 2
-        assert message in capsys.readouterr().err
+        assert message in complaint(fp16.main, tmp_path / name)
 
 
 def test_the_bindings_of_halves_are_in_float32(photo: Path) -> None:

@@ -1,6 +1,7 @@
 """int8 files, calibrated or trained with rounding: what they give, and which are kept."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,18 +129,15 @@ def test_values_stay_in_8_bits_between_convolutions(trained_int8: Path, tmp_path
 
 
 def test_int8_of_another_recipe_is_refused(
-    photo_checkpoint: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    photo_checkpoint: Path, photos: Path, tmp_path: Path, complaint: Callable[..., str]
 ) -> None:
     arguments = [str(photo_checkpoint), "-o", str(tmp_path / "photo.onnx"), "--data", str(photos)]
-    with pytest.raises(SystemExit) as stop:
-        command.main([*arguments, "--int8", str(photo_checkpoint)])
-    assert stop.value.code == 2
-    assert "recipe int8" in capsys.readouterr().err
+    assert "recipe int8" in complaint(command.main, *arguments, "--int8", photo_checkpoint)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_int8_that_began_with_another_checkpoint_is_refused(
-    photo_checkpoint: Path, rounding_checkpoint: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    photo_checkpoint: Path, rounding_checkpoint: Path, photos: Path, tmp_path: Path, complaint: Callable[..., str]
 ) -> None:
     """Or the two files would be of different networks; one from before starts were noted is taken."""
     later, old = tmp_path / "later.pt", tmp_path / "old.pt"
@@ -149,17 +147,13 @@ def test_int8_that_began_with_another_checkpoint_is_refused(
         torch.save(saved, path)
     for data, began, said in ((photos, rounding_checkpoint, "another checkpoint"), (tmp_path, old, "photographs")):
         arguments = [str(later), "-o", str(tmp_path / "photo.onnx"), "--data", str(data), "--int8", str(began)]
-        with pytest.raises(SystemExit) as stop:
-            command.main(arguments)
-        assert stop.value.code == 2
-        assert said in capsys.readouterr().err
+        assert said in complaint(command.main, *arguments)
     assert {path.name for path in tmp_path.iterdir()} == {"later.pt", "old.pt"}
 
 
 def test_a_checkpoint_that_rounds_is_no_fp32_one(
-    rounding_checkpoint: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    rounding_checkpoint: Path, photos: Path, tmp_path: Path, complaint: Callable[..., str]
 ) -> None:
-    with pytest.raises(SystemExit) as stop:
-        command.main([str(rounding_checkpoint), "-o", str(tmp_path / "photo.onnx"), "--data", str(photos)])
-    assert stop.value.code == 2
-    assert "was trained with rounding" in capsys.readouterr().err
+    assert "was trained with rounding" in complaint(
+        command.main, rounding_checkpoint, "-o", tmp_path / "photo.onnx", "--data", photos
+    )

@@ -1,5 +1,6 @@
 """A repository that Triton reads: its layout, what its config says, and that it is whole or not there."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -69,14 +70,11 @@ def test_tritons_own_definition_reads_every_packaged_config() -> None:
             assert end.dims[0] == (3 if name.startswith("photo") else 1)
 
 
-def test_what_is_there_is_kept_until_told(tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_there_is_kept_until_told(tiny_model: Path, tmp_path: Path, complaint: Callable[..., str]) -> None:
     old = tmp_path / "tiny" / "2" / "model.onnx"
     old.parent.mkdir(parents=True)
     old.write_bytes(b"mine")
-    with pytest.raises(SystemExit) as stop:
-        triton.main([str(tiny_model), "-o", str(tmp_path)])
-    assert stop.value.code == 2
-    assert "--overwrite" in capsys.readouterr().err
+    assert "--overwrite" in complaint(triton.main, tiny_model, "-o", tmp_path)
     assert files(tmp_path) == ["tiny/2/model.onnx"]
     assert triton.main([str(tiny_model), "-o", str(tmp_path), "--overwrite"]) == 0
     assert files(tmp_path) == ["tiny/1/model.onnx", "tiny/config.pbtxt"]

@@ -1,5 +1,6 @@
 """Whether a model file is said to do what its checkpoint does."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,41 +18,29 @@ def test_verify_finds_other_weights(dense: Path, dense_checkpoint: Path, tmp_pat
 
 
 def test_verify_refuses_halves_and_what_rounds(
-    dense: Path, dense_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+    dense: Path, dense_checkpoint: Path, complaint: Callable[..., str]
 ) -> None:
     for suffix, said in ((".encoder.onnx", "expected a whole network"), (".int8.onnx", "got one of int8")):
-        with pytest.raises(SystemExit) as stop:
-            verify.main([str(dense.with_suffix(suffix)), "--checkpoint", str(dense_checkpoint)])
-        assert stop.value.code == 2
-        assert said in capsys.readouterr().err
+        assert said in complaint(verify.main, dense.with_suffix(suffix), "--checkpoint", dense_checkpoint)
 
 
-def test_verify_refuses_what_is_missing(dense: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        verify.main([str(dense), "--checkpoint", "nowhere.pt"])
-    assert stop.value.code == 2
-    assert "nowhere.pt" in capsys.readouterr().err
+def test_verify_refuses_what_is_missing(dense: Path, complaint: Callable[..., str]) -> None:
+    assert "nowhere.pt" in complaint(verify.main, dense, "--checkpoint", "nowhere.pt")
 
 
 def test_verify_refuses_a_checkpoint_of_another_kind(
-    tiny_model: Path, dense_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+    tiny_model: Path, dense_checkpoint: Path, complaint: Callable[..., str]
 ) -> None:
-    with pytest.raises(SystemExit) as stop:
-        verify.main([str(tiny_model), "--checkpoint", str(dense_checkpoint)])
-    assert stop.value.code == 2
-    said = capsys.readouterr().err
+    said = complaint(verify.main, tiny_model, "--checkpoint", dense_checkpoint)
     assert "takes images of 1 channel(s) and 28x28 pixels, got one that takes images of 3 channel(s)" in said
     assert said.count("\n") == 1
 
 
 def test_verify_says_what_cannot_be_read(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complaint: Callable[..., str]
 ) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(verify, "trained_model", refuse)
-    with pytest.raises(SystemExit) as stop:
-        verify.main([str(tiny_model), "--checkpoint", str(tmp_path / "closed.pt")])
-    assert stop.value.code == 2
-    assert "Permission denied" in capsys.readouterr().err
+    assert "Permission denied" in complaint(verify.main, tiny_model, "--checkpoint", tmp_path / "closed.pt")

@@ -4,6 +4,7 @@ import csv
 import os
 import shutil
 import signal
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,12 @@ def data(digits: Path) -> Digits:
     return Digits(digits, 32, 127.5, seed=0, verify=False)
 
 
+@pytest.fixture(scope="module")
+def unbroken(data: Digits, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nothing stopped."""
+    return fit(DENSE, data, tmp_path_factory.mktemp("unbroken")).parent
+
+
 def tensors(checkpoint: dict[str, Any]) -> list[torch.Tensor]:
     """Weights, and, where the checkpoint can be gone on from, the network in training and its optimizer."""
     states = [state for saved in checkpoint.get("optimizers", []) for state in saved["state"].values()]
@@ -48,9 +55,8 @@ def same(a: Path, b: Path) -> bool:
     return first["state"] == second["state"] and all(torch.equal(x, y) for x, y in pairs)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "adadelta"])
-def test_a_resumed_run_ends_as_an_unbroken_one(data: Digits, tmp_path: Path, optimizer: str) -> None:
-    recipe = replace(DENSE, optimizer=optimizer)
+def test_a_resumed_run_ends_as_an_unbroken_one(data: Digits, tmp_path: Path) -> None:
+    recipe = replace(DENSE, optimizer="adadelta")
     fit(recipe, data, tmp_path / "unbroken")
     fit(recipe, data, tmp_path / "broken", stop_after=7)
     fit(recipe, data, tmp_path / "broken", resume=True, stop_after=data.steps_per_epoch)
@@ -143,15 +149,14 @@ def test_it_learns_and_keeps_the_best(data: Digits, tmp_path: Path) -> None:
     assert any(path.name.startswith("events") for path in tmp_path.iterdir())
 
 
-def test_the_curve_has_a_line_an_epoch_also_of_a_broken_run(data: Digits, tmp_path: Path) -> None:
+def test_the_curve_has_a_line_an_epoch_also_of_a_broken_run(data: Digits, unbroken: Path, tmp_path: Path) -> None:
     epoch = data.steps_per_epoch
-    fit(DENSE, data, tmp_path / "unbroken")
-    fit(DENSE, data, tmp_path / "broken", stop_after=epoch + 1)
-    kept = (tmp_path / "broken" / "last.pt").read_bytes()
-    fit(DENSE, data, tmp_path / "broken", resume=True, stop_after=epoch)
-    (tmp_path / "broken" / "last.pt").write_bytes(kept)  # killed: what came after this checkpoint comes again
-    fit(DENSE, data, tmp_path / "broken", resume=True)
-    curves = [(tmp_path / run / "curve.csv").read_text() for run in ("unbroken", "broken")]
+    fit(DENSE, data, tmp_path, stop_after=epoch + 1)
+    kept = (tmp_path / "last.pt").read_bytes()
+    fit(DENSE, data, tmp_path, resume=True, stop_after=epoch)
+    (tmp_path / "last.pt").write_bytes(kept)  # killed: what came after this checkpoint comes again
+    fit(DENSE, data, tmp_path, resume=True)
+    curves = [(run / "curve.csv").read_text() for run in (unbroken, tmp_path)]
     assert curves[0] == curves[1]
     lines = list(csv.DictReader(curves[0].splitlines()))
     assert [int(line["step"]) for line in lines] == [epoch, 2 * epoch, 3 * epoch]
@@ -271,26 +276,15 @@ def test_the_cosine_falls_to_zero() -> None:
     assert 0 < rates[999] < 1e-4
 
 
-def test_the_command_trains_and_resumes(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [
-        "dense",
-        "--data",
-        str(digits),
-        "--no-verify",
-        "--epochs",
-        "1",
-        "--rate",
-        "0.5",
-        "--out",
-        str(tmp_path),
-    ]
+def test_the_command_trains_and_resumes(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], complaint: Callable[..., str]
+) -> None:
+    arguments = f"dense --no-verify --epochs 1 --rate 0.5 --data {digits} --out {tmp_path}".split()
     assert main(arguments) == 0
     said = capsys.readouterr().out
     assert "parameters" in said
     assert "learning_rate=0.0005, muon_rate=0.004" in said
-    with pytest.raises(SystemExit):
-        main(arguments)
-    assert "holds a run already" in capsys.readouterr().err
+    assert "holds a run already" in complaint(main, *arguments)
     assert main([*arguments, "--resume"]) == 0
     assert (tmp_path / "best.pt").is_file()
 
@@ -320,13 +314,10 @@ def test_each_recipe_has_a_folder_of_its_own(
     ],
 )
 def test_the_command_refuses_clearly(
-    arguments: list[str], word: str, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], word: str, digits: Path, tmp_path: Path, complaint: Callable[..., str]
 ) -> None:
     given = [str(digits) if argument == "DIGITS" else argument for argument in arguments]
-    with pytest.raises(SystemExit) as stop:
-        main([*given, "--out", str(tmp_path)])
-    assert stop.value.code == 2
-    assert word in capsys.readouterr().err
+    assert word in complaint(main, *given, "--out", tmp_path)
 
 
 class Spoilt:
@@ -343,32 +334,30 @@ class Spoilt:
         return self._spoil(noisy, clean) if step == self._step else (noisy, clean)
 
 
-def test_an_interrupted_run_goes_on_exactly(data: Digits, tmp_path: Path) -> None:
+def test_an_interrupted_run_goes_on_exactly(data: Digits, unbroken: Path, tmp_path: Path) -> None:
     def interrupt(noisy: Any, clean: Any) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
         return noisy, clean
 
-    fit(DENSE, data, tmp_path / "unbroken")
     with pytest.raises(KeyboardInterrupt):
-        fit(DENSE, Spoilt(data, 7, interrupt), tmp_path / "broken")
-    assert read_checkpoint(tmp_path / "broken" / "last.pt")["state"]["step"] == 8
-    fit(DENSE, data, tmp_path / "broken", resume=True)
-    assert same(tmp_path / "unbroken" / "last.pt", tmp_path / "broken" / "last.pt")
+        fit(DENSE, Spoilt(data, 7, interrupt), tmp_path)
+    assert read_checkpoint(tmp_path / "last.pt")["state"]["step"] == 8
+    fit(DENSE, data, tmp_path, resume=True)
+    assert same(unbroken / "last.pt", tmp_path / "last.pt")
 
 
-def test_a_run_that_is_killed_soon_goes_on_exactly(data: Digits, tmp_path: Path) -> None:
+def test_a_run_that_is_killed_soon_goes_on_exactly(data: Digits, unbroken: Path, tmp_path: Path) -> None:
     """With its first best.pt there, and long before it is time for a checkpoint."""
 
     def kill(*_: Any) -> None:
         raise SystemExit
 
-    fit(DENSE, data, tmp_path / "unbroken")
     with pytest.raises(SystemExit):
-        fit(DENSE, Spoilt(data, data.steps_per_epoch + 2, kill), tmp_path / "broken")
-    assert (tmp_path / "broken" / "best.pt").exists()
-    fit(DENSE, data, tmp_path / "broken", resume=True)
+        fit(DENSE, Spoilt(data, data.steps_per_epoch + 2, kill), tmp_path)
+    assert (tmp_path / "best.pt").exists()
+    fit(DENSE, data, tmp_path, resume=True)
     for name in ("last.pt", "best.pt"):
-        assert same(tmp_path / "unbroken" / name, tmp_path / "broken" / name)
+        assert same(unbroken / name, tmp_path / name)
 
 
 def test_weights_that_are_no_numbers_are_not_kept(
@@ -418,9 +407,7 @@ def test_a_teacher_of_other_images_and_a_start_that_rounds_are_refused(
         load_start(rounding, int8)
 
 
-def test_a_left_over_of_a_run_is_not_written_over(digits: Path, tmp_path: Path) -> None:
+def test_a_left_over_of_a_run_is_not_written_over(digits: Path, tmp_path: Path, complaint: Callable[..., str]) -> None:
     (tmp_path / "best.pt").touch()
-    with pytest.raises(SystemExit) as stop:
-        main(["dense", "--data", str(digits), "--no-verify", "--epochs", "1", "--out", str(tmp_path)])
-    assert stop.value.code == 2
+    complaint(main, "dense", "--data", digits, "--no-verify", "--epochs", "1", "--out", tmp_path)
     assert (tmp_path / "best.pt").stat().st_size == 0

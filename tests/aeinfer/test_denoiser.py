@@ -78,15 +78,20 @@ def test_the_result_is_the_networks(color: AEInfer, tiny_model: Path) -> None:
     np.testing.assert_array_equal(color(image), direct[0].transpose(1, 2, 0))
 
 
-def test_the_edge_is_repeated_up_to_the_stride(color: AEInfer) -> None:
-    image = picture((13, 18, 3), "float32")
-    padded = np.pad(image, [(0, 3), (0, 2), (0, 0)], "edge")
-    np.testing.assert_array_equal(color(image), color(padded)[:13, :18])
+@pytest.mark.parametrize("shape", [(13, 18, 3), (1, 1), (1, 1, 3), (1, 50, 3), (50, 1, 4)])
+def test_the_edge_is_repeated_up_to_the_stride(color: AEInfer, shape: tuple[int, ...]) -> None:
+    height, width, *channels = shape
+    image = picture(shape, "float32")
+    padded = np.pad(image, [(0, -height % 4), (0, -width % 4), *[(0, 0)] * len(channels)], "edge")
+    np.testing.assert_array_equal(color(image), color(padded)[:height, :width])
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 3), (1, 50, 3), (50, 1, 4)])
-def test_images_of_a_pixel_or_a_line(color: AEInfer, shape: tuple[int, ...]) -> None:
-    assert color(picture(shape)).shape == shape
+@pytest.mark.parametrize(("dtype", "most"), [("uint16", 255), ("float32", 255.0)])
+def test_no_value_tells_the_range(color: AEInfer, dtype: str, most: float) -> None:
+    """An image of 8-bit values in a wider type is a dark one, or one that is far too bright."""
+    image = (picture((16, 24, 3), "float32") * most).astype(dtype)
+    expected = kernels.from_float(color(kernels.to_float(image)), dtype)
+    np.testing.assert_allclose(color(image).astype(float), expected, atol=1 if dtype == "uint16" else 0)
 
 
 def test_a_color_image_on_a_grey_model_goes_channel_by_channel(grey: AEInfer) -> None:

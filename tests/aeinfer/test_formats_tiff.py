@@ -297,11 +297,3 @@ def test_every_page_has_a_noise_of_its_own_and_the_first_that_of_its_file(
     for name, noisy in pages.items():
         np.testing.assert_array_equal(noisy[0], read_image(f"one-noisy/{name}").pixels)
     assert len({page.tobytes() for noisy in pages.values() for page in noisy}) == 6
-
-
-def test_the_command_refuses_more_pixels_than_allowed(tmp_path: Path, tiny_model: Path) -> None:
-    write_image(tmp_path / "a.png", pixels_of((20, 30, 3)))
-    arguments = ["denoise", str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), "-m", str(tiny_model)]
-    assert cli.main([*arguments, "--max-pixels", "599"]) == 1
-    assert not (tmp_path / "b.png").exists()
-    assert cli.main([*arguments, "--max-pixels", "600"]) == 0

@@ -7,11 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+try:
+    import cv2
+except ImportError:
+    cv2 = None
+
+needs_metadata = pytest.mark.skipif(
+    not hasattr(cv2, "imdecodeWithMetadata"), reason="metadata needs OpenCV 5 (imdecodeWithMetadata)"
+)
+
 
 @pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
     """Keep OpenCV's own lines out of the tests' output."""
-    cv2 = pytest.importorskip("cv2")
     logging = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging  # version 4, and 5
     before = logging.getLogLevel()
     logging.setLogLevel(0)
@@ -33,6 +41,6 @@ def saved(pixels: np.ndarray, name: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def files(place: str) -> list[str]:
+def files(place: str | Path) -> list[str]:
     """List the files of a tree."""
     return sorted(path.relative_to(place).as_posix() for path in Path(place).rglob("*") if path.is_file())

@@ -15,7 +15,7 @@ from aeinfer.cli import console
 from aeinfer.image import read_image, write_image
 from aeinfer.version import __version__
 from tests import handmade
-from tests.pictures import files, pixels_of
+from tests.pictures import files, needs_metadata, pixels_of
 
 pytest.importorskip("cv2")
 
@@ -226,11 +226,10 @@ def test_a_missing_library_is_one_line_and_exit_3(
     assert "aeinfer[cpu]" in line
 
 
+@needs_metadata
 @pytest.mark.usefixtures("folder")
 def test_metadata_kept_stripped_and_required(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pil = pytest.importorskip("PIL.Image")
-    if not hasattr(sys.modules["cv2"], "imdecodeWithMetadata"):
-        pytest.skip("metadata needs OpenCV 5 (imdecodeWithMetadata)")
     exif = pil.Exif()
     exif[270], exif[274] = "a caption", 6
     Path("photos").mkdir()

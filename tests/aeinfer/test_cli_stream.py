@@ -23,15 +23,12 @@ from aeinfer.rawvideo import Layout, read_frames, read_header, write_header
 from aeinfer.temporal import TemporalFilter
 from aeinfer.yuv import to_bgr
 from tests.documented import ROOT, documented, need, shell
+from tests.pictures import pixels_of
 
 cv2 = pytest.importorskip("cv2", reason="colours are converted by OpenCV")
 
 COMMAND = [sys.executable, "-m", "aeinfer", "stream"]
 TIMEOUT = 60  # seconds that a program may take to start or to end on a busy machine
-
-
-def noise(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +113,7 @@ def test_raw_frames_are_those_of_the_library(
     pixel_format: str, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout = Layout(30, 18, pixel_format, 4)
-    frames = noise(3, layout.size)
+    frames = pixels_of((3, layout.size))
     (tmp_path / "in").write_bytes(frames.tobytes())
     options = ["--size", "30x18", "--pix-fmt", pixel_format, "--align", "4", "-m", tiny_model, "-o", tmp_path / "out"]
     luma = ["--luma"] if layout.is_yuv else []
@@ -138,7 +135,7 @@ def test_one_channel_has_a_model_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "in").write_bytes(noise(Layout(32, 16, options[0]).size).tobytes())
+    (tmp_path / "in").write_bytes(pixels_of((Layout(32, 16, options[0]).size,)).tobytes())
     assert stream(monkeypatch, tmp_path / "in", "--size", "32x16", "-v", "--pix-fmt", *options) == 0
     assert f"model {model} fp32 on" in capsys.readouterr().err
 
@@ -148,7 +145,7 @@ def test_averaged_over_time_where_asked(
     pixel_format: str, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout, steady = Layout(30, 18, pixel_format), TemporalFilter()
-    frames = noise(1, layout.size) // 2 + noise(6, layout.size) // 16
+    frames = pixels_of((1, layout.size)) // 2 + pixels_of((6, layout.size)) // 16
     (tmp_path / "in").write_bytes(frames.tobytes())
     options = ["--size", "30x18", "--pix-fmt", pixel_format, "-m", tiny_model, "-o", tmp_path / "out", "--temporal"]
     assert stream(monkeypatch, tmp_path / "in", *options, *(["--luma"] if layout.is_yuv else [])) == 0
@@ -162,7 +159,7 @@ def test_averaged_over_time_where_asked(
 
 def test_colours_of_yuv_are_denoised_as_bgr(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = Layout(30, 18, "yuv420p")
-    frame = noise(layout.size)
+    frame = pixels_of((layout.size,))
     header = write_header(30, 18, 25)
     (tmp_path / "in.y4m").write_bytes(header + b"FRAME Ix\n" + frame.tobytes())
     assert stream(monkeypatch, tmp_path / "in.y4m", "-m", tiny_model, "-o", tmp_path / "out.y4m") == 0
@@ -417,9 +414,9 @@ def test_frames_that_change_their_size(tmp_path: Path) -> None:
     """As those of a camera do whose resolution is switched."""
     source = Source(iter(()), "bgr", fps=25)  # of pixels whose shape nothing tells
     with open_sink(str(tmp_path / "out.y4m"), source, None, overwrite=False) as write:
-        write(Frame(noise(12, 16, 3)))
+        write(Frame(pixels_of((12, 16, 3))))
         with pytest.raises(ImageReadError, match="became 8x12 where they were 16x12"):
-            write(Frame(noise(12, 8, 3)))
+            write(Frame(pixels_of((12, 8, 3))))
     with (tmp_path / "out.y4m").open("rb") as file:
         header = file.readline()
         assert b" A0:0 " in header

@@ -18,12 +18,13 @@ from aeinfer import AEInfer, InputError, ModelError, cli
 from aeinfer.codes import Codes, _is_inside, read_codes, write_codes
 from aeinfer.image import Picture, read_image, write_image
 from tests import handmade
+from tests.pictures import pixels_of
 
 pytest.importorskip("cv2")
 
 
 def picture(seed: int, shape: tuple[int, ...] = (8, 8)) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    return pixels_of(shape, seed=seed)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from aeinfer.doctor import machine
 from aeinfer.doctor.process import Ended
 from aeinfer.threads import THREAD_VARIABLES
+from tests.systems import tell
 
 
 def test_an_old_python_is_a_failure() -> None:
@@ -22,11 +23,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
 def test_a_quota_below_the_cores_is_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2, 3}, raising=False)
     for name in THREAD_VARIABLES:
@@ -34,8 +30,8 @@ def test_a_quota_below_the_cores_is_said(root: Path, monkeypatch: pytest.MonkeyP
     assert machine.check_threads().state == "ok"
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert ", OMP_NUM_THREADS=3" in machine.check_threads().sentence
-    write(root / "proc/self/cgroup", "0::/camera.service\n")
-    write(root / "sys/fs/cgroup/camera.service/cpu.max", "150000 100000\n")
+    quota = {"sys/fs/cgroup/camera.service/cpu.max": "150000 100000\n"}
+    tell(root, {"proc/self/cgroup": "0::/camera.service\n", **quota})
     finding = machine.check_threads()
     assert finding.state == "note"
     assert finding.sentence.startswith("2, of ")
@@ -64,9 +60,8 @@ def test_a_quota_below_the_cores_is_said(root: Path, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_a_limit_on_memory_below_what_the_model_takes(root: Path, group: str, files: dict[str, str]) -> None:
-    write(root / "proc/self/cgroup", f"{group}\n")
-    for name, text in files.items():
-        write(root / "sys/fs/cgroup" / name, text)
+    tell(root, {"proc/self/cgroup": f"{group}\n"})
+    tell(root / "sys/fs/cgroup", files)
     assert machine.check_memory(100).state == "ok"
     finding = machine.check_memory(500)
     assert (finding.state, finding.mend) == ("warning", "aeinfer denoise --max-memory 200")
@@ -74,9 +69,8 @@ def test_a_limit_on_memory_below_what_the_model_takes(root: Path, group: str, fi
 
 def test_memory_without_a_limit_is_the_machines(root: Path) -> None:
     assert "does not say" in machine.check_memory(500).sentence
-    write(root / "proc/self/cgroup", "0::/\n")
-    write(root / "sys/fs/cgroup/memory.max", "max\n")
-    write(root / "proc/meminfo", "MemTotal: 900000 kB\nMemAvailable:   390625 kB\n")  # of 1024 bytes
+    tell(root, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n"})
+    tell(root, {"proc/meminfo": "MemTotal: 900000 kB\nMemAvailable:   390625 kB\n"})  # of 1024 bytes
     assert machine.check_memory(500).sentence.startswith("400 MB are free")
 
 

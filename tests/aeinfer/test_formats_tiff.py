@@ -16,9 +16,9 @@ from aeinfer.image import read_image, read_pages, write_image, write_pages
 from aeinfer.opencv import decode
 from aeinfer.picture import Picture
 from aeinfer.tiff_tags import read_tables
-from tests.pictures import _quiet, pixels_of  # noqa: F401 (a fixture)
+from tests.pictures import _quiet, needs_metadata, pixels_of  # noqa: F401 (a fixture)
 
-cv2 = pytest.importorskip("cv2")
+pytest.importorskip("cv2")
 pil = pytest.importorskip("PIL.Image")
 tifffile = pytest.importorskip("tifffile")
 
@@ -57,8 +57,8 @@ WHOLE = {
 }  # fmt: skip
 
 
+@needs_metadata
 @pytest.mark.parametrize("target", ["tif", "jpg", "png"])
-@pytest.mark.skipif(not hasattr(cv2, "imdecodeWithMetadata"), reason="metadata of jpg and png needs OpenCV 5")
 def test_all_tags_go_into_tiff_and_out_of_it(tmp_path: Path, target: str) -> None:
     path, middle, copy = tmp_path / "a.jpg", tmp_path / "b.tif", tmp_path / f"c.{target}"
     pil.fromarray(pixels_of((20, 30, 3))).save(path, exif=exif_with(), icc_profile=ICC, dpi=(300, 150))
@@ -94,7 +94,7 @@ def test_pages_beyond_4_gb_become_a_big_tiff_with_all_their_tags(
         assert big.metadata == small.metadata
 
 
-@pytest.mark.skipif(not hasattr(cv2, "imdecodeWithMetadata"), reason="metadata of png needs OpenCV 5")
+@needs_metadata
 def test_a_profile_that_a_format_refuses_is_named_and_the_picture_written(tmp_path: Path) -> None:
     assert write_image(tmp_path / "a.png", pixels_of((4, 4, 3)), metadata={"icc": bytes(range(200))}) == {"icc"}
     assert read_image(tmp_path / "a.png").metadata == {}

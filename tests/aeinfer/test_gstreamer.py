@@ -71,11 +71,6 @@ def gst(environment: dict[str, str]) -> Iterator[Any]:
         yield module
 
 
-@pytest.fixture(scope="module")
-def ae(tiny_model: Path) -> AEInfer:
-    return AEInfer.load(tiny_model)
-
-
 def run(gst: Any, line: str, *sinks: str) -> tuple[list[list[Any]], str | None]:
     """Play a pipeline to its end; return the samples of each of these appsinks, and the error on the bus."""
     pipeline = gst.parse_launch(line)

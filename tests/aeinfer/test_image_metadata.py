@@ -3,24 +3,30 @@
 import struct
 import sys
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from aeinfer.errors import ImageWriteError
+from aeinfer.errors import ImageWriteError, InputError
 from aeinfer.file_format import inspect
 from aeinfer.image import read_image, write_image
 from aeinfer.picture import turn, upright
-from tests.pictures import _quiet, pixels_of, saved  # noqa: F401 (a fixture)
+from aeinfer.tiff_tags import read_orientation
+from tests.pictures import _quiet, needs_metadata, pixels_of, saved  # noqa: F401 (a fixture)
 
 cv2 = pytest.importorskip("cv2")
-needs_metadata = pytest.mark.skipif(
-    not hasattr(cv2, "imdecodeWithMetadata"), reason="metadata needs OpenCV 5 (imdecodeWithMetadata)"
-)
 
 
 XMP = b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"/><?xpacket end="w"?>'
+
+
+def written(path: Path, pixels: np.ndarray, metadata: Mapping[str, bytes]) -> frozenset[str]:
+    try:
+        return write_image(path, pixels, metadata=metadata)
+    except ImageWriteError as error:
+        pytest.skip(f"this OpenCV writes no {path.suffix}: {error}")
 
 
 def blocks_of(path: Path) -> dict[str, object]:
@@ -53,10 +59,7 @@ def test_metadata_goes_from_format_to_format(tmp_path: Path, source: str, target
     turned = source == "avif"  # which has a box of its own for that, not the tag
     assert picture.pixels.shape == ((30, 20, 3) if turned else (20, 30, 3))  # not turned: the tag still says how to
     assert picture.lost == frozenset()
-    try:
-        assert write_image(copy, picture.pixels, metadata=picture.metadata) == frozenset()
-    except ImageWriteError as error:
-        pytest.skip(f"this OpenCV writes no {target}: {error}")
+    assert written(copy, picture.pixels, picture.metadata) == frozenset()
     found = blocks_of(copy)
     assert found["text"] == "a caption"
     assert found["orientation"] in ((None, 1) if turned else (6,))
@@ -268,3 +271,43 @@ def test_exif_in_a_text_of_a_png_is_no_text_that_is_lost(tmp_path: Path, keyword
     picture = read_image(tmp_path / "a.png")
     assert picture.metadata == {"exif": exif}
     assert picture.lost == frozenset()
+
+
+def profile(length: int) -> bytes:
+    """The smallest colour profile that libpng accepts, a header without tags, which says that it is so long."""
+    header = bytearray(max(length, 132))
+    header[:4] = length.to_bytes(4, "big")
+    header[8:24] = b"\x02\0\0\0mntrRGB XYZ "
+    header[36:40] = b"acsp"
+    header[68:80] = bytes.fromhex("0000f6d6000100000000d32d")  # the D50 white that every profile names
+    return bytes(header[:length])
+
+
+@pytest.mark.parametrize("suffix", ["avif", "png", "webp", "jpg", "tiff"])
+def test_damaged_blocks_do_not_cost_the_picture(suffix: str, tmp_path: Path) -> None:
+    blocks = {"exif": b"no EXIF", "icc": b"no profile", "xmp": b"\xff\x00"}
+    lost = written(tmp_path / f"picture.{suffix}", pixels_of((4, 6, 3)), blocks)
+    assert lost <= blocks.keys()
+    assert read_image(tmp_path / f"picture.{suffix}").pixels.shape == (4, 6, 3)
+
+
+def test_a_resolution_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="300 300 inch"):
+        write_image(tmp_path / "picture.png", pixels_of((4, 6, 3)), metadata={"resolution": b"much"})
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_orientation_counts_whatever_its_table_says_of_a_next() -> None:
+    """OpenCV and viewers read the first table alone: a picture was turned twice."""
+    exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\xfe\0"
+    assert read_orientation(exif) == 6
+
+
+@needs_metadata
+def test_an_avif_that_opencv_would_not_know_again_is_written_without_a_block(tmp_path: Path) -> None:
+    """It looks at the first 500 bytes, and takes boxes that end just there for no AVIF."""
+    for length in range(128, 148, 4):
+        blocks = {"icc": profile(length), "xmp": b"<x:xmpmeta/>"}
+        lost = written(tmp_path / "picture.avif", pixels_of((4, 6, 3)), blocks)
+        assert lost < {"icc", "xmp"}
+        assert len(read_image(tmp_path / "picture.avif").metadata) == 2 - len(lost)

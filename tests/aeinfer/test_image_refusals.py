@@ -20,12 +20,9 @@ from aeinfer.file_format import inspect
 from aeinfer.formats import FORMATS
 from aeinfer.image import read_image
 from aeinfer.tiff_tags import Table, Tag, Tree, pack_table
-from tests.pictures import _quiet, pixels_of, saved  # noqa: F401 (a fixture)
+from tests.pictures import _quiet, needs_metadata, pixels_of, saved  # noqa: F401 (a fixture)
 
 cv2 = pytest.importorskip("cv2")
-needs_metadata = pytest.mark.skipif(
-    not hasattr(cv2, "imdecodeWithMetadata"), reason="metadata needs OpenCV 5 (imdecodeWithMetadata)"
-)
 
 
 def damaged(data: bytes) -> bytes:

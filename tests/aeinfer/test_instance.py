@@ -1,10 +1,8 @@
-"""AEInfer as an object: siblings of its file, halves, pickling, threads, counters and its end."""
+"""AEInfer as an object: siblings of its file, halves, pickling, counters and its end."""
 
 import copy
 import pickle
 import shutil
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import get_origin, get_overloads, get_type_hints
 
@@ -19,14 +17,6 @@ from tests import handmade
 from tests.pictures import pixels_of
 
 # Siblings
-
-
-@pytest.fixture
-def family(tmp_path: Path, tiny_model: Path, tiny_grey: Path) -> Path:
-    """A file with a dot in its name, and an int8 sibling (in truth another network, to tell them apart)."""
-    shutil.copy(tiny_model, tmp_path / "net.v2.onnx")
-    (tmp_path / "net.v2.int8.onnx").write_bytes(tiny_grey.read_bytes().replace(b'"fp32"', b'"int8"'))
-    return tmp_path / "net.v2.onnx"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +134,7 @@ def test_a_model_without_halves_says_so(tiny_model: Path) -> None:
         AEInfer.load(tiny_model.read_bytes()).decode(np.zeros((1, 16), np.float32))
 
 
-# Copies, processes, threads
+# Copies
 
 
 def test_a_copy_has_the_same_settings_and_a_session_of_its_own(tiny_window: Path, tiny_model: Path) -> None:
@@ -167,29 +157,11 @@ def test_a_pickle_needs_the_file_no_longer(tmp_path: Path, tiny_model: Path) -> 
     assert pickle.loads(data).info.name == "tiny"
 
 
-def test_an_instance_goes_to_another_process(tiny_model: Path) -> None:
-    image = pixels_of((21, 18, 3))
-    with AEInfer.load(tiny_model, threads=1) as ae, ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        np.testing.assert_array_equal(pool.submit(ae, image).result(timeout=120), ae(image))
-
-
 def test_options_of_onnxruntime_cannot_be_pickled(tiny_model: Path) -> None:
     with AEInfer.load(tiny_model, session_options=onnxruntime.SessionOptions()) as ae:
         assert ae(pixels_of((21, 18, 3))).shape == (21, 18, 3)
         with pytest.raises(InputError, match="session_options of its own cannot be pickled"):
             pickle.dumps(ae)
-
-
-def test_eight_threads_share_an_instance(tiny_model: Path, tiny_window: Path) -> None:
-    images = [pixels_of((40 + i, 97 - i, 3), seed=i) for i in range(24)]
-    for path in (tiny_model, tiny_window):
-        with AEInfer.load(path, threads=2, tile=16) as ae:
-            expected = [ae(image) for image in images]
-            with ThreadPoolExecutor(8) as pool:
-                for clean, single in zip(pool.map(ae, images * 3), expected * 3, strict=True):
-                    np.testing.assert_array_equal(clean, single)
-            assert ae.stats.images == 24 * 4
-            assert ae.stats.pixels == 4 * sum(image.shape[0] * image.shape[1] for image in images)
 
 
 # Counters and the end

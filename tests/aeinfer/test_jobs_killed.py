@@ -12,6 +12,7 @@ import pytest
 
 from aeinfer import atomic, cli
 from aeinfer.image import write_image
+from tests.pictures import files
 
 pytest.importorskip("cv2")
 
@@ -20,10 +21,6 @@ def make(folder: Path, count: int) -> None:
     for number in range(count):
         pixels = np.random.default_rng(number).integers(0, 255, (60 + 40 * number, 90, 3), dtype=np.uint8)
         write_image(folder / f"{number}.png", pixels)
-
-
-def names(folder: str | Path) -> list[str]:
-    return sorted(path.name for path in Path(folder).iterdir())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -55,9 +52,9 @@ def test_parts_of_the_dead_are_cleared_and_those_of_the_living_kept(
     with alive.open("ab") as held:
         assert atomic.lock(held)
         assert cli.main(["noise", "in", "-o", "out", "--sigma", "1", "-q"]) == 0
-    assert names("out") == sorted([alive.name, foreign.name, "0.png"])
+    assert files("out") == sorted([alive.name, foreign.name, "0.png"])
     assert cli.main(["noise", "in", "-o", "out", "--sigma", "1", "-q"]) == 0  # nothing to do but this
-    assert names("out") == sorted([foreign.name, "0.png"])
+    assert files("out") == sorted([foreign.name, "0.png"])
 
 
 def test_a_part_taken_away_too_early_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +71,7 @@ def test_a_part_taken_away_too_early_is_written_again(tmp_path: Path, monkeypatc
     assert (tmp_path / "a.bin").read_bytes() == b"whole"
     assert len(set(parts)) == 3
     assert not atomic.ignores_case(tmp_path) or sys.platform in ("darwin", "win32")
-    assert names(tmp_path) == ["a.bin"]
+    assert files(tmp_path) == ["a.bin"]
 
 
 def test_ctrl_c_while_a_command_is_imported(

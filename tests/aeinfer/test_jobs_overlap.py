@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aeinfer import AEInfer, cli, image
+from aeinfer import cli, image
 from aeinfer.cli import files, job, overlap
 from aeinfer.cli.crew import Crew
 from aeinfer.cli.interrupt import Stop
@@ -198,29 +198,6 @@ def test_what_fails_beside_others_is_tried_again_on_all_threads() -> None:
     assert len(names(entries)) == COUNT - 1
 
 
-def test_what_would_fail_every_file_ends_the_job_from_beside_too() -> None:
-    def narrow(pixels: Pixels, each: Job) -> Pixels:
-        if each.source.stem == "05":
-            raise ModelError("broken")
-        return invert(pixels, each)
-
-    with pytest.raises(ModelError, match="broken"):
-        do(narrow=narrow)
-    done = sorted(contents("out"))
-    assert done == [f"{number:02}.png" for number in range(len(done))]
-    assert len(done) <= 5
-
-
-@pytest.mark.parametrize("model", ["photo-fast", "photo"])
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_one_thread_gives_the_bits_of_two(model: str, precision: str) -> None:
-    """A job that was stopped goes on with the same bytes, whoever is beside a picture then."""
-    pixels = np.random.default_rng(0).integers(0, 255, (150, 202, 3), dtype=np.uint8)
-    results = [AEInfer.load(model, precision=precision, threads=threads)(pixels) for threads in (1, 2, 3)]
-    np.testing.assert_array_equal(results[0], results[1])
-    np.testing.assert_array_equal(results[0], results[2])
-
-
 def test_a_failure_is_told_of_its_own_file_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(name: str) -> None:
         if name in ("00", "03", "04"):
@@ -290,14 +267,15 @@ def test_a_change_without_memory_is_tried_again_with_no_other_picture_there(monk
     assert there[1] == 1
 
 
-def test_what_would_fail_every_file_ends_the_job(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_would_fail_every_file_ends_the_job(beside: bool, capsys: pytest.CaptureFixture[str]) -> None:
     def change(pixels: Pixels, each: Job) -> Pixels:
         if each.source.stem == "05":
             raise ModelError("broken")
         return invert(pixels, each)
 
     with pytest.raises(ModelError, match="broken"):
-        do(change)
+        do(narrow=change) if beside else do(change)
     done = sorted(contents("out"))
     assert done == [f"{number:02}.png" for number in range(len(done))]
     assert len(done) <= 5

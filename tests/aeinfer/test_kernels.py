@@ -214,15 +214,32 @@ def test_without_numba_numpy_goes_on_and_says_so_once(
     assert "pip install numba" in record.getMessage()
 
 
-def test_numba_without_memory_for_its_library_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def refuse_import(monkeypatch: pytest.MonkeyPatch, module: str, error: BaseException) -> None:
+    """Let the import of a module fail, as if it had not been imported yet."""
+
     class Refused:
         def find_spec(self, name: str, *_: object) -> None:
-            if name == "numba":
-                raise OSError("libllvmlite.so: cannot allocate memory")
+            if name == module:
+                raise error
 
-    for room in ("aeinfer.jit", "numba"):
-        monkeypatch.delitem(sys.modules, room)
+    monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setattr(sys, "meta_path", [Refused(), *sys.meta_path])
+
+
+def test_no_memory_for_the_loops_is_met_with_numpy(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kernels, "_loops_missing", False)
+    monkeypatch.delattr(sys.modules["aeinfer"], "loops", raising=False)
+    refuse_import(monkeypatch, "aeinfer.loops", MemoryError())
+    assert kernels.load_loops() is None
+    assert kernels.load_loops() is None
+    assert ["no memory for numba" in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_numba_without_memory_for_its_library_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "aeinfer.jit")
+    refuse_import(monkeypatch, "numba", OSError("libllvmlite.so: cannot allocate memory"))
     with pytest.raises(BackendMissingError, match="cannot allocate memory"):
         import aeinfer.jit  # noqa: F401
 

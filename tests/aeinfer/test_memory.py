@@ -8,17 +8,11 @@ import pytest
 
 from aeinfer import AEInfer, limits
 from aeinfer.memory import memory_left
+from tests.systems import tell
 
 MB = 1 << 20
 ROOMY = 20_000 * MB
 UNLIMITED_V1 = "9223372036854771712\n"
-
-
-def tell(root: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
 
 
 def machine(megabytes: int) -> dict[str, str]:

@@ -7,7 +7,6 @@ format, size and stride.
 import runpy
 import sys
 import types
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,11 +50,6 @@ class Request:
 SLOW = {"FrameDuration": 60_000_000, "SensorTimestamp": 1}  # a minute from frame to frame: none is late
 FAST = {"FrameDuration": 1}
 SIZE = WIDTH, HEIGHT = 22, 10
-
-
-@pytest.fixture(scope="module")
-def ae(tiny_model: Path) -> AEInfer:
-    return AEInfer.load(tiny_model)
 
 
 class Picamera2:

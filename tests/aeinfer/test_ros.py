@@ -4,7 +4,6 @@ import array
 import runpy
 import sys
 import types
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from aeinfer import AEInfer, InputError
 from aeinfer.ros import ENCODINGS, array_of, denoise_message
 from tests.documented import ROOT, documented
+from tests.pictures import pixels_of
 
 
 class Image:
@@ -41,19 +41,10 @@ CHANNELS = {"rgb8": [0, 1, 2], "bgr8": [2, 1, 0], "8UC3": [2, 1, 0], "rgba8": [0
 SAMPLES = {"rgb8": 3, "bgr8": 3, "8UC3": 3, "rgba8": 4, "bgra8": 4}
 
 
-@pytest.fixture(scope="module")
-def ae(tiny_model: Path) -> AEInfer:
-    return AEInfer.load(tiny_model)
-
-
-def noise(*shape: int) -> np.ndarray:
-    return np.random.default_rng(sum(shape)).integers(0, 256, shape, np.uint8)
-
-
 @pytest.mark.parametrize("encoding", CHANNELS)
 def test_colours_are_denoised_and_all_else_is_kept(ae: AEInfer, encoding: str) -> None:
     width, samples = 11, SAMPLES[encoding]
-    rows = noise(7, width * samples + 5)
+    rows = pixels_of((7, width * samples + 5))
     message = Image(encoding, width, 7, rows.shape[1], rows.tobytes())
     pixels = rows[:, : width * samples].reshape(7, width, samples)
     rgb = np.ascontiguousarray(pixels[:, :, CHANNELS[encoding]])
@@ -71,7 +62,7 @@ def test_colours_are_denoised_and_all_else_is_kept(ae: AEInfer, encoding: str) -
 
 @pytest.mark.parametrize("encoding", ["mono8", "8UC1"])
 def test_grey(ae: AEInfer, encoding: str) -> None:
-    rows = noise(6, 13)
+    rows = pixels_of((6, 13))
     result = denoise_message(ae, Image(encoding, 10, 6, 13, rows.tobytes()), strength=0.5)
     np.testing.assert_array_equal(array_of(result), ae(rows[:, :10].copy(), strength=0.5))
 
@@ -79,7 +70,7 @@ def test_grey(ae: AEInfer, encoding: str) -> None:
 @pytest.mark.parametrize("encoding", ["mono16", "16UC1"])
 @pytest.mark.parametrize("order", ["little", "big"])
 def test_sixteen_bits_in_either_byte_order(ae: AEInfer, encoding: str, order: str) -> None:
-    pixels = noise(6, 10).astype(np.uint16) * 211
+    pixels = pixels_of((6, 10)).astype(np.uint16) * 211
     data = (pixels if order == sys.byteorder else pixels.byteswap()).tobytes()
     message = Image(encoding, 10, 6, 20, data, is_bigendian=order == "big")
     np.testing.assert_array_equal(array_of(message), pixels)
@@ -99,7 +90,7 @@ def test_data_that_do_not_fit_are_refused(ae: AEInfer) -> None:
 
 
 def test_documented_lines_run() -> None:
-    rows = noise(16, 60)
+    rows = pixels_of((16, 60))
     names: dict[str, Any] = {"message": Image("bgr8", 20, 16, 60, rows.tobytes())}
     exec(documented("ros2.md", "ros2"), names)
     assert names["pixels"].shape == (16, 20, 3)
@@ -133,7 +124,7 @@ class ShutdownError(Exception):
 def test_the_example_denoises_a_topic_until_it_is_stopped(
     monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
 ) -> None:
-    message, nodes = Image("rgb8", 20, 16, 60, noise(16, 60).tobytes()), []
+    message, nodes = Image("rgb8", 20, 16, 60, pixels_of((16, 60)).tobytes()), []
     shut_down: list[bool] = []
 
     def spin(node: Node) -> None:

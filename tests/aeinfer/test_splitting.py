@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aeinfer import AEInfer, kernels, limits
+from aeinfer import AEInfer, limits
 from aeinfer.batching import Part, TileJob
 from aeinfer.model_info import ModelInfo
 from aeinfer.splitting import halved, in_bands
@@ -205,23 +205,6 @@ def test_memory_for_not_even_the_smallest_tile_is_an_error(tiny_model: Path) -> 
         short_of_memory(ae, 60 * 60)  # a stride and two halos are 68
         with pytest.raises(MemoryError):
             ae(pixels_of((150, 230, 3)))
-
-
-def test_no_memory_for_numba_is_met_with_numpy(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Refused:
-        def find_spec(self, name: str, *_: object) -> None:
-            if name == "aeinfer.loops":
-                raise MemoryError
-
-    monkeypatch.setattr(kernels, "_loops_missing", False)
-    monkeypatch.delattr(sys.modules["aeinfer"], "loops", raising=False)
-    monkeypatch.delitem(sys.modules, "aeinfer.loops", raising=False)
-    monkeypatch.setattr(sys, "meta_path", [Refused(), *sys.meta_path])
-    assert kernels.load_loops() is None
-    assert kernels.load_loops() is None
-    assert ["no memory for numba" in record.getMessage() for record in caplog.records] == [True]
 
 
 LIMITED = """

@@ -7,6 +7,7 @@ import pytest
 
 from aeinfer.errors import InputError
 from aeinfer.threads import THREAD_VARIABLES, thread_count
+from tests.systems import tell
 
 NO_QUOTA = "max 100000\n"
 
@@ -18,13 +19,6 @@ def root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in THREAD_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     return tmp_path
-
-
-def tell(root: Path, groups: str, files: dict[str, str]) -> None:
-    """Write what /proc tells of the groups that this process is in, and files of groups."""
-    for name, text in {"proc/self/cgroup": groups, **{f"sys/fs/cgroup/{name}": files[name] for name in files}}.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
 
 
 def test_affinity_bounds_them(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +51,7 @@ def test_affinity_bounds_them(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 def test_quotas_of_all_groups_around_bound_them(root: Path, groups: str, files: dict[str, str], expected: int) -> None:
-    tell(root, groups, files)
+    tell(root, {"proc/self/cgroup": groups, **{f"sys/fs/cgroup/{name}": text for name, text in files.items()}})
     assert thread_count(root) == expected
 
 

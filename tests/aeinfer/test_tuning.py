@@ -3,7 +3,6 @@
 import json
 import logging
 import pickle
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +27,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def family(tmp_path: Path, tiny_model: Path, tiny_grey: Path) -> Path:
-    """A file and its int8 sibling (in truth another network, to tell them apart)."""
-    shutil.copy(tiny_model, tmp_path / "net.onnx")
-    (tmp_path / "net.int8.onnx").write_bytes(tiny_grey.read_bytes().replace(b'"fp32"', b'"int8"'))
-    return tmp_path / "net.onnx"
-
-
-@pytest.fixture
 def little(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles and batches that are measured in no time."""
     monkeypatch.setattr(measuring, "default_tile", lambda **_: 64)
@@ -49,7 +40,7 @@ def machine(device: str = "auto") -> str:
 def rows(family: Path, fp32: float, int8: float, **settings: Any) -> list[Tuned]:
     """What bench would have found, with these throughputs."""
     given = {"threads": 1, "tile": 24, "batch_pixels": 9000} | settings
-    files = {"fp32": (family, fp32), "int8": (family.with_name("net.int8.onnx"), int8)}
+    files = {"fp32": (family, fp32), "int8": (family.with_name("net.v2.int8.onnx"), int8)}
     return [
         Tuned(fingerprint_of(file.read_bytes()), precision, mpix_per_s=rate, **given)
         for precision, (file, rate) in files.items()
@@ -183,7 +174,7 @@ def test_auto_takes_int8_where_it_was_measured_to_be_faster(
     assert is_int8(AEInfer.load(family)) == taken
     assert not is_int8(AEInfer.load(family, precision="fp32"))
     assert is_int8(AEInfer.load(family, precision="int8"))
-    assert is_int8(AEInfer.load(family.with_name("net.int8.onnx"))), "a file that is named is taken"
+    assert is_int8(AEInfer.load(family.with_name("net.v2.int8.onnx"))), "a file that is named is taken"
     assert not is_int8(AEInfer.load(family.read_bytes())), "bytes are what they are"
     assert is_int8(pickle.loads(pickle.dumps(AEInfer.load(family)))) == taken
 
@@ -191,9 +182,9 @@ def test_auto_takes_int8_where_it_was_measured_to_be_faster(
 @pytest.mark.usefixtures("little")
 def test_half_precision_is_measured_and_taken_like_int8(family: Path) -> None:
     """Its file is the grey network here, to tell them apart."""
-    half = family.with_name("net.int8.onnx").read_bytes().replace(b'"int8"', b'"fp16"')
-    family.with_name("net.int8.onnx").unlink()
-    family.with_name("net.fp16.onnx").write_bytes(half)
+    half = family.with_name("net.v2.int8.onnx").read_bytes().replace(b'"int8"', b'"fp16"')
+    family.with_name("net.v2.int8.onnx").unlink()
+    family.with_name("net.v2.fp16.onnx").write_bytes(half)
     files = precision_files(family)
     done = list(measuring.trials(files, quick=True))
     assert {trial.precision for trial in done} == set(files) == {"fp32", "fp16"}
@@ -211,7 +202,7 @@ def test_another_machine_or_another_file_tells_nothing(family: Path) -> None:
     tuning.remember(rows(family, 2.0, 3.0), machine() + " overclocked")
     assert not is_int8(AEInfer.load(family))
     tuning.remember(rows(family, 2.0, 3.0), machine())
-    sibling = family.with_name("net.int8.onnx")
+    sibling = family.with_name("net.v2.int8.onnx")
     sibling.write_bytes(sibling.read_bytes() + b"\x72\x00")  # an empty fact more: a file like it, not the measured one
     assert not is_int8(AEInfer.load(family))
     sibling.unlink()
@@ -273,7 +264,7 @@ def test_loading_reads_the_file_once_and_hashes_once(family: Path, monkeypatch: 
     for room in (aeinfer.model_file, aeinfer.session):
         monkeypatch.setattr(room, "fingerprint_of", lambda content: hashes.append(content) or fingerprint_of(content))
     AEInfer.load(family)
-    assert [path.name for path in reads] == ["net.onnx", "bench.json"]
+    assert [path.name for path in reads] == ["net.v2.onnx", "bench.json"]
     assert len(hashes) == 1
 
 
@@ -284,7 +275,7 @@ def test_loading_reads_the_file_once_and_hashes_once(family: Path, monkeypatch: 
 def test_bench_prints_and_remembers(family: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "-m", str(family), "--quick"]) == 0
     printed = capsys.readouterr().out
-    assert printed.splitlines()[0].startswith("net on ")
+    assert printed.splitlines()[0].startswith("net.v2 on ")
     assert f"remembered in {cache / 'bench.json'}" in printed
     found = tuning.recall(fingerprint_of(family.read_bytes()), machine)
     assert [tuned.precision for tuned in found] == ["fp32", "int8"]

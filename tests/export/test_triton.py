@@ -9,6 +9,7 @@ import pytest
 from aeinfer import InputError, ModelError
 from aeinfer.models import packaged_models
 from export import triton
+from tests.pictures import files
 
 TINY = """\
 name: "tiny"
@@ -18,10 +19,6 @@ input [{ name: "input", data_type: TYPE_FP32, dims: [3, -1, -1] }]
 output [{ name: "output", data_type: TYPE_FP32, dims: [3, -1, -1] }]
 dynamic_batching {}
 """
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def with_fixed_batch(path: Path) -> bytes:

@@ -57,6 +57,9 @@ def quantize(proto: onnx.ModelProto, tensors: Iterable[Tensor]) -> onnx.ModelPro
                 calibrate_method=CalibrationMethod.Percentile,  # a few extremes would coarsen every step
                 extra_options={"CalibPercentile": PERCENTILE},
             )
-            return onnx.load(target)
+            quantized = onnx.load(target)
     finally:
         logging.disable(logging.NOTSET)
+    del quantized.opset_import[:]  # it claims every domain that onnxruntime knows
+    quantized.opset_import.extend(proto.opset_import)
+    return quantized

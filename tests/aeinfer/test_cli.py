@@ -113,7 +113,9 @@ def test_options_reach_the_model_and_the_writer(tiny_model: Path, monkeypatch: p
 
 
 @pytest.mark.usefixtures("folder")
-def test_json_and_report(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_and_report_name_what_was_written_and_what_failed(
+    tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("in/c.png").write_text("no image")
     assert cli.main(["denoise", "in", "-m", str(tiny_model), "--json", "--report", "r.jsonl"]) == 1
     summary = json.loads(capsys.readouterr().out)
@@ -185,7 +187,9 @@ def test_a_named_file_that_is_missing_does_not_stop_the_rest(
         (5, ["compare", "empty", "--clean", "in/a.png"]),
     ],
 )
-def test_exit_codes(tiny_model: Path, code: int, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exit_code_says_how_it_went(
+    tiny_model: Path, code: int, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copy("in/a.png", "in/a.jpg")
     Path("text.onnx").write_text("not a model, only words")
     Path("empty").mkdir()

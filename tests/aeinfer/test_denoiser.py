@@ -118,12 +118,12 @@ def test_bgr_is_rgb_flipped(color: AEInfer, tiny_model: Path, channels: int) -> 
 @pytest.mark.parametrize(
     "view", [lambda a: a[::-1], lambda a: a[:, ::2], lambda a: a.transpose(1, 0, 2), lambda a: a[..., ::-1]]
 )
-def test_views_of_any_strides(color: AEInfer, view: Callable[[np.ndarray], np.ndarray]) -> None:
+def test_views_of_any_strides_are_taken(color: AEInfer, view: Callable[[np.ndarray], np.ndarray]) -> None:
     image = view(picture((21, 18, 3)))
     np.testing.assert_array_equal(color(image), color(image.copy()))
 
 
-def test_an_image_that_may_only_be_read(color: AEInfer) -> None:
+def test_an_image_that_may_only_be_read_is_taken(color: AEInfer) -> None:
     image = picture((21, 18, 3))
     expected = color(image)
     image.flags.writeable = False
@@ -295,7 +295,7 @@ def test_an_output_may_overlap_its_image(request: pytest.FixtureRequest, model: 
     np.testing.assert_array_equal(image[::-1, :, ::-1], expected)
 
 
-def test_batches_in_place(tiled: AEInfer) -> None:
+def test_batches_in_place_equal_those_that_are_not(tiled: AEInfer) -> None:
     images = picture((3, 97, 30, 3))
     expected = tiled.denoise_batch(images)
     listed = list(images.copy())
@@ -309,7 +309,7 @@ def test_batches_in_place(tiled: AEInfer) -> None:
     np.testing.assert_array_equal(images, expected)
 
 
-def test_an_output_of_any_strides(color: AEInfer) -> None:
+def test_an_output_of_any_strides_is_written_and_nothing_beside_it(color: AEInfer) -> None:
     image, out = picture((21, 18, 3)), np.zeros((42, 18, 5), np.uint8)
     color(image, out=out[::2, :, 1:4])
     np.testing.assert_array_equal(out[::2, :, 1:4], color(image))
@@ -393,7 +393,7 @@ def test_what_does_not_fit_is_refused(color: AEInfer, call: Callable[[AEInfer], 
         ({"session_options": {}}, "session_options is an onnxruntime.SessionOptions, got dict"),
     ],
 )
-def test_impossible_options(tiny_model: Path, options: dict[str, object], message: str) -> None:
+def test_impossible_options_are_refused(tiny_model: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         AEInfer.load(tiny_model, **options)  # type: ignore[arg-type]
 

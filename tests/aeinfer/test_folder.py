@@ -166,7 +166,7 @@ def test_unsafe_places_are_refused() -> None:
 
 
 @pytest.mark.usefixtures("tree")
-def test_existing_results() -> None:
+def test_existing_results_are_skipped_overwritten_or_an_error() -> None:
     Path("in-denoised").mkdir()
     Path("in-denoised/img10.png").write_bytes(b"a result")
     assert [job.action for job in plan(["in"]).jobs] == ["write", "skip"]
@@ -257,7 +257,7 @@ WRONG += ["{index:q}{suffix}", "{index:999999999}{suffix}", "{index:c}{suffix}"]
 
 
 @pytest.mark.parametrize("template", WRONG)
-def test_wrong_templates(template: str) -> None:
+def test_wrong_templates_are_refused(template: str) -> None:
     with pytest.raises(InputError, match="the name"):
         plan(["one.png"], name=template)
     with pytest.raises(InputError, match="format asked for"):
@@ -346,7 +346,7 @@ def test_names_that_differ_by_case_collide_where_the_disk_says_so(monkeypatch: p
 
 
 @pytest.mark.parametrize("text", ["", "1", "0/3", "4/3", "1/0", "a/b", "-1/2", "1/2/3", "1 / 2"])
-def test_wrong_shards(text: str) -> None:
+def test_wrong_shards_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="shard"):
         parse_shard(text)
 

@@ -157,21 +157,28 @@ def test_a_missing_library_is_one_clear_line(
     assert complaint in complaint_of(done)
 
 
+def interrupted(command: list[str], written: Path, **options: Any) -> str:
+    """Interrupt a program once it has written something; it must end well. Return what it printed."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options) as process:
+        try:
+            until = time.monotonic() + TIMEOUT
+            while not (written.exists() and written.stat().st_size) and time.monotonic() < until:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            told, _ = process.communicate(timeout=TIMEOUT)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    return told
+
+
 def test_interrupted_in_the_middle_it_ends_with_a_whole_frame(
     tiny_model: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     clean = tmp_path / "clean"
     line = f"-e videotestsrc is-live=true ! video/x-raw,format=RGB,width=64,height=48,framerate=100/1 \
         ! aeinferdenoise model={tiny_model} ! filesink location={clean} buffer-mode=unbuffered"
-    with subprocess.Popen(["gst-launch-1.0", *line.split()], env=environment, stdout=subprocess.DEVNULL) as process:
-        try:
-            until = time.monotonic() + TIMEOUT
-            while not (clean.exists() and clean.stat().st_size) and time.monotonic() < until:
-                time.sleep(0.02)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(TIMEOUT) == 0
-        finally:
-            process.kill()
+    interrupted(["gst-launch-1.0", *line.split()], clean, env=environment)
     assert clean.stat().st_size
     assert clean.stat().st_size % (64 * 48 * 3) == 0
 
@@ -438,16 +445,7 @@ def test_the_example_ends_where_its_sink_fails_and_on_ctrl_c(environment: dict[s
     done = subprocess.run(failing, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
     assert (done.returncode, done.stderr) == (1, "Failed after iterations as requested.\n")
     stopped = [*command, f"filesink location={clean} buffer-mode=unbuffered"]
-    with subprocess.Popen(stopped, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            until = time.monotonic() + TIMEOUT
-            while not (clean.exists() and clean.stat().st_size) and time.monotonic() < until:
-                time.sleep(0.02)
-            process.send_signal(signal.SIGINT)
-            told, _ = process.communicate(timeout=TIMEOUT)
-        finally:
-            process.kill()
-    assert process.returncode == 0
+    told = interrupted(stopped, clean, env=environment, cwd=ROOT)
     assert told == f"{clean.stat().st_size // (20 * 92)} frames\n"
 
 

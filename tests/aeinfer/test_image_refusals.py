@@ -175,7 +175,7 @@ def test_several_pages_or_frames_are_refused(tmp_path: Path, name: str) -> None:
         read_image(path)
 
 
-def test_missing_file_and_folder(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_told(tmp_path: Path) -> None:
     with pytest.raises(ImageReadError, match="no such file"):
         read_image(tmp_path / "none.png")
     with pytest.raises(ImageReadError, match="cannot be read"):

@@ -67,7 +67,7 @@ def test_strips_count_each_row_once(height: int) -> None:
     assert psnr(image, clean, data_range=255) == pytest.approx(10 * math.log10(255**2 * height / (100 * differing)))
 
 
-def test_equal_images() -> None:
+def test_equal_images_score_at_most() -> None:
     image, _, data_range = make_pair((20, 20, 3), np.uint8)
     assert psnr(image, image.copy(), data_range=data_range) == math.inf
     assert ssim(image, image.copy(), data_range=data_range) == pytest.approx(1.0, abs=1e-12)

@@ -61,7 +61,7 @@ def test_colours_are_denoised_and_all_else_is_kept(ae: AEInfer, encoding: str) -
 
 
 @pytest.mark.parametrize("encoding", ["mono8", "8UC1"])
-def test_grey(ae: AEInfer, encoding: str) -> None:
+def test_grey_messages_are_denoised(ae: AEInfer, encoding: str) -> None:
     rows = pixels_of((6, 13))
     result = denoise_message(ae, Image(encoding, 10, 6, 13, rows.tobytes()), strength=0.5)
     np.testing.assert_array_equal(array_of(result), ae(rows[:, :10].copy(), strength=0.5))

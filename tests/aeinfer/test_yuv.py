@@ -24,7 +24,9 @@ def inside(layout: Layout, seed: int) -> np.ndarray:
 
 
 @given(SIDES, SIDES, st.sampled_from(["yuv420p", "nv12"]), st.sampled_from([1, 4]), st.booleans(), st.integers(0, 9))
-def test_there_and_back(width: int, height: int, pixel_format: str, align: int, full: bool, seed: int) -> None:
+def test_there_and_back_is_nearly_the_same(
+    width: int, height: int, pixel_format: str, align: int, full: bool, seed: int
+) -> None:
     layout = Layout(width, height, pixel_format, align, full)
     frame = inside(layout, seed)
     bgr = to_bgr(frame, layout)
@@ -38,7 +40,7 @@ def test_there_and_back(width: int, height: int, pixel_format: str, align: int, 
 
 @pytest.mark.parametrize(("full", "black", "white"), [(False, 16, 235), (True, 0, 255)])
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "nv12"])
-def test_black_white_and_red(pixel_format: str, full: bool, black: int, white: int) -> None:
+def test_black_white_and_red_are_those_of_the_standard(pixel_format: str, full: bool, black: int, white: int) -> None:
     layout = Layout(6, 2, pixel_format, full_range=full)
     buffer = np.full(layout.size, 128, np.uint8)
     luma = layout.pixels(buffer)

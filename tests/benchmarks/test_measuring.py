@@ -70,7 +70,7 @@ def test_an_image_keeps_its_noise_when_only_some_are_measured(tmp_path: Path) ->
     assert [round(float(image[0, 0, 0] * 255)) for _, image in some] == [ord(name) for name in "ace"]
 
 
-def test_measures() -> None:
+def test_rows_hold_means_and_worst_of_what_the_images_score() -> None:
     def half(image: noisy.Image, _sigma: float) -> noisy.Image:
         return (image + CLEAN) / 2
 

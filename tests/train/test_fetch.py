@@ -142,7 +142,7 @@ def test_next_mirror_is_tried(server: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("server")
-def test_server_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert fetch.main(["mnist", "--to", str(tmp_path), "--from", "http://127.0.0.1:1"]) == 1
     assert "refused" in capsys.readouterr().err
 
@@ -155,7 +155,9 @@ def test_folder_of_another_set_is_left_alone(server: str, tmp_path: Path, capsys
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_target_that_is_a_file(server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_target_that_is_a_file_is_refused_and_kept(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     target = tmp_path / "file"
     target.write_text("mine")
     assert fetch.main(["mnist", "--to", str(target), "--from", f"{server}/good"]) == 1

@@ -57,7 +57,7 @@ def test_missing_folder_and_empty_folder_name_the_way_out(tmp_path: Path) -> Non
     assert find_idx(tmp_path, "train-images-idx3-ubyte") is None
 
 
-def test_unknown_split(tmp_path: Path) -> None:
+def test_an_unknown_split_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'train' or 'test'"):
         read_digits(tmp_path, "validation")  # type: ignore[arg-type]
 

@@ -27,7 +27,9 @@ def test_what_a_container_holds_for_nobody_to_read_is_refused(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mkv"]
 
 
-def test_refusals(run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_makes_no_video_is_refused_and_leaves_nothing(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     make(tmp_path / "a.mp4")
     (tmp_path / "text.mp4").write_text("no video")
     with av.open(str(tmp_path / "sound.mkv"), "w") as container:
@@ -131,7 +133,9 @@ def test_a_disk_that_refuses_leaves_nothing(tmp_path: Path, tiny_model: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
 
 
-def test_progress(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_counts_frames_and_says_what_is_left(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown: list[str] = []
     monkeypatch.setattr("aeinfer.cli.console.Line.show", lambda _, text: shown.append(text))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
@@ -143,7 +147,7 @@ def test_progress(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert shown[6].endswith(" left")
 
 
-def test_in_python(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pages_python_runs(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     make(Path("noisy.mkv"), sound=True)
     exec(documented("video.md", "python").replace('"photo-fast"', repr(str(tiny_model))), {})

@@ -121,14 +121,14 @@ def test_ten_bits_stay_ten_bits(run: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("codec", "pix_fmt"), [(None, "yuv444p"), ("ffv1", "yuv420p")])
-def test_odd_sides(run: Any, tmp_path: Path, codec: str | None, pix_fmt: str) -> None:
+def test_odd_sides_stay(run: Any, tmp_path: Path, codec: str | None, pix_fmt: str) -> None:
     make(tmp_path / "a.mkv", "ffv1", frames=list(frames_of("yuv420p", 3, 63, 47)))
     run("a.mkv", "b.mkv", *(["--codec", codec] if codec else []))
     _, after = probe(tmp_path / "b.mkv")
     assert [(frame.width, frame.height, frame.format.name) for frame in after] == [(63, 47, pix_fmt)] * 3
 
 
-def test_rows_from_the_bottom_up() -> None:
+def test_rows_that_lie_from_the_bottom_up_are_read_so() -> None:
     frame = next(frames_of("yuv420p", 1))
     graph = av.filter.Graph()
     source = graph.add_buffer(width=WIDTH, height=HEIGHT, format=frame.format, time_base=Fraction(1, 25))

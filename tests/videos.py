@@ -29,6 +29,7 @@ def frames_of(pix_fmt: str, count: int = COUNT, width: int = WIDTH, height: int 
             np.frombuffer(frame.planes[0], np.uint8)[3::4] = np.arange(width * height) % 251
         elif pix_fmt == "yuva420p":
             np.frombuffer(frame.planes[3], np.uint8).reshape(height, -1)[:] = np.arange(frame.planes[3].line_size) * 3
+        frame.time_base = Fraction(1, 25)
         yield frame
 
 

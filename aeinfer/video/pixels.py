@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from av import VideoFrame
+from av.filter import Graph
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
@@ -77,10 +78,14 @@ class Colour:
         self._to_yuv = VideoFormat(source).is_rgb and not VideoFormat(target).is_rgb
         self._channels, self._dtype = 3 + alpha, np.dtype(np.uint16 if deep else np.uint8)
         self._there, self._back = VideoReformatter(), VideoReformatter()
+        self._centred: Graph | None = None
 
     def open(self, frame: VideoFrame) -> VideoPicture:
         """Give a decoded frame's pixels as RGB; what matrix and range it has, it says itself."""
-        between = _converted(self._there, frame, self._between, TO_RGB)
+        if self._centred is None:
+            self._centred = _centring(frame)
+        self._centred.push(frame)
+        between = _converted(self._there, self._centred.pull(), self._between, TO_RGB)
         between.make_writable()
         return VideoPicture(between, _first_plane(between, self._channels, self._dtype))
 
@@ -139,6 +144,19 @@ def depth_of(pixel_format: str) -> int:
 def has_alpha(pixel_format: str) -> bool:
     """Tell whether a pixel format has a component of alpha."""
     return any(component.is_alpha for component in VideoFormat(pixel_format).components)
+
+
+def _centring(first: VideoFrame) -> Graph:
+    """Say of all frames like the first that their chroma lies between pixels, and change nothing else.
+
+    Most files say that it lies on the left ones, as H.264 does where nothing is said. swscale then repeats it one pixel
+    beside, onto the second pixel of a pair and the first of the next, and networks, who have seen it on both of a pair,
+    take that for detail: 1 to 3 dB of white noise.
+    """
+    graph = Graph()
+    given = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=first.time_base)
+    graph.link_nodes(given, graph.add("setparams", "chroma_location=center"), graph.add("buffersink")).configure()
+    return graph
 
 
 def _converted(reformatter: VideoReformatter, frame: VideoFrame, target: str, way: int) -> VideoFrame:

@@ -97,8 +97,24 @@ def test_there_and_back_is_the_same_picture(pix_fmt: str, tags: dict[str, int]) 
             assert gap.max() <= 2
 
 
+@pytest.mark.parametrize(("codec", "pix_fmt"), [("libx264", "yuv420p"), ("libx264", "yuv422p"), ("ffv1", "yuv420p")])
+def test_both_pixels_of_a_pair_have_its_chroma(tmp_path: Path, codec: str, pix_fmt: str) -> None:
+    """H.264 says that chroma lies on the left one of them, and still it is not moved."""
+    make(tmp_path / "a.mkv", codec, pix_fmt)
+    _, frames = probe(tmp_path / "a.mkv")
+    for frame in frames:
+        pixels = Colour(pix_fmt, pix_fmt).open(frame).pixels.astype(int)
+        blue_less_red = pixels[..., 2] - pixels[..., 0]  # which luma does not change
+        inside = ((pixels > 0) & (pixels < 255)).all(2)
+        both = inside[:, ::2] & inside[:, 1::2]
+        gaps = np.abs(blue_less_red[:, ::2] - blue_less_red[:, 1::2])[both]
+        assert both.any()
+        assert gaps.max() <= 3
+
+
 def test_ten_bits_are_taken_to_the_full_scale_of_sixteen() -> None:
     frame = av.VideoFrame(16, 16, "yuv420p10le")
+    frame.time_base = Fraction(1, 25)
     frame.color_range = frame.colorspace = 1
     for luma, low, high in ((64, 0, 0), (502, 32600, 32900), (940, 65200, 65535)):
         for index, value in enumerate((luma, 512, 512)):

@@ -327,6 +327,15 @@ def temporal(kind: str) -> str:
     return markdown([f"PSNR in dB, {noise}", *clips, *more, "ms, still / panned"], body) + machine("temporal")
 
 
+def video(_model: str) -> str:
+    """PSNR of what `aeinfer video` makes of each noise."""
+    rows = results.load("video")["rows"]
+    cells = {(row["method"], row["noise"]): f"{row['luma']:.1f} / {row['chroma']:.1f}" for row in rows}
+    noises = grouped(rows, itemgetter("noise"))
+    body = [[method, *(cells[method, noise] for noise in noises)] for method in grouped(rows, itemgetter("method"))]
+    return markdown(["PSNR in dB, luma / chroma", *noises], body) + machine("video")
+
+
 def scaling(unit: str) -> str:
     """What one megapixel or image costs at each size over its curve's median, and the peak memory there."""
     rows = [row for row in results.load("scaling")["rows"] if row["unit"] == unit]
@@ -363,6 +372,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "denoise": denoise,
     "stream": stream,
     "temporal": temporal,
+    "video": video,
     "scaling": scaling,
 }
 

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import AEInfer, kernels
-from aeinfer.session import Session, fingerprint_of
+from aeinfer.session import Session
 from benchmarks import options, results
 from benchmarks.goals import at_most
-from benchmarks.packaged import model_files
+from benchmarks.packaged import fingerprint
 from benchmarks.timing import THREADS, interleaved_seconds
 
 ROUNDS = 5
@@ -91,8 +91,7 @@ class Curve:
 
     def facts(self) -> results.Row:
         """What every row of the curve says."""
-        fingerprint = fingerprint_of(model_files()[self.method].read_bytes())
-        return {"method": self.method, "fingerprint": fingerprint, "input": self.input, "unit": self.unit}
+        return {"method": self.method, "fingerprint": fingerprint(self.method), "input": self.input, "unit": self.unit}
 
 
 DIGITS = (1, 10, 100, 1000, 10000)

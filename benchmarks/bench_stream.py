@@ -16,10 +16,9 @@ import numpy as np
 
 from aeinfer import AEInfer, kernels
 from aeinfer.cli.options import whole
-from aeinfer.session import fingerprint_of
 from benchmarks import results
 from benchmarks.bench_denoise import bare_runs
-from benchmarks.packaged import model_files
+from benchmarks.packaged import fingerprint, model_files
 from benchmarks.pipes import HEIGHT, WIDTH, Image, environment, picture, pipes, through, through_video
 from benchmarks.timing import SPIN_SECONDS, interleaved_seconds
 
@@ -116,8 +115,7 @@ def main() -> None:
     kernels.load_loops()
     measured = []
     for row in rows(args.frames):
-        fingerprint = fingerprint_of(model_files()[row["method"]].read_bytes())
-        measured.append(row | {"fingerprint": fingerprint})
+        measured.append(row | {"fingerprint": fingerprint(row["method"])})
         results.show(row)
     if args.frames == FRAMES:
         results.write("stream", measured)

@@ -17,12 +17,11 @@ import numpy as np
 
 from aeinfer import AEInfer
 from aeinfer.cli.options import whole
-from aeinfer.session import fingerprint_of
 from aeinfer.temporal import TemporalFilter
 from benchmarks import results
 from benchmarks.clips import Clip, Frame, add_noise, all_clips, read_photos, score
 from benchmarks.ffmpeg import FILTERS, FITTED, SLOW, Method, by_ffmpeg, source_clips, tune
-from benchmarks.packaged import model_files
+from benchmarks.packaged import fingerprint
 
 LARGE, LARGE_FRAMES = (720, 1280), 12
 NOISES = ("15", "25", "camera")
@@ -59,7 +58,7 @@ def network_of(method: str) -> results.Row:
     for name in MODELS:
         if name in method.split(" + "):
             model = f"{name} {PRECISION}"
-            return {"model": model, "fingerprint": fingerprint_of(model_files()[model].read_bytes())}
+            return {"model": model, "fingerprint": fingerprint(model)}
     return {}
 
 

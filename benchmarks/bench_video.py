@@ -15,12 +15,11 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from numpy.typing import NDArray
 
 from aeinfer import cli, kernels, metrics
-from aeinfer.session import fingerprint_of
 from benchmarks import options, results
 from benchmarks.bench_quality import NOISY
 from benchmarks.clips import Clip, Frame, add_noise
 from benchmarks.noisy import Image, read_set, real_pairs
-from benchmarks.packaged import photo_models
+from benchmarks.packaged import fingerprint
 
 SET, EVERY, EVERY_REAL, SIDE = "kodak24", 3, 6, 480
 LOSSLESS, LOSSY = ("ffv1", {}), ("libx264", {"crf": "18"})
@@ -82,6 +81,15 @@ def clips(data: Path, real: Path) -> Iterator[tuple[str, list[Frame], list[Frame
     yield "real cameras, libx264", [mean for _, mean in pairs], [noisy for noisy, _ in pairs], LOSSY
 
 
+def denoise(method: str, before: Path, after: Path) -> results.Row:
+    """Run the command on a file, and name the model that it took."""
+    model, given = WAYS[method]
+    command = ["video", str(before), str(after), "--codec", "ffv1", "--on-exist", "overwrite", "-q", *given]
+    if code := cli.main(command):
+        raise SystemExit(f"aeinfer {' '.join(command)} ended with {code}")
+    return {"model": f"{model} fp32", "fingerprint": fingerprint(f"{model} fp32")}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_video", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help=f"folder with the test set {SET}, a folder of PNG")
@@ -93,7 +101,6 @@ def main() -> None:
         parser.exit(
             2, f"bench_video: expected a folder of PNG {args.data / SET}, and NAME_real, NAME_mean in {args.real}\n"
         )
-    models = photo_models()
     with tempfile.TemporaryDirectory() as folder:
         before, expected, after = (Path(folder, f"{name}.mkv") for name in ("noisy", "clean", "denoised"))
         for kind, clean, noisy, codec in clips(args.data, args.real):
@@ -101,16 +108,11 @@ def main() -> None:
             encode(noisy, before, codec)
             for method in methods:
                 row: results.Row = {"method": method, "noise": kind}
-                found = before
-                if method in WAYS:
-                    model, given = WAYS[method]
-                    name = f"{model} fp32"
-                    row |= {"model": name, "fingerprint": fingerprint_of(models[name].read_bytes())}
-                    found = after
-                    command = ["video", str(before), str(after), "--codec", "ffv1", "--on-exist", "overwrite", "-q"]
-                    if code := cli.main([*command, *given]):
-                        raise SystemExit(f"aeinfer {' '.join([*command, *given])} ended with {code}")
-                results.merge("video", [row | score(found, expected)], ("method", "noise"), {NOISY, *WAYS})
+                if method == NOISY:
+                    row |= score(before, expected)
+                else:
+                    row |= denoise(method, before, after) | score(after, expected)
+                results.merge("video", [row], ("method", "noise"), {NOISY, *WAYS})
 
 
 if __name__ == "__main__":

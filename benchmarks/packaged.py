@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aeinfer import AEInfer, ModelInfo
 from aeinfer.models import packaged_models, precision_files
+from aeinfer.session import fingerprint_of
 
 ZOO = Path(__file__).parent / "models"
 
@@ -16,6 +17,11 @@ def model_files(models: dict[str, Path] | None = None) -> dict[str, Path]:
         for name, path in (packaged_models() if models is None else models).items()
         for precision, file in precision_files(path).items()
     }
+
+
+def fingerprint(method: str) -> str:
+    """Return that of a packaged model's file: of "NAME PRECISION"."""
+    return fingerprint_of(model_files()[method].read_bytes())
 
 
 def digit_models() -> dict[str, Path]:

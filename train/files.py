@@ -10,7 +10,7 @@ Levels = NDArray[np.uint8]
 
 QUALITY = 60, 100  # of JPEGs
 FULL_COLOUR = 0.3  # that share of the JPEGs has colour at full resolution
-VIDEO = 0.25  # that share of what is held as files is held as video does: colour halved, nothing else lost
+VIDEO = 0.35  # that share of what is held as files is held as video does: colour halved, nothing else lost
 
 
 def through_jpeg(levels: Levels, rng: np.random.Generator) -> Levels:
@@ -29,12 +29,19 @@ def as_file(levels: Levels, rng: np.random.Generator) -> Levels:
 
     Noise that was white is so no longer: what of it differs between the colours is coarser, and much of it gone, so
     that the rest is alike in all colours. A network that never saw this takes it for texture, and leaves all of it.
+    Which two pixels share a video's colour is drawn: in a part of a frame, or after another conversion, it is others.
     """
     if rng.random() >= VIDEO:
         return through_jpeg(levels, rng)
-    luma, *chroma = cv2.split(cv2.cvtColor(levels, cv2.COLOR_RGB2YCrCb))
+    top, left = rng.integers(2, size=2)
+    frame = cv2.copyMakeBorder(levels, top, top, left, left, cv2.BORDER_REPLICATE)
+    return _with_half_colour(frame)[top : top + levels.shape[0], left : left + levels.shape[1]]
+
+
+def _with_half_colour(frame: Levels) -> Levels:
+    luma, *chroma = cv2.split(cv2.cvtColor(frame, cv2.COLOR_RGB2YCrCb))
     small = [cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for plane in chroma]
     size = luma.shape[::-1]
     repeated = [cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST) for plane in small]
-    frame: Levels = cv2.cvtColor(cv2.merge([luma, *repeated]), cv2.COLOR_YCrCb2RGB)
-    return frame
+    shown: Levels = cv2.cvtColor(cv2.merge([luma, *repeated]), cv2.COLOR_YCrCb2RGB)
+    return shown

@@ -33,6 +33,18 @@ def test_noise_that_differs_between_the_colours_is_lost_and_the_rest_stays(
     assert all(left < 0.6 * differing for _, left in results)
 
 
+def test_which_pixels_share_a_video_s_colour_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that takes 2x2 pixels at once would else count on one of four ways, and parts of frames have any."""
+    monkeypatch.setattr(files, "VIDEO", 1.0)
+    noisy = np.random.default_rng(0).integers(64, 192, (32, 32, 3), dtype=np.uint8)
+    ways = set()
+    for seed in range(32):
+        red = cv2.cvtColor(as_file(noisy, np.random.default_rng(seed)), cv2.COLOR_RGB2YCrCb)[..., 1].astype(int)
+        steps = [np.abs(np.diff(red, axis=axis)).mean(1 - axis) for axis in (0, 1)]
+        ways.add(tuple(bool(step[::2].mean() < step[1::2].mean()) for step in steps))
+    assert len(ways) == 4
+
+
 def test_a_picture_without_noise_is_nearly_the_same() -> None:
     ramp = np.repeat(np.linspace(0, 255, 64).astype(np.uint8)[None, :, None], 64, 0).repeat(3, 2)
     for seed in range(8):

@@ -17,8 +17,8 @@ import matplotlib.pyplot as plt
 
 from aeinfer import kernels
 from benchmarks import options, results
-from benchmarks.bench_quality import NOISY, Denoise, Images, Model, chosen, measure_clean, measure_noise, named
-from benchmarks.noisy import SIGMAS
+from benchmarks.bench_quality import NOISY, Denoise, Model, chosen, measure_clean, measure_noise, named
+from benchmarks.noisy import SIGMAS, Images
 from benchmarks.packaged import color_models
 from benchmarks.peers import PEERS
 

@@ -7,7 +7,6 @@ pictures and figures are those of README.md. Rows go into results/hard.json.
 import argparse
 import itertools
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,11 +14,12 @@ from numpy.typing import NDArray
 
 from aeinfer import kernels
 from benchmarks import options, results
-from benchmarks.bench_quality import NOISY, Denoise, Images, Model, named, psnr
-from benchmarks.noisy import Image, read_set, rounded
+from benchmarks.bench_quality import NOISY, Denoise, Model, named, psnr
+from benchmarks.noisy import Image, Images, rounded
 from benchmarks.packaged import color_models
 from train.camera import add_camera_noise
 from train.crops import middle, through_mesh
+from train.files import with_half_colour
 
 SET, EVERY = "kodak24", 3
 SIGMA = 25 / 255
@@ -28,11 +28,7 @@ MESH_SIDE, MESHES, MESH_SEED = 256, 4, 7
 SKY, STAR, APART = 8 / 255, 220 / 255, 16  # stars of one pixel, so many pixels from each other
 SKY_SHAPE, FLAT_SHAPE = (256, 256, 3), (240, 320, 3)
 Noise = NDArray[np.floating]
-
-
-def like(noise: Noise) -> Noise:
-    """Bring noise to a standard deviation of SIGMA."""
-    return noise * (SIGMA / noise.std())
+Change = Callable[[Image, np.random.Generator], Image]
 
 
 def white(clean: Image, rng: np.random.Generator) -> Noise:
@@ -51,12 +47,21 @@ def grain(clean: Image, rng: np.random.Generator) -> Noise:
     return cv2.GaussianBlur(grey(clean, rng), (0, 0), 1.0)
 
 
-ADDED: dict[str, Callable[[Image, np.random.Generator], Noise]] = {
-    "white noise": white,
-    "white noise alike in all colours": grey,
-    "the same, blurred by 1 pixel (grain)": grain,
-    "white noise blurred by 2 pixels": blurred,
-}
+def under(noise: Callable[[Image, np.random.Generator], Noise]) -> Change:
+    """Noise brought to a standard deviation of SIGMA, and added."""
+
+    def change(clean: Image, rng: np.random.Generator) -> Image:
+        drawn = noise(clean, rng)
+        return (clean + drawn * (SIGMA / drawn.std())).astype(np.float32)
+
+    return change
+
+
+def video(clean: Image, rng: np.random.Generator) -> Image:
+    """White noise through a frame of video, seen from its second row and column on: other pixels share a colour."""
+    levels = kernels.from_float(under(white)(clean, rng), np.uint8)
+    frame = cv2.copyMakeBorder(levels, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    return kernels.to_float(with_half_colour(frame)[1:-1, 1:-1])
 
 
 def black_and_white(clean: Image, rng: np.random.Generator) -> Image:
@@ -72,7 +77,12 @@ def rows_of(clean: Image, rng: np.random.Generator) -> Image:
     return clean + rng.normal(0, 10 / 255, (len(clean), 1, 1)).astype(np.float32)
 
 
-SET_ANEW: dict[str, Callable[[Image, np.random.Generator], Image]] = {
+CHANGES: dict[str, Change] = {
+    "white noise": under(white),
+    "white noise alike in all colours": under(grey),
+    "the same, blurred by 1 pixel (grain)": under(grain),
+    "white noise blurred by 2 pixels": under(blurred),
+    "white noise, in a part of a frame of video": video,
     "5 % of the pixels black or white": black_and_white,
     "0.2 % of the pixels white": hot,
     "rows brighter or darker by 10 levels": rows_of,
@@ -81,23 +91,14 @@ SET_ANEW: dict[str, Callable[[Image, np.random.Generator], Image]] = {
 
 def noises(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
     """Mean PSNR in dB of 8-bit pictures under each noise; last, of a 32nd of the range in 16 bits."""
-    for what, make in ADDED.items():
-        yield f"{what}, dB", mean_psnr(denoise, images, lambda x, rng, make=make: x + like(make(x, rng)))
-    for what, change in SET_ANEW.items():
-        yield f"{what}, dB", mean_psnr(denoise, images, change)
+    for what, change in CHANGES.items():
+        changed = ((rounded(change(clean, np.random.default_rng(index))), clean) for index, clean in images)
+        yield f"{what}, dB", np.mean([psnr(denoise(noisy, 0), clean) for noisy, clean in changed])
     figures = []
     for index, clean in images:
-        dark = kernels.from_float((clean + like(white(clean, np.random.default_rng(index)))) / DARK, np.uint16)
+        dark = kernels.from_float(under(white)(clean, np.random.default_rng(index)) / DARK, np.uint16)
         figures.append(psnr(denoise(kernels.to_float(dark), 0) * DARK, clean))
     yield f"white noise, all in a {DARK}nd of the range, 16 bits, dB", np.mean(figures)
-
-
-def mean_psnr(denoise: Denoise, images: Images, change: Callable[[Image, np.random.Generator], Noise]) -> float:
-    figures = []
-    for index, clean in images:
-        noisy = rounded(change(clean, np.random.default_rng(index)).astype(np.float32))
-        figures.append(psnr(denoise(noisy, 0), clean))
-    return float(np.mean(figures))
 
 
 def meshes(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
@@ -147,11 +148,10 @@ def measurements(denoise: Denoise, images: Images) -> Iterator[results.Row]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_hard", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help=f"folder with the test set {SET}, a folder of PNG")
+    options.add_set(parser, SET)
     options.add_methods(parser)
     args = parser.parse_args()
-    if not (images := read_set(args.data / SET, EVERY)):
-        parser.exit(2, f"bench_hard: no {SET} in {args.data}: expected a folder of PNG images\n")
+    images = options.images(parser, args.data, SET, EVERY)
     files = color_models()
     for method in options.chosen(parser, [NOISY, *files], args.methods):
         denoise: Denoise = Model(files[method]) if method in files else lambda image, _sigma: image

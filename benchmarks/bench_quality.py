@@ -15,7 +15,7 @@ import numpy as np
 from aeinfer import AEInfer, metrics
 from aeinfer.cli.options import whole
 from benchmarks import options, results
-from benchmarks.noisy import INPUTS, SIGMAS, Image, noisy_image, read_set, real_pairs, rounded
+from benchmarks.noisy import INPUTS, SIGMAS, Image, Images, noisy_image, read_set, real_pairs, rounded
 from benchmarks.packaged import model_files, photo_models
 from benchmarks.peers import PEERS, Peer
 
@@ -25,7 +25,6 @@ NOISY = "noisy"
 NOISE_KEYS = ("method", "set", "input", "sigma")
 KEYS = {"quality": NOISE_KEYS, "grey": NOISE_KEYS, "camera": ("method", "set")}  # what names a row
 Denoise = Callable[[Image, float], Image]  # (noisy image, sigma) -> denoised image
-Images = list[tuple[int, Image]]
 
 
 class Model:

@@ -18,7 +18,7 @@ from aeinfer import cli, kernels, metrics
 from benchmarks import options, results
 from benchmarks.bench_quality import NOISY
 from benchmarks.clips import Clip, Frame, add_noise
-from benchmarks.noisy import Image, read_set, real_pairs
+from benchmarks.noisy import Image, Images, real_pairs
 from benchmarks.packaged import fingerprint
 
 SET, EVERY, EVERY_REAL, SIDE = "kodak24", 3, 6, 480
@@ -70,9 +70,9 @@ def middle(image: Image) -> Frame:
     return np.ascontiguousarray(kernels.from_float(image[:SIDE, :SIDE], np.uint8))
 
 
-def clips(data: Path, real: Path) -> Iterator[tuple[str, list[Frame], list[Frame], tuple[str, dict[str, str]]]]:
+def clips(images: Images, real: Path) -> Iterator[tuple[str, list[Frame], list[Frame], tuple[str, dict[str, str]]]]:
     """Yield the name, the clean and the noisy frames, and the codec that these went through."""
-    clean = [middle(image) for _, image in read_set(data / SET, EVERY)]
+    clean = [middle(image) for _, image in images]
     white, shot = (add_noise(Clip("frames", clean), kind, seed=0) for kind in ("25", "camera"))
     yield "white noise, sigma 25", clean, white, LOSSLESS
     yield "the same, libx264 crf 18", clean, white, LOSSY
@@ -92,18 +92,17 @@ def denoise(method: str, before: Path, after: Path) -> results.Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_video", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help=f"folder with the test set {SET}, a folder of PNG")
+    options.add_set(parser, SET)
     parser.add_argument("--real", type=Path, required=True, help="folder of real pairs NAME_real, NAME_mean")
     options.add_methods(parser)
     args = parser.parse_args()
     methods = options.chosen(parser, [NOISY, *WAYS], args.methods)
-    if not any((args.data / SET).glob("*.png")) or not any(real_pairs(args.real)):
-        parser.exit(
-            2, f"bench_video: expected a folder of PNG {args.data / SET}, and NAME_real, NAME_mean in {args.real}\n"
-        )
+    images = options.images(parser, args.data, SET, EVERY)
+    if not any(real_pairs(args.real)):
+        parser.exit(2, f"bench_video: expected NAME_real and NAME_mean in {args.real}\n")
     with tempfile.TemporaryDirectory() as folder:
         before, expected, after = (Path(folder, f"{name}.mkv") for name in ("noisy", "clean", "denoised"))
-        for kind, clean, noisy, codec in clips(args.data, args.real):
+        for kind, clean, noisy, codec in clips(images, args.real):
             encode(clean, expected, LOSSLESS)
             encode(noisy, before, codec)
             for method in methods:

@@ -11,6 +11,7 @@ from aeinfer import kernels
 from aeinfer.image import read_image
 
 Image = NDArray[np.float32]  # (H, W, 3), RGB, [0, 1] nominal
+Images = list[tuple[int, Image]]  # each with its place in the whole set's sorted order, which seeds its noise
 
 SIGMAS = (15, 25, 50)  # in 8-bit levels
 INPUTS = ("float", "8-bit")
@@ -22,8 +23,8 @@ def read_float(path: Path) -> Image:
     return kernels.to_float(read_image(path).pixels)
 
 
-def read_set(folder: Path, every: int = 1) -> list[tuple[int, Image]]:
-    """Return every Nth image of a test set with its place in the whole set's sorted order, which seeds its noise."""
+def read_set(folder: Path, every: int = 1) -> Images:
+    """Return every Nth image of a test set."""
     paths = sorted(folder.glob("*.png"))
     return [(index, read_float(paths[index])) for index in range(0, len(paths), every)]
 

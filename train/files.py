@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["as_file", "through_jpeg"]
+__all__ = ["as_file", "through_jpeg", "with_half_colour"]
 
 Levels = NDArray[np.uint8]
 
@@ -35,10 +35,11 @@ def as_file(levels: Levels, rng: np.random.Generator) -> Levels:
         return through_jpeg(levels, rng)
     top, left = rng.integers(2, size=2)
     frame = cv2.copyMakeBorder(levels, top, top, left, left, cv2.BORDER_REPLICATE)
-    return _with_half_colour(frame)[top : top + levels.shape[0], left : left + levels.shape[1]]
+    return with_half_colour(frame)[top : top + levels.shape[0], left : left + levels.shape[1]]
 
 
-def _with_half_colour(frame: Levels) -> Levels:
+def with_half_colour(frame: Levels) -> Levels:
+    """(H, W, 3) RGB of even sides as a frame of video, whose colour 2x2 pixels share."""
     luma, *chroma = cv2.split(cv2.cvtColor(frame, cv2.COLOR_RGB2YCrCb))
     small = [cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for plane in chroma]
     size = luma.shape[::-1]

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks import bench_drawings
-from benchmarks.bench_quality import Images
-from benchmarks.noisy import SIGMAS
+from benchmarks.noisy import SIGMAS, Images
 
 pytestmark = pytest.mark.skipif(not hasattr(cv2, "FontFace"), reason="OpenCV brings fonts from version 5 on")
 

@@ -24,6 +24,7 @@ from train.files import with_half_colour
 SET, EVERY = "kodak24", 3
 SIGMA = 25 / 255
 DARK = 32  # of a picture that fills so small a part of its range
+RIM = 32  # rows
 MESH_SIDE, MESHES, MESH_SEED = 256, 4, 7
 SKY, STAR, APART = 8 / 255, 220 / 255, 16  # stars of one pixel, so many pixels from each other
 SKY_SHAPE, FLAT_SHAPE = (256, 256, 3), (240, 320, 3)
@@ -101,6 +102,18 @@ def noises(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
     yield f"white noise, all in a {DARK}nd of the range, 16 bits, dB", np.mean(figures)
 
 
+def beside_bars(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
+    """PSNR in dB of the rows beside a bar of one colour without noise, as a letterbox has it; 8-bit pictures."""
+    for name, colour in (("black", 0), ("white", 1)):
+        figures = []
+        for index, clean in images:
+            noisy = rounded(under(white)(clean, np.random.default_rng(index)))
+            bar = len(clean) // 8
+            noisy[-bar:] = colour
+            figures.append(psnr(*(image[-bar - RIM : -bar] for image in (denoise(noisy, 0), clean))))
+        yield f"white noise, {RIM} rows beside a {name} bar, dB", np.mean(figures)
+
+
 def meshes(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
     """Crops through meshes as training makes them (other ones), with a camera's mild noise: PSNR over the noisy one's.
 
@@ -141,7 +154,11 @@ def saturated(denoise: Denoise) -> Iterator[tuple[str, float]]:
 def measurements(denoise: Denoise, images: Images) -> Iterator[results.Row]:
     """Every figure of one method, each with what it is of."""
     for what, figure in itertools.chain(
-        noises(denoise, images), meshes(denoise, images), stars(denoise), saturated(denoise)
+        noises(denoise, images),
+        beside_bars(denoise, images),
+        meshes(denoise, images),
+        stars(denoise),
+        saturated(denoise),
     ):
         yield {"what": what, "figure": round(float(figure), 2)}
 

@@ -1,5 +1,6 @@
 """Batches of photographs as pure functions of the step: crops, what they look like, and their noise. No torch here."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from train.crops import middle, sharpened, through_mesh, with_grain, with_soft_c
 from train.data import VALIDATION_SEED, Pair, Tensor, quantize_some
 from train.drawings import drawing
 from train.files import as_file
+from train.flats import flat_part
 from train.photo_folder import read_photos
 
 TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
 DRAWN = 0.06  # that share of the crops is none of a photograph, but a drawing
 MESHED = 0.12  # that share of the crops is seen through a mesh
+PARTLY_FLAT = 0.15  # a part of that share of the crops is of one colour, without noise
 MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
 SHRINKING = {cv2.INTER_AREA: 0.45, cv2.INTER_LINEAR: 0.4, cv2.INTER_NEAREST: 0.15}  # how, and how often
 MOST_SHARPENED = 2.5  # by an unsharp mask of up to so much
@@ -60,6 +63,8 @@ class Photos:
     them takes for picture.
 
     Some are drawings instead (`drawings.py`): letters and flat colours, which photographs hardly have.
+
+    A part of some is flat and without noise (`flats.py`), as beside frames, bars and boxes.
 
     Some are seen through a mesh: what cloth, nets, blinds and screens look like, photographs for training rarely hold,
     and a network that did not see it takes it for noise and wipes it out. Some have a grain that is the same in all
@@ -109,11 +114,14 @@ class Photos:
         noisy[grey] = noisy[grey, :1]
         rounded = rng.random(self.size) < EIGHT_BIT
         noisy = quantize_some(noisy, rounded)
-        for i in np.flatnonzero(rounded & ~by_camera & ~noiseless & ~grey & (rng.random(self.size) < HELD_AS_FILES)):
-            noisy[i] = _as_file(noisy[i], rng)
         for i in np.flatnonzero(by_camera):
             seen = add_camera_noise(crops[i], rng, self.look.at_edges)
             noisy[i] = _planes(_grey(seen) if grey[i] else seen)[0]
+        for i in np.flatnonzero(rng.random(self.size) < PARTLY_FLAT):
+            where, colour = flat_part(self.crop, rng)
+            _flatten((noisy[i], clean[i]), where, colour[:1] if grey[i] else colour)
+        for i in np.flatnonzero(rounded & ~by_camera & ~noiseless & ~grey & (rng.random(self.size) < HELD_AS_FILES)):
+            noisy[i] = _as_file(noisy[i], rng)
         padding = rng.integers(1, MOST_PADDED, (self.size, 2), endpoint=True) * (rng.random((self.size, 2)) < PADDED)
         for image, (rows, columns) in zip((*noisy, *clean), (*padding, *padding), strict=True):
             _repeat_edges(image, rows, columns)
@@ -131,8 +139,8 @@ class Photos:
         return {kind: [self._held_out(picture) for picture in pictures] for kind, pictures in kinds.items()}
 
     def _pairs(self, photos: list[NDArray[np.uint8]]) -> list[Pair]:
-        """Held-out (noisy, clean): white noise of three strengths, a camera's, white in files, whichever crops have."""
-        white, by_camera, in_files = [], [], []
+        """Held-out (noisy, clean): white noise of three strengths, a camera's, white in files or beside a flat part."""
+        white, by_camera, partly_flat, in_files = [], [], [], []
         for i, photo in enumerate(photos if self.camera < 1 else []):
             clean = self._held_out(photo)
             for sigma in (15.0, 25.0, 50.0):
@@ -140,12 +148,21 @@ class Photos:
                 white.append((quantize_some(noisy, np.array([True])), clean))
                 if sigma == 25 and self.grey < 1:
                     in_files.append((_as_file(noisy[0], np.random.default_rng(i))[None], clean))
+                if sigma == 25:
+                    partly_flat.append(self._partly_flat(white[-1], np.random.default_rng(i)))
         for i, photo in enumerate(photos if self.camera else []):
             rng = np.random.default_rng(i)
             soft = self._softened(photo, rng)
             seen = add_camera_noise(soft, rng, self.look.at_edges)
             by_camera.append((self._held_out(seen), self._held_out(soft)))
-        return white + by_camera + in_files
+        return white + by_camera + partly_flat + in_files
+
+    def _partly_flat(self, pair: Pair, rng: np.random.Generator) -> Pair:
+        noisy, clean = (image.copy() for image in pair)
+        height, width = clean.shape[2:]
+        where, colour = flat_part(max(height, width), rng)
+        _flatten((noisy[0], clean[0]), where[:height, :width], colour[: self.channels])
+        return noisy, clean
 
     def _held_out(self, image: NDArray[Any]) -> Tensor:
         """(H, W, 3), uint8 or float32 in [0, 1] -> float32 (1, C, H, W) in [0, 1]."""
@@ -206,6 +223,12 @@ def _texture(photo: NDArray[np.uint8]) -> Tensor:
     height, width = (-(-length // TEXTURE_BLOCK) for length in photo.shape[:2])
     energy = np.abs(cv2.Laplacian(half, cv2.CV_32F))
     return cv2.resize(energy, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _flatten(images: Iterable[Tensor], where: NDArray[np.bool_], colour: Tensor) -> None:
+    """Overwrite a part of each (C, H, W) with one colour of C values, or of one for all."""
+    for image in images:
+        image[:, where] = colour[:, None]
 
 
 def _repeat_edges(image: Tensor, rows: int, columns: int) -> None:

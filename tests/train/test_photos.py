@@ -13,6 +13,12 @@ from train.camera import LUMA
 from train.photos import MESHED, MOST_PADDED, OF_ALL, OF_CAMERAS, Look, Photos
 
 
+@pytest.fixture(autouse=True)
+def pictures_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No crop is partly flat, which has no noise to measure; one test below has them back."""
+    monkeypatch.setattr("train.photos.PARTLY_FLAT", 0.0)
+
+
 def test_photo_crops_follow_from_the_step(photos: Path) -> None:
     first, second = (Photos(photos, 4, 64, 55, seed=1) for _ in range(2))
     for step in (0, 9):
@@ -36,12 +42,16 @@ def test_photo_noise_covers_the_range(photos: Path) -> None:
 
 def test_photo_validation_is_clipped_noise_of_three_strengths(photos: Path) -> None:
     pairs = Photos(photos, 2, 32, 55, seed=1).validation
-    assert len(pairs) == 4  # one held-out photograph
+    assert len(pairs) == 5  # one held-out photograph
     assert all(noisy.min() >= 0 and noisy.max() <= 1 for noisy, _clean in pairs)
     assert all(noisy.shape[2] % 16 == 0 for noisy, _clean in pairs)
     strengths = [(noisy - clean).std() for noisy, clean in pairs]
     assert strengths[:3] == sorted(strengths[:3])
-    assert not np.array_equal(pairs[3][0], pairs[1][0]), "the last is the second, gone through a file"
+    assert not np.array_equal(pairs[4][0], pairs[1][0]), "the last is the second, gone through a file"
+    flat = (pairs[3][0] == pairs[3][1]).all(1)
+    assert 0 < flat.mean() < 1, "the one before is the second, with a flat part"
+    assert np.ptp(pairs[3][1].transpose(0, 2, 3, 1)[flat], axis=0).max() == 0
+    np.testing.assert_array_equal(pairs[3][0].transpose(0, 2, 3, 1)[~flat], pairs[1][0].transpose(0, 2, 3, 1)[~flat])
 
 
 def test_pictures_without_noise_are_held_out_ones_in_four_ways(photos: Path) -> None:
@@ -170,7 +180,7 @@ def test_a_network_for_cameras_alone_sees_no_grain_and_is_judged_by_their_noise(
     _, clean = Photos(tmp_path, 200, 32, 55, seed=0, camera=1.0).batch(0)
     assert (clean.std((2, 3)).max(1) > 0.01).mean() < 1.5 * MESHED  # what is flat stays so, but for meshes
     both, alone = (Photos(photos, 2, 32, 55, seed=0, camera=share).validation for share in (0.5, 1.0))
-    assert (len(both), len(alone)) == (5, 1)  # one held-out photograph: white noise of three strengths and in a file
+    assert (len(both), len(alone)) == (6, 1)  # one held-out photograph, under each noise that there is
     assert np.abs(np.diff(both[3][1])).mean() > 1.5 * np.abs(np.diff(alone[0][1])).mean(), "its own are softer"
 
 
@@ -212,7 +222,8 @@ def test_some_lower_and_right_edges_are_repeated(photos: Path, axis: int) -> Non
     assert MOST_PADDED // 2 < noisy.max() <= MOST_PADDED
 
 
-def test_where_all_crops_are_grey_images_have_one_channel(photos: Path) -> None:
+def test_where_all_crops_are_grey_images_have_one_channel(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.flats.BLACK", 1.0)  # a colour is drawn for each channel there is
     data = Photos(photos, 4, 64, 55, seed=0, camera=0.3, grey=1.0)
     colored = Photos(photos, 4, 64, 55, seed=0, camera=0.3)
     assert {part.shape[:2] for part in data.batch(0)} == {(4, 1)}
@@ -220,3 +231,19 @@ def test_where_all_crops_are_grey_images_have_one_channel(photos: Path) -> None:
     pairs = colored.validation[: len(data.validation)]  # what is behind is noise that went through files
     luma = [cv2.cvtColor(clean[0].transpose(1, 2, 0).copy(), cv2.COLOR_RGB2GRAY) for _, clean in pairs]
     np.testing.assert_array_equal([clean[0, 0] for _, clean in data.validation], luma)
+
+
+@pytest.mark.parametrize("camera", [0.0, 1.0])
+def test_a_part_of_some_crops_is_of_one_colour_and_without_noise(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, camera: float
+) -> None:
+    monkeypatch.setattr("train.photos.HELD_AS_FILES", 0.0)
+    monkeypatch.setattr("train.photos.PADDED", 0.0)
+    plain = Photos(photos, 16, 64, 55, seed=0, camera=camera, grey=0.25).batch(0)[1]
+    monkeypatch.setattr("train.photos.PARTLY_FLAT", 1.0)
+    noisy, clean = (part.transpose(0, 2, 3, 1) for part in Photos(photos, 16, 64, 55, 0, camera, grey=0.25).batch(0))
+    parts = (clean != plain.transpose(0, 2, 3, 1)).any(3)
+    assert 0.1 < parts.mean() < 0.5
+    for noisy_one, clean_one, part in zip(noisy, clean, parts, strict=True):
+        assert not part.any() or len(np.unique(clean_one[part], axis=0)) == 1
+        np.testing.assert_array_equal(noisy_one[part], clean_one[part])

@@ -1,5 +1,8 @@
 """What the tags of a TIFF say of each of its pages; no pixels, no disk."""
 
+import math
+import re
+
 from aeinfer.damage import check_strips
 from aeinfer.errors import ImageReadError
 from aeinfer.exif import exif_of_page
@@ -11,6 +14,10 @@ __all__ = ["tiff_facts"]
 
 CANON_RAW = b"\x10\0\0\0CR\2"
 """What a CR2 has from its fourth byte on: a TIFF, whose first page is a preview that does not say so."""
+IMAGEJ_STACK = re.compile(rb"ImageJ=.*^images=(\d+)", re.DOTALL | re.MULTILINE)
+"""How many images lie behind ImageJ's first table; beyond 4 GB it writes no other."""
+TIFFFILE_STACK = re.compile(rb'{"shape": .*"truncated": true')
+"""What tifffile says of a stack that it wrote so."""
 
 
 def tiff_facts(data: bytes) -> list[FileFacts]:
@@ -28,7 +35,27 @@ def tiff_facts(data: bytes) -> list[FileFacts]:
     pages = [table for table in tables if not table.first(TagNumber.SUBFILE, 0) & 1]  # bit 0: a reduced copy
     if not pages or pages[0] is not tables[0] or data.startswith(CANON_RAW, 4):
         raise ImageReadError("a camera's raw file, not a finished image: develop it to tiff or png first")
+    if len(tables) == 1:
+        _check_alone(data, pages[0])
     return [_tiff_page(data, page) for page in pages]
+
+
+def _check_alone(data: bytes, page: Table) -> None:
+    """Refuse a stack whose images lie one behind the other after the tags of its first: the others would be lost."""
+    said = page[TagNumber.DESCRIPTION].raw if TagNumber.DESCRIPTION in page else b""
+    count = int(match[1]) if (match := IMAGEJ_STACK.match(said)) else 1
+    room = len(data) - page.first(TagNumber.STRIP_OFFSETS, 0)
+    if TIFFFILE_STACK.match(said) or 1 < count <= room // max(1, _bytes_of(page)):
+        raise ImageReadError(
+            "a stack with tags for its first image alone, as ImageJ writes it beyond 4 GB; give each image a page: "
+            "tifffile.imwrite(new, tifffile.imread(old)) does"
+        )
+
+
+def _bytes_of(page: Table) -> int:
+    """How many bytes the pixels of a page take, unpacked to whole bytes."""
+    sizes = page.first(TagNumber.LENGTH, 0), page.first(TagNumber.WIDTH, 0), page.first(TagNumber.SAMPLES, 1)
+    return math.prod(sizes) * max(page.first(TagNumber.BITS, 1), 8) // 8
 
 
 def _tiff_page(data: bytes, page: Table) -> FileFacts:
@@ -40,15 +67,16 @@ def _tiff_page(data: bytes, page: Table) -> FileFacts:
     if photometric == 3 and bits == 1:  # OpenCV makes its two colours grey
         colours = page[TagNumber.COLOR_MAP].values if TagNumber.COLOR_MAP in page else ()
         known = colours[:2] == colours[2:4] == colours[4:6]
-    if samples not in (1, 2, 3, 4) or not known or (samples == 2 and photometric != 1):
+    grey = photometric < 2  # of which OpenCV reads one sample and drops the others
+    if samples not in (1, 2, 3, 4) or not known or (samples == 2 and photometric != 1) or (samples > 2 and grey):
         raise ImageReadError(
             f"a TIFF of {samples} samples a pixel of {bits} bits, photometric interpretation {photometric}, is not "
-            "read faithfully; expected grey, RGB or RGBA (save it as png, or as such a tiff)"
+            "read faithfully; expected grey, RGB or RGBA (save it as png, or as such a tiff; channels as pages)"
         )
     raw_tiles = TagNumber.TILE_WIDTH in page and page.first(TagNumber.COMPRESSION, 1) == 1
     orientation = page.first(TagNumber.ORIENTATION, 1)
     size = (page.first(TagNumber.LENGTH, 0), page.first(TagNumber.WIDTH, 0))
-    check_strips(data, page, size[0] * size[1] * max(bits, 8) * samples // 8)
+    check_strips(data, page, _bytes_of(page))
     kinds = {
         TagNumber.EXIF: "exif",
         TagNumber.GPS: "exif",

@@ -32,6 +32,7 @@ class TagNumber(enum.IntEnum):
     BITS = 258
     COMPRESSION = 259
     PHOTOMETRIC = 262
+    DESCRIPTION = 270
     STRIP_OFFSETS = 273
     ORIENTATION = 274
     SAMPLES = 277

@@ -40,6 +40,11 @@ def canon_raw() -> bytes:
     return tiff_of({}, head=b"CR\2\0" + bytes(4))
 
 
+def stack_of(said: bytes) -> bytes:
+    """One page's tags, and the pixels of two."""
+    return tiff_of({}, {270: (2, len(said), said)}) + bytes(64)
+
+
 def two_colours(*colours: int) -> bytes:
     return tiff_of({258: 1, 262: 3, 279: 8}, {320: (3, 6, struct.pack("<6H", *colours))})
 
@@ -62,6 +67,9 @@ BAD = {
     "two.ppm": (lambda: b"P6 1 1 255 abc" * 2, "several images"),
     "canon.tif": (canon_raw, "raw file"),
     "two.tif": (lambda: two_colours(0, 65535, 0, 0, 9999, 0), "of 1 bits, photometric interpretation 3"),
+    "channels.tif": (lambda: tiff_of({277: 3, 279: 192}) + bytes(128), "of 3 samples a pixel .* channels as pages"),
+    "imagej.tif": (lambda: stack_of(b"ImageJ=1.54f\nimages=2\nslices=2\n\0"), "its first image alone"),
+    "tifffile.tif": (lambda: stack_of(b'{"shape": [2, 8, 8], "truncated": true}\0'), "its first image alone"),
     "half.bmp": (lambda: saved(pixels_of((64, 64, 3)), "BMP")[:3000], "damaged"),
 }
 
@@ -73,6 +81,11 @@ def test_bad_files_are_named_as_what_they_are(tmp_path: Path, name: str) -> None
     with pytest.raises(ImageReadError, match=words) as caught:
         read_image(tmp_path / name)
     assert name in str(caught.value)
+
+
+def test_a_page_that_was_taken_out_of_a_stack_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(stack_of(b"ImageJ=1.54f\nimages=3\nslices=3\n\0"))
+    assert read_image(tmp_path / "a.tif").pixels.shape == (8, 8)
 
 
 def test_what_is_no_image_is_not_read_to_its_end(tmp_path: Path) -> None:

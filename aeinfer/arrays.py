@@ -33,12 +33,15 @@ def as_hwc(image: Image) -> Image:
         hint = ": numpy.asarray makes one of it" if convertible else ""
         raise InputError(f"expected a numpy array, got {type(image).__name__}{hint}")
     if not (image.ndim == 2 or (image.ndim == 3 and 1 <= image.shape[2] <= 4)):
-        raise InputError(f"expected (H, W) or (H, W, 1 to 4), got an array of shape {image.shape}")
+        hint = "; several images, or channels, go into denoise_batch as (N, H, W)" if image.ndim in (3, 4) else ""
+        raise InputError(f"expected (H, W) or (H, W, 1 to 4), got an array of shape {image.shape}{hint}")
     if image.size == 0:
         raise InputError(f"expected at least one pixel, got an array of shape {image.shape}")
     if image.dtype not in DTYPES:
         raise InputError(f"images are {', '.join(DTYPES)} in this machine's byte order, got {image.dtype}: convert it")
-    plain = np.asarray(image)  # a matrix stays of two dimensions, a masked array hides its NaN
+    if np.ma.is_masked(image):
+        raise InputError("the image has masked pixels, whose values would be taken for light: give image.filled(...)")
+    plain = np.asarray(image)  # a matrix stays of two dimensions
     return plain if plain.ndim == 3 else plain[:, :, None]
 
 
@@ -59,7 +62,8 @@ def check_finite(image: Image, what: str = "image") -> None:
                 raise InputError(
                     f"the {what} holds values beyond {LARGEST:g}, which overflow in a network: replace them"
                 )
-            raise InputError(f"the {what} holds NaN or infinity: replace them, with numpy.nan_to_num for example")
+            how = f"numpy.nan_to_num({what}, posinf=1, neginf=0)"  # alone it makes of infinity what overflows
+            raise InputError(f"the {what} holds NaN or infinity: replace them, with {how} for example")
 
 
 def overlap(image: Image, out: Image) -> bool:

@@ -1,5 +1,6 @@
 """AEInfer: one image or many, whole or in tiles, in place or not: the same result."""
 
+import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -320,6 +321,15 @@ def test_an_output_of_any_strides_is_written_and_nothing_beside_it(color: AEInfe
 # The door
 
 
+def test_the_advice_on_infinity_holds(color: AEInfer) -> None:
+    image = np.array([[0.5, np.nan], [np.inf, -np.inf]], np.float32)
+    with pytest.raises(InputError) as caught:
+        color(image)
+    advice = re.search(r"numpy\.(nan_to_num\(.*?\))", str(caught.value))
+    assert advice
+    assert color(eval(advice[1], {"nan_to_num": np.nan_to_num, "image": image})).shape == (2, 2)
+
+
 @pytest.mark.filterwarnings("ignore:the matrix subclass")
 def test_a_matrix_is_its_array(color: AEInfer) -> None:
     np.testing.assert_array_equal(color(np.matrix(picture((21, 18)))), color(picture((21, 18))))
@@ -341,7 +351,9 @@ REFUSED = {
     "bool": (lambda ae: ae(np.zeros((4, 4), bool)), "got bool"),
     "other byte order": (lambda ae: ae(np.zeros((4, 4), ">u2")), "byte order, got >u2"),
     "nan": (lambda ae: ae(np.full((4, 4), np.nan, np.float32)), "NaN or infinity"),
-    "nan under a mask": (lambda ae: ae(np.ma.masked_invalid([[np.float32(np.nan)]])), "NaN or infinity"),
+    "masked": (lambda ae: ae(np.ma.masked_equal(np.eye(4, dtype=np.float32), 1)), "masked pixels.* image.filled"),
+    "masked in a batch": (lambda ae: ae.denoise_batch(np.ma.masked_equal(np.eye(4, dtype=np.uint8)[None], 1)), "mask"),
+    "stack": (lambda ae: ae(np.zeros((5, 4, 6), np.uint8)), r"shape \(5, 4, 6\); several images.* denoise_batch"),
     "infinity": (lambda ae: ae(np.full((4, 4), -np.inf, np.float32)), "NaN or infinity"),
     "beyond what a network can compute with": (lambda ae: ae(np.full((4, 4), -3e38, np.float32)), r"beyond 1e\+30"),
     "last row": (lambda ae: ae(np.pad(BAND, ((0, 1), (0, 0)), constant_values=np.nan)), "NaN or infinity"),

@@ -170,7 +170,9 @@ class AEInfer:
         image : (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4) array
             uint8, uint16, or float32 with [0, 1] nominal. Two channels are grey and alpha, four colour and alpha;
             alpha is passed through untouched. The packaged networks answer within [0, 1]: what is brighter comes back
-            as 1, so high dynamic range is brought into it first, by its square root or logarithm for example.
+            as 1 and what is negative as 0, so high dynamic range is brought into it first, by its square root or
+            logarithm for example. Values that fill little of the range, such as 12 bits in uint16, are stretched first:
+            networks are exact to a part of an 8-bit level, not of a 16-bit one.
         strength : float
             0 gives the input, 1 the full result, between them a blend.
         out : array, optional
@@ -183,7 +185,7 @@ class AEInfer:
         Raises
         ------
         InputError
-            The array has another shape or dtype, is empty, not finite or beyond 1e30, or does not fit `out`; or
+            The array has another shape or dtype, is empty, masked, not finite or beyond 1e30, or does not fit `out`; or
             strength is not between 0 and 1.
         """
         return self._denoise_all([image], strength, None if out is None else [out])[0]

@@ -178,8 +178,11 @@ class File:
             page = self._noisy[0]
             job = replace(self.job, page=len(self._clean))
             pixels = self._how(page.pixels, job)
-            if pixels.dtype.kind == "f" and pixels.max() <= 1 < page.pixels.max():
-                self._lost.add("values above 1")  # networks answer within [0, 1]: the highlights of HDR
+            if pixels.dtype.kind == "f":  # networks answer within [0, 1]
+                if pixels.max() <= 1 < page.pixels.max():
+                    self._lost.add("values above 1")  # the highlights of HDR
+                if pixels.min() >= 0 > page.pixels.min():
+                    self._lost.add("values below 0")  # noise of what a background was subtracted from
             self._clean.append(replace(page, pixels=pixels))
             del self._noisy[0], page  # memory for the next
 

@@ -276,6 +276,45 @@ def test_highlights_that_a_network_cuts_off_are_named(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.usefixtures("folder")
+def test_negative_values_that_are_cut_off_are_named(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pixels = np.full((32, 48), 0.5, np.float32)
+    pixels[:8] = -0.1
+    write_image("a.tiff", pixels)
+    assert cli.main(["denoise", "a.tiff", "-m", str(tiny_model)]) == 0
+    assert capsys.readouterr().err.splitlines() == ["aeinfer: not carried over to some results: values below 0"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_file_of_another_scale_is_refused(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image("counts.tiff", np.full((32, 48), 100, np.float32))
+    assert cli.main(["denoise", "counts.tiff", "-m", str(tiny_model)]) == 1
+    assert "counts.tiff: all values are above 1" in capsys.readouterr().err
+    assert not Path("counts-denoised.tiff").exists()
+    assert cli.main(["noise", "counts.tiff", "--sigma", "5"]) == 0
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        (np.full((32, 48), 4095, np.uint16), True),
+        (np.full((32, 48), 20000, np.uint16), False),
+        (np.full((32, 48), 0.1, np.float32), True),
+        (np.zeros((32, 48), np.uint16), False),
+        (np.full((32, 48), 20, np.uint8), False),
+        (np.dstack([np.full((32, 48, 3), 4095, np.uint16), np.full((32, 48), 65535, np.uint16)]), True),
+    ],
+    ids=["12 bits", "dark", "float", "black", "8 bits", "opaque"],
+)
+def test_images_that_fill_little_of_their_range_are_counted(
+    pixels: np.ndarray, said: bool, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image("a.tiff", pixels)
+    assert cli.main(["denoise", "a.tiff", "-m", str(tiny_model)]) == 0
+    assert ("1 of the images or pages fill less than a quarter" in capsys.readouterr().err) is said
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_comment_is_named_or_required(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pil = pytest.importorskip("PIL.Image")
     Path("photos").mkdir()

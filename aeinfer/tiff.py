@@ -148,7 +148,7 @@ def _write_page(writer: Any, picture: Picture, tree: Tree, pointer_kind: int) ->
         photometric="rgb" if channels > 2 else "minisblack",
         planarconfig="contig" if pixels.ndim == 3 else None,
         compression="zlib",
-        predictor=pixels.dtype.kind == "u",
+        predictor=channels > 2 and pixels.dtype.kind == "u",  # of grey, older ImageJs overlook it
         iccprofile=metadata.get("icc"),
         extratags=extra,
         metadata=None,

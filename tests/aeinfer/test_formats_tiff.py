@@ -153,6 +153,15 @@ def test_pages_of_all_kinds_come_back_as_they_were(tmp_path: Path, dtype: str) -
         read_image(path)
 
 
+@pytest.mark.parametrize(("shape", "predictor"), [((9, 7), 1), ((9, 7, 3), 2)])
+def test_grey_has_no_predictor_which_imagej_may_overlook(
+    tmp_path: Path, shape: tuple[int, ...], predictor: int
+) -> None:
+    write_image(tmp_path / "a.tif", pixels_of(shape, "uint16"))
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.pages[0].predictor == predictor
+
+
 def test_many_pages_take_one_copy_of_the_file(tmp_path: Path) -> None:
     pages = [Picture(pixels_of((30, 40, 3 + index % 2), "uint8", index), "tiff") for index in range(30)]
     write_pages(tmp_path / "a.tif", pages)

@@ -48,7 +48,7 @@ def _check_alone(data: bytes, page: Table) -> None:
     if TIFFFILE_STACK.match(said) or 1 < count <= room // max(1, _bytes_of(page)):
         raise ImageReadError(
             "a stack with tags for its first image alone, as ImageJ writes it beyond 4 GB; give each image a page: "
-            "tifffile.imwrite(new, tifffile.imread(old)) does"
+            "tifffile.imwrite(new, tifffile.imread(old), photometric='minisblack') does"
         )
 
 

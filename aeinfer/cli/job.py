@@ -161,7 +161,9 @@ class File:
         except (ImageReadError, ImageWriteError) as failure:  # their messages name the file
             self.error = str(failure)
         except InputError as failure:
-            self.error = f"{self.job.source}: {failure}"
+            several = self._noisy and len(self._noisy) + len(self._clean) > 1
+            page = f", page {len(self._clean) + 1}" if several else ""
+            self.error = f"{self.job.source}{page}: {failure}"
         except MemoryError:
             self.error = f"{self.job.source}: not enough memory; give a smaller --tile or a --max-memory"
         self._seconds += time.perf_counter() - began

@@ -293,6 +293,14 @@ def test_the_command_denoises_every_page(tmp_path: Path, tiny_model: Path, capsy
     assert not (tmp_path / "png" / "scan.png").exists()
 
 
+def test_a_page_that_is_refused_is_named(tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pages = np.full((3, 9, 7), 0.5, np.float32)
+    pages[1, 4, 4] = np.nan
+    tifffile.imwrite(tmp_path / "a.tif", pages, photometric="minisblack")
+    assert cli.main(["denoise", str(tmp_path / "a.tif"), "-m", str(tiny_model), "-o", str(tmp_path / "out")]) == 1
+    assert "a.tif, page 2: the image holds NaN" in capsys.readouterr().err
+
+
 def test_every_page_has_a_noise_of_its_own_and_the_first_that_of_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

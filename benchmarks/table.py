@@ -182,6 +182,19 @@ def hard(model: str) -> str:
     return markdown(["white noise is of sigma 25", *methods], body)
 
 
+def counts(_model: str) -> str:
+    """What scaling a sensor's counts is worth, of fp32 files."""
+    found = by_method(results.load("counts")["rows"], "")
+    noisy = found.pop("noisy")[0]
+    body = [
+        [method, *(f"{row['error']:.1f}, {row['bias']:+.1f}" for row in rows)]
+        for method, rows in found.items()
+        if method.endswith("fp32")
+    ]
+    ways = [row["way"] for row in next(iter(found.values()))]
+    return markdown([f"error in counts ({noisy['error']:.1f} before), bias in the dark", *ways], body)
+
+
 def models(model: str) -> str:
     """What a model costs: work, size, speed beside the network of FFDNet's shape, memory."""
     body = []
@@ -361,6 +374,7 @@ TABLES: dict[str, Callable[[str], str]] = {
     "drawings": drawings,
     "files": files,
     "hard": hard,
+    "counts": counts,
     "models": models,
     "autoencoders": autoencoders,
     "ways_up": ways_up,
@@ -385,7 +399,7 @@ def rewritten(text: str) -> str:
 def stale_results() -> list[str]:
     """Say which models' files are not the ones that were measured, and which were not measured that all pages show."""
     files = {
-        **{name: color_models() for name in ("quality", "drawings", "files", "hard")},
+        **{name: color_models() for name in ("quality", "drawings", "files", "hard", "counts")},
         **{name: photo_models() for name in ("grey", "models")},
         "autoencoders": digit_models(),
     }

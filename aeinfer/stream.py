@@ -1,5 +1,6 @@
 """Frames in order: a reader and a worker thread, bounded lanes between them, and the counters; it knows no network."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -20,6 +21,7 @@ Item = TypeVar("Item")
 READ_AHEAD = 2  # frames that wait for the network: more would only add latency
 READER, WORKER = "aeinfer-reader", "aeinfer-worker"
 LEAVE_SECONDS = 1.0  # a thread inside a slow source, or a slow network, is waited for no longer
+PATIENCE = 0.1  # seconds: Python is deaf to a signal that comes just before a wait, on Windows to any within one
 REMEMBERED = 1000  # frames that latency and fps are told of
 
 
@@ -101,11 +103,19 @@ class _Lane(Generic[Item]):
     def take(self, most: int = 1, timeout: float | None = None) -> list[Item]:
         """Wait for an item and return it with those behind it; nothing at the end, or where the taker has left."""
         with self.changed:
-            if not self.changed.wait_for(lambda: self._ended or self._left or self._items, timeout):
+            if not self._wait(lambda: bool(self._ended or self._left or self._items), timeout):
                 raise ImageReadError(f"the source has stalled: no frame came for {timeout:g} s")
             taken = [] if self._left else [self._items.popleft() for _ in range(min(most, len(self._items)))]
             self.changed.notify_all()
             return taken
+
+    def _wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait in short turns, and tell whether it is ready: the taker may be the thread that gets signals."""
+        until = math.inf if timeout is None else time.perf_counter() + timeout
+        while not self.changed.wait_for(ready, min(PATIENCE, until - time.perf_counter())):
+            if time.perf_counter() >= until:
+                return False
+        return True
 
     def end(self, error: BaseException | None = None) -> None:
         """Tell the taker that no item follows, and why."""

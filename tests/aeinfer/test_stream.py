@@ -53,6 +53,27 @@ def test_all_reads_only_a_little_ahead(stats: Stats) -> None:
     frames.close()
 
 
+def test_whoever_takes_frames_hears_signals_meanwhile(stats: Stats, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python hears none within a wait on Windows, so no wait is long."""
+    waits: list[float | None] = []
+    wait = threading.Condition.wait
+
+    def noted(condition: threading.Condition, timeout: float | None = None) -> bool:
+        if threading.current_thread() is threading.main_thread():
+            waits.append(timeout)
+        return wait(condition, timeout)
+
+    def slow() -> Iterator[int]:
+        time.sleep(0.25)
+        yield 0
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Condition, "wait", noted)
+        assert list(process(slow(), same, stats)) == [0]
+    assert len(waits) >= 2
+    assert all(timeout is not None and timeout <= 0.1 for timeout in waits[2:])  # the first two: of threads that start
+
+
 def test_latest_drops_what_is_late_and_counts_it(stats: Stats) -> None:
     working, read_all = threading.Event(), threading.Event()
 

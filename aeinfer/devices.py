@@ -92,7 +92,7 @@ def _lacking(ort: Any, provider: str) -> str:
     """Say what a provider lacks, as far as that can be told without starting it, and what to do; nothing if nothing."""
     available = ort.get_available_providers()
     if provider not in available:
-        return f"this onnxruntime has {', '.join(available)}: pip install 'aeinfer[gpu]'"
+        return f'this onnxruntime has {", ".join(available)}: pip install "aeinfer[gpu]"'
     try:
         ctypes.CDLL(DRIVER)
     except OSError as error:

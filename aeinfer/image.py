@@ -282,7 +282,7 @@ def write_pages(
     if len(pages) > 1 and name != "tiff":
         raise ImageWriteError(f"{target}: {name} cannot hold {len(pages)} pages; choose tiff, or one file a page")
     if len(pages) > 1 and not tiff.available():
-        raise ImageWriteError(f"{target}: several pages are written by tifffile: pip install 'aeinfer[tiff]'")
+        raise ImageWriteError(f'{target}: several pages are written by tifffile: pip install "aeinfer[tiff]"')
     return _write(target, pages, name, quality)
 
 

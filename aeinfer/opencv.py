@@ -50,7 +50,7 @@ def load_opencv() -> Any:
         import cv2
     except ImportError as error:
         raise BackendMissingError(
-            f"images need OpenCV, which does not import ({error}); install it with: pip install 'aeinfer[cpu]'"
+            f'images need OpenCV, which does not import ({error}); install it with: pip install "aeinfer[cpu]"'
         ) from error
     return cv2
 

@@ -260,7 +260,7 @@ def _onnxruntime() -> Any:
         import onnxruntime
     except ImportError as error:
         raise BackendMissingError(
-            f"onnxruntime cannot be imported ({error}): pip install 'aeinfer[cpu]', or 'aeinfer[gpu]' for CUDA"
+            f'onnxruntime cannot be imported ({error}): pip install "aeinfer[cpu]", or "aeinfer[gpu]" for CUDA'
         ) from error
     return onnxruntime
 

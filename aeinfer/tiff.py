@@ -74,7 +74,7 @@ def decode(data: bytes, offset: int) -> Pixels:
     except ImportError:
         raise ImageReadError(
             "OpenCV does not read a TIFF of this layout (grey with alpha, planes of more than 8 bits or in tiles) "
-            "faithfully; pip install 'aeinfer[tiff]' reads it, or save it as png"
+            'faithfully; pip install "aeinfer[tiff]" reads it, or save it as png'
         ) from None
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:

@@ -310,6 +310,15 @@ def test_machine_paths_are_found_and_addresses_are_not() -> None:
     assert not machine_paths("https://example.org/work/page ../work/x ~/work/x $HOME/work/x work/x {tmp}/opt/x")
 
 
+def test_what_is_to_be_typed_is_quoted_for_every_shell() -> None:
+    """The shell of Windows, cmd, takes single quotes for a part of the name."""
+    single = re.compile(r"'[\w*./{}-]*(?:\[[a-z,]+\]|\{suffix\})'")
+    pages = [path for path in files_of_the_project() if path.suffix in (".md", ".py") and path.parts[0] != "tests"]
+    texts = {path: (ROOT / path).read_text("utf-8") for path in pages}
+    faults = {str(path): found[0] for path, text in texts.items() if (found := single.search(text))}
+    assert faults == {}
+
+
 def test_public_names_exist() -> None:
     import aeinfer
 

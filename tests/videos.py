@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-av = pytest.importorskip("av", reason="needs PyAV: pip install 'aeinfer[video]'")
+av = pytest.importorskip("av", reason='needs PyAV: pip install "aeinfer[video]"')
 
 WIDTH, HEIGHT, COUNT = 64, 48, 12
 TICKS = Fraction(1, 12800)

@@ -31,7 +31,7 @@ AT_ONCE = 256
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command."""
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="image, folder or pattern such as 'in/*.png'")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help='image, folder or pattern such as "in/*.png"')
     parser.add_argument("-o", "--output", required=True, metavar="CODES.npz", help="the file of codes")
     parser.add_argument(
         "-m", "--model", required=True, help="a model with a code: mnist-dense, mnist-conv, or a .onnx file with halves"

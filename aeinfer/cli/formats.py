@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         say(f"{' '.join(row['suffixes']):{width}}  {depths}; {alpha}; {kept}{pages}")
     say("A .pbm is read only. Animations are refused.")
     if not available():
-        say("pip install 'aeinfer[tiff]' adds metadata and several pages to TIFF.")
+        say('pip install "aeinfer[tiff]" adds metadata and several pages to TIFF.')
     return ExitCode.DONE
 
 

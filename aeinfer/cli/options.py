@@ -33,7 +33,7 @@ def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
     from aeinfer.formats import FORMATS  # which needs numpy, without which the doctor has options all the same
 
     parser.add_argument(
-        "inputs", nargs="*", metavar="INPUT", help="image, folder or pattern such as 'in/*.png'; - is stdin"
+        "inputs", nargs="*", metavar="INPUT", help='image, folder or pattern such as "in/*.png"; - is stdin'
     )
     parser.add_argument("--manifest", metavar="FILE", help="more inputs, one a line, or source<TAB>target; - is stdin")
     parser.add_argument(
@@ -48,7 +48,7 @@ def add_job_options(parser: argparse.ArgumentParser, label: str) -> None:
     parser.add_argument(
         "--name",
         metavar="TEMPLATE",
-        help="of the results, such as '{stem}-clean{suffix}'; also {index:04} and {parent}",
+        help='of the results, such as "{stem}-clean{suffix}"; also {index:04} and {parent}',
     )
     parser.add_argument("-r", "--recursive", action="store_true", help="folders within folders too; keeps the tree")
     add_on_exist(parser, "a result", "skip", "overwrite", "error")

@@ -64,14 +64,14 @@ def cause(ended: Ended) -> tuple[str, str]:
     """Return why a device does not start, from what its libraries said, and the line that mends it."""
     said = ended.fault + "\n" + ended.printed
     if "this onnxruntime has" in ended.fault:
-        gpu = "pip uninstall -y onnxruntime && pip install 'aeinfer[gpu]'"
+        gpu = 'pip uninstall -y onnxruntime && pip install "aeinfer[gpu]"'
         return "is not in this onnxruntime", gpu
     if found := DRIVER.search(said):
         told = f"does not start: there is no NVIDIA driver or GPU for this process ({found[0]})"
         return told, "ubuntu-drivers install  # Debian: apt install nvidia-driver; a container: docker run --gpus all"
     if found := re.search(r"libnvinfer\.so\.(\d+)", said):
         where = "and add its folder tensorrt_libs to LD_LIBRARY_PATH"
-        return f"does not start: TensorRT {found[1]} is missing", f"pip install 'tensorrt=={found[1]}.*'  # {where}"
+        return f"does not start: TensorRT {found[1]} is missing", f'pip install "tensorrt=={found[1]}.*"  # {where}'
     if found := LOADER.search(said):
-        return f"does not start: {found[1] or found[2]}", "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+        return f"does not start: {found[1] or found[2]}", 'pip install "onnxruntime-gpu[cuda,cudnn]"'
     return f"does not start: {ended.why}", "pip install --upgrade onnxruntime-gpu"

@@ -49,12 +49,12 @@ _SLOW = "numpy moves the pixels, ten times as slowly, and 'aeinfer noise' does n
 
 LIBRARIES = (
     Library("numpy", "numpy", "pip install numpy", "nothing works", "failure"),
-    Library("onnxruntime", "onnxruntime", "pip install 'aeinfer[cpu]'", "no model runs", "failure"),
-    Library("cv2", "opencv-python-headless", "pip install 'aeinfer[cpu]'", "no image file is read", "failure"),
+    Library("onnxruntime", "onnxruntime", 'pip install "aeinfer[cpu]"', "no model runs", "failure"),
+    Library("cv2", "opencv-python-headless", 'pip install "aeinfer[cpu]"', "no image file is read", "failure"),
     Library("llvmlite", "llvmlite", "pip install numba", _SLOW, "warning"),
     Library("numba", "numba", "pip install numba", _SLOW, "warning"),
-    Library("tifffile", "tifffile", "pip install 'aeinfer[tiff]'", "TIFF loses its tags and pages", "note"),
-    Library("av", "av", "pip install 'aeinfer[video]'", "no video file is read", "note"),
+    Library("tifffile", "tifffile", 'pip install "aeinfer[tiff]"', "TIFF loses its tags and pages", "note"),
+    Library("av", "av", 'pip install "aeinfer[video]"', "no video file is read", "note"),
 )
 
 # Debian's packages; those of OpenCV's wheels with windows come together
@@ -144,7 +144,7 @@ def _other_build(library: Library, wheel: str, wheels: Mapping[str, str]) -> str
         return "pip uninstall -y numba llvmlite" if library.wheel in ("numba", "llvmlite") else f"pip uninstall {wheel}"
     if wheel == "numpy" and platform.machine() == "aarch64":
         return "export OPENBLAS_CORETYPE=ARMV8"
-    return f"pip install '{wheel}<{wheels[wheel]}'" if wheel in wheels else f"pip install --force-reinstall {wheel}"
+    return f'pip install "{wheel}<{wheels[wheel]}"' if wheel in wheels else f"pip install --force-reinstall {wheel}"
 
 
 def _packages(library: Library, file: str, wheel: str) -> str:

@@ -36,7 +36,7 @@ def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Find
     told = f"{'.'.join(map(str, version))}, {bits} bits, {platform.machine()}, {platform.platform(terse=True)}"
     if version >= (3, 11):
         return Finding("python", "ok", told)
-    new = "python3.11 -m venv new && new/bin/pip install 'aeinfer[cpu]'"
+    new = 'python3.11 -m venv new && new/bin/pip install "aeinfer[cpu]"'
     return Finding("python", "failure", f"{told}: aeinfer needs 3.11 or later", new)
 
 

@@ -14,7 +14,7 @@ try:
     import av as _av  # noqa: F401 (the modules beside this one find it imported)
 except ImportError as error:
     raise BackendMissingError(
-        f"video files need PyAV, which does not import ({error}); install it with: pip install 'aeinfer[video]'"
+        f'video files need PyAV, which does not import ({error}); install it with: pip install "aeinfer[video]"'
     ) from error
 
 from aeinfer.video.encoding import CODECS, Encoding

@@ -116,7 +116,7 @@ raise ImportError("numpy.core.multiarray failed to import")
     [
         pytest.param(
             "onnxruntime", "onnxruntime", ILLEGAL, "failure", "was built for another processor: its import ends with "
-            "Illegal instruction (signal 4)", "pip install 'onnxruntime<9.1'", marks=dies,
+            "Illegal instruction (signal 4)", 'pip install "onnxruntime<9.1"', marks=dies,
         ),
         pytest.param(
             "numba", "numba", ILLEGAL, "failure", "was built for another processor", "pip uninstall -y numba llvmlite",
@@ -175,9 +175,9 @@ def test_numpy_on_an_arm_board_may_be_told_which_processor_it_is(monkeypatch: py
 def test_a_missing_library_is_named_with_its_extra_and_a_gutted_one_with_its_wheel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library = libraries.Library("absent_library", "absent", "pip install 'aeinfer[x]'", "nothing is seen", "failure")
+    library = libraries.Library("absent_library", "absent", 'pip install "aeinfer[x]"', "nothing is seen", "failure")
     finding = libraries.try_import(library, {})
-    assert (finding.sentence, finding.mend) == ("is not installed: nothing is seen", "pip install 'aeinfer[x]'")
+    assert (finding.sentence, finding.mend) == ("is not installed: nothing is seen", 'pip install "aeinfer[x]"')
     (tmp_path / "absent_library").mkdir()  # Python imports what is left as a namespace
     monkeypatch.syspath_prepend(tmp_path)
     finding = libraries.try_import(library, {"absent_library": {"absent-gpu": "2.0"}})
@@ -298,7 +298,7 @@ def test_a_wrong_result_is_a_failure() -> None:
             "FAIL : Failed to load library libonnxruntime_providers_cuda.so with error: libcublasLt.so.13: "
             "cannot open shared object file: No such file or directory",
             "does not start: libcublasLt.so.13: cannot open shared object file",
-            "pip install 'onnxruntime-gpu[cuda,cudnn]'",
+            'pip install "onnxruntime-gpu[cuda,cudnn]"',
         ),
         (
             "FAIL : Failed to load library libonnxruntime_providers_cuda.so with error: libcuda.so.1: "
@@ -310,7 +310,7 @@ def test_a_wrong_result_is_a_failure() -> None:
             "FAIL : Failed to load library libonnxruntime_providers_tensorrt.so with error: libnvinfer.so.10: "
             "cannot open shared object file: No such file or directory",
             "does not start: TensorRT 10 is missing",
-            "pip install 'tensorrt==10.*'  # and add its folder tensorrt_libs to LD_LIBRARY_PATH",
+            'pip install "tensorrt==10.*"  # and add its folder tensorrt_libs to LD_LIBRARY_PATH',
         ),
     ],
 )
@@ -327,7 +327,7 @@ def test_a_device_that_is_asked_for_must_start(tiny_model: Path) -> None:
     cpu, cuda = devices.check_devices("cuda:1", tiny_model)
     assert cpu.state == "ok"
     assert (cuda.name, cuda.state, cuda.about) == ("device cuda:1", "failure", "backend")
-    assert cuda.mend == "pip uninstall -y onnxruntime && pip install 'aeinfer[gpu]'"
+    assert cuda.mend == 'pip uninstall -y onnxruntime && pip install "aeinfer[gpu]"'
     with pytest.raises(InputError, match="got 'nonsense'"):
         devices.check_devices("nonsense", tiny_model)
 

@@ -146,7 +146,7 @@ def test_what_cannot_start_is_one_clear_line(environment: dict[str, str]) -> Non
 
 @pytest.mark.parametrize(
     ("library", "complaint"),
-    [("onnxruntime", "pip install 'aeinfer[cpu]'"), ("numpy", "the one that GStreamer runs, cannot import numpy")],
+    [("onnxruntime", 'pip install "aeinfer[cpu]"'), ("numpy", "the one that GStreamer runs, cannot import numpy")],
 )
 def test_a_missing_library_is_one_clear_line(
     environment: dict[str, str], library: str, complaint: str, tmp_path: Path

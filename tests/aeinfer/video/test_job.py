@@ -94,7 +94,7 @@ def test_without_pyav_the_extra_is_named(
     for name in [name for name in sys.modules if name.startswith("aeinfer.video")]:
         monkeypatch.delitem(sys.modules, name)
     run("a.mp4", "b.mp4", code=3)
-    assert "pip install 'aeinfer[video]'" in capsys.readouterr().err
+    assert 'pip install "aeinfer[video]"' in capsys.readouterr().err
 
 
 def command(*arguments: object) -> subprocess.Popen[str]:

@@ -12,7 +12,7 @@ __all__ = ["SELFTEST", "cause", "check_devices"]
 SELFTEST = "aeinfer.doctor.selftest"
 
 # the driver's own library, and CUDA's words for a driver that is too old or sees no GPU
-DRIVER = re.compile(r"libcuda\.so|driver version is insufficient|no CUDA-capable device", re.IGNORECASE)
+DRIVER = re.compile(r"libcuda\.so|nvcuda\.dll|driver version is insufficient|no CUDA-capable device", re.IGNORECASE)
 LOADER = re.compile(r"with error: (\S+: [^\n:]+)|(\S+\.so[.\d]*: cannot open shared object file)")
 
 
@@ -68,6 +68,8 @@ def cause(ended: Ended) -> tuple[str, str]:
         return "is not in this onnxruntime", gpu
     if found := DRIVER.search(said):
         told = f"does not start: there is no NVIDIA driver or GPU for this process ({found[0]})"
+        if found[0] == "nvcuda.dll":
+            return told, "start https://www.nvidia.com/drivers"
         return told, "ubuntu-drivers install  # Debian: apt install nvidia-driver; a container: docker run --gpus all"
     if found := re.search(r"libnvinfer\.so\.(\d+)", said):
         where = "and add its folder tensorrt_libs to LD_LIBRARY_PATH"

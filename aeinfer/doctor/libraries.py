@@ -133,6 +133,8 @@ def diagnose(library: Library, ended: Ended, wheels: Mapping[str, str]) -> tuple
         return told, _other_build(library, wheel, wheels)
     if found := MISSING_FILE.search(ended.fault):
         return f"does not import: the system lacks {found[1]}", _packages(library, found[1], wheel)
+    if "DLL load failed" in ended.fault and not OTHER_NUMPY.search(ended.fault + ended.printed):  # most lack this one
+        return f"does not import: Windows lacks a library: {ended.why}", "winget install Microsoft.VCRedist.2015+.x64"
     if OTHER_NUMPY.search(ended.fault + ended.printed):
         return f"was built for another numpy: {ended.why}", f"pip install --upgrade numpy {wheel}"
     return f"does not import: {ended.why}", f"pip install --force-reinstall {wheel}"

@@ -144,6 +144,11 @@ raise ImportError("numpy.core.multiarray failed to import")
             "numba", "numba", "raise ImportError('Numba needs NumPy 2.3 or less. Got NumPy 2.4.')", "warning",
             "another numpy: ImportError: Numba needs NumPy 2.3 or less", "pip install --upgrade numpy numba",
         ),
+        (
+            "onnxruntime", "onnxruntime", "raise ImportError('DLL load failed while importing x: "
+            "The specified module could not be found.')", "failure", "Windows lacks a library",
+            "winget install Microsoft.VCRedist.2015+.x64",
+        ),
         ("av", "av", "import no_such_module", "note", "without no_such_module", "pip install no_such_module"),
     ],
 )  # fmt: skip
@@ -305,6 +310,12 @@ def test_a_wrong_result_is_a_failure() -> None:
             "cannot open shared object file: No such file or directory",
             "there is no NVIDIA driver or GPU for this process (libcuda.so)",
             "ubuntu-drivers install  # Debian: apt install nvidia-driver; a container: docker run --gpus all",
+        ),
+        (
+            "device 'cuda' needs CUDAExecutionProvider, but there is no NVIDIA driver (Could not find module "
+            "'nvcuda.dll' (or one of its dependencies). Try using the full path with constructor syntax.)",
+            "there is no NVIDIA driver or GPU for this process (nvcuda.dll)",
+            "start https://www.nvidia.com/drivers",
         ),
         (
             "FAIL : Failed to load library libonnxruntime_providers_tensorrt.so with error: libnvinfer.so.10: "

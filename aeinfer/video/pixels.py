@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
 
-__all__ = ["Colour", "Luma", "VideoPicture", "Way", "depth_of", "has_alpha"]
+__all__ = ["Colour", "Luma", "VideoPicture", "Way", "depth_of", "has_alpha", "is_rgb"]
 
 # chroma is repeated on the way to RGB and averaged on the way back, which gives the same chroma again where nothing
 # changed; smoother ways blur it each time and leave the network less of the luma's detail (0.4 dB on one photograph).
@@ -75,7 +75,7 @@ class Colour:
             (True, True): f"rgba64{ENDIAN}",
         }[deep, alpha]
         self._target = target
-        self._to_yuv = VideoFormat(source).is_rgb and not VideoFormat(target).is_rgb
+        self._to_yuv = is_rgb(source) and not is_rgb(target)
         self._channels, self._dtype = 3 + alpha, np.dtype(np.uint16 if deep else np.uint8)
         self._there, self._back = VideoReformatter(), VideoReformatter()
         self._centred: Graph | None = None
@@ -144,6 +144,11 @@ def depth_of(pixel_format: str) -> int:
 def has_alpha(pixel_format: str) -> bool:
     """Tell whether a pixel format has a component of alpha."""
     return any(component.is_alpha for component in VideoFormat(pixel_format).components)
+
+
+def is_rgb(pixel_format: str) -> bool:
+    """Tell whether a pixel format is made of red, green and blue, be it by a palette, which FFmpeg does not count."""
+    return VideoFormat(pixel_format).is_rgb or VideoFormat(pixel_format).has_palette
 
 
 def _centring(first: VideoFrame) -> Graph:

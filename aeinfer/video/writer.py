@@ -21,7 +21,7 @@ from av.video.reformatter import ColorRange
 from aeinfer.atomic import replacing
 from aeinfer.errors import AEInferError, ImageReadError, ImageWriteError, InputError
 from aeinfer.video.encoding import Encoding, choose_codec, choose_format, holds, options_for
-from aeinfer.video.pixels import Colour, Luma, VideoPicture, Way, has_alpha
+from aeinfer.video.pixels import Colour, Luma, VideoPicture, Way, has_alpha, is_rgb
 from aeinfer.video.reader import VideoReader
 from aeinfer.video.side_data import side_data
 
@@ -293,11 +293,12 @@ def _missing(before: VideoReader, after: VideoReader) -> Iterator[str]:
     if before.first.interlaced_frame and not after.first.interlaced_frame:
         yield f"the flag of interlacing: this codec in {name} does not hold it, libx264 in .mp4 does"
     is_grey = len(before.first.format.components) < 3
+    stays_rgb = is_rgb(before.first.format.name) == is_rgb(after.first.format.name)
     for tag, word in TAGS.items():
         if is_grey and tag == "colorspace":
             continue
         values = [getattr(reader.first, tag) for reader in (before, after)]
         if tag == "color_range" and values == [ColorRange.MPEG, ColorRange.UNSPECIFIED] and not is_grey:
             continue  # colours are in limited range where nothing is said
-        if values[0] not in (UNSPECIFIED[tag], values[1]) and before.first.format.is_rgb == after.first.format.is_rgb:
+        if values[0] not in (UNSPECIFIED[tag], values[1]) and stays_rgb:
             yield f"the colours' {word} ({values[0]}): this codec in {name} does not hold it, libx264 in .mp4 does"

@@ -136,6 +136,18 @@ def test_ten_bits_stay_ten_bits(run: Any, tmp_path: Path) -> None:
     assert np.abs(values.astype(int) - plane(frames[0], 0, np.uint16)).mean() < 0.2
 
 
+def test_a_palette_is_rgb(run: Any, tmp_path: Path) -> None:
+    """PNG says that the matrix of what it holds is none, which YUV made of it must not say."""
+    pil = pytest.importorskip("PIL.Image")
+    picture = pil.new("P", (64, 48))
+    picture.putpalette([200, 40, 90])
+    picture.save(tmp_path / "a.png")
+    run("a.png", "b.mp4", "-s", "0")
+    _, frames = probe(tmp_path / "b.mp4")
+    assert frames[0].colorspace == 1
+    assert np.abs(frames[0].to_ndarray(format="rgb24").astype(int) - [200, 40, 90]).max() <= 4
+
+
 @pytest.mark.parametrize(("codec", "pix_fmt"), [(None, "yuv444p"), ("ffv1", "yuv420p")])
 def test_odd_sides_stay(run: Any, tmp_path: Path, codec: str | None, pix_fmt: str) -> None:
     make(tmp_path / "a.mkv", "ffv1", frames=list(frames_of("yuv420p", 3, 63, 47)))

@@ -31,6 +31,9 @@ DEFAULT = ("libx264", "libvpx-vp9")
 EVEN_ONLY = {"libx264", "libx265"}
 """Refuse sides that their chroma does not divide."""
 
+STARTS_WITH_ALPHA = {"libvpx": {"yuva420p"}, "libvpx-vp9": {"yuva420p"}, "libx265": set[str]()}
+"""Of these, which list more formats with alpha than they start with."""
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -120,8 +123,7 @@ def choose_format(codec: Codec, source: VideoFormat, wish: Encoding) -> str:
         raise InputError(f"--luma converts nothing and keeps {source.name}: leave --pix-fmt out")
     named = [format.name for format in codec.video_formats or [source]]
     takes = [name for name in named if codec.name not in EVEN_ONLY or _divides(name, source)]
-    if codec.name.startswith("libvpx"):  # lists others with alpha, and does not start with them
-        takes = [name for name in takes if name == "yuva420p" or not has_alpha(name)]
+    takes = [name for name in takes if not has_alpha(name) or name in STARTS_WITH_ALPHA.get(codec.name, takes)]
     wanted = source.name if wish.luma else wish.pix_fmt or source.name
     if wanted in takes:
         return wanted

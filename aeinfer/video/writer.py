@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import av
-from av import Packet
+from av import Packet, VideoFrame
 from av.codec.context import Flags
 from av.format import Flags as ContainerFlags
 from av.stream import Discard, Disposition
@@ -122,7 +122,13 @@ class VideoWriter:
         """Encode one frame."""
         frame = self._way.close(picture)
         frame.pict_type = 0  # as the encoder likes it, not as it was
-        self._mux(self._stream.encode(frame))
+        self._encode(frame)
+
+    def _encode(self, frame: VideoFrame | None) -> None:
+        packets = self._stream.encode(frame)
+        for packet in packets:
+            packet.dts = min(packet.dts, packet.pts)  # of clips of one or two frames libx265 gives any
+        self._mux(packets)
 
     def _copy(self, packet: Packet) -> None:
         source = packet.stream
@@ -140,7 +146,7 @@ class VideoWriter:
                 self._container.mux(packets)
 
     def _finish(self) -> None:
-        self._mux(self._stream.encode(None))
+        self._encode(None)
         with self._lock:
             self._open = False
             self._container.close()
@@ -167,6 +173,8 @@ class VideoWriter:
         context.pix_fmt = self.pix_fmt
         context.thread_count = wish.threads or 0
         context.flags |= Flags.frame_duration
+        if context.codec.canonical_name == "hevc" and self._container.format.name in MOV:
+            context.codec_tag = "hvc1"  # Apple's players play no other
         self._describe(stream, reader)
         try:
             context.open()

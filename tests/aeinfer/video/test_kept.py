@@ -195,6 +195,26 @@ def test_rgb_with_alpha_becomes_what_a_webm_holds(run: Any, tmp_path: Path) -> N
     assert len(frames) == len(probe(tmp_path / "a.mov")[1])
 
 
+def test_alpha_that_an_encoder_lists_and_does_not_start_with_is_left_out(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "a.mov", "qtrle", "argb")
+    run("a.mov", "b.mkv", "--codec", "libx265")
+    assert "left out: alpha" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_hevc_of_few_frames_that_apples_players_take(run: Any, tmp_path: Path, count: int) -> None:
+    """libx265 gives them decoding times from memory that nobody has written; those are often far behind."""
+    make(tmp_path / "a.mp4", frames=list(frames_of("yuv420p", count)))
+    for _ in range(3):
+        run("a.mp4", "b.mp4", "--codec", "libx265", "--on-exist", "overwrite")
+    container, frames = probe(tmp_path / "b.mp4")
+    assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+    assert times_of(tmp_path / "b.mp4") == times_of(tmp_path / "a.mp4")
+    assert len(frames) == count
+
+
 @pytest.mark.parametrize("mode", ["L", "I;16"])
 def test_of_a_grey_picture_no_matrix_is_missed(
     run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str

@@ -66,6 +66,7 @@ class VideoWriter:
         is_grey = source.name == self.pix_fmt and source.name.startswith("gray")
         self._way: Way = Luma(source.name) if wish.luma or is_grey else Colour(source.name, self.pix_fmt)
         self._copies: dict[int, Any] = {}
+        self._came: set[int] = set()
         self._refused: Counter[Any] = Counter()
         for stream in reader.container.streams:
             if stream is reader.stream:
@@ -134,6 +135,7 @@ class VideoWriter:
         source = packet.stream
         if source.index not in self._copies:
             return
+        self._came.add(source.index)
         packet.stream = self._copies[source.index]
         try:
             self._mux([packet])
@@ -227,7 +229,7 @@ class VideoWriter:
 
     def _unreadable(self, before: VideoReader, after: VideoReader) -> Iterator[str]:
         """Yield the streams that a container took and does not say what they are."""
-        kept = Counter(before.container.streams[index].type for index in self._copies)
+        kept = Counter(before.container.streams[index].type for index in self._came)  # others are not missed
         found = Counter(stream.type for stream in after.container.streams if stream is not after.stream)
         for kind, count in (kept - found).items():
             yield f"{count} {kind} streams: {after.container.format.name} does not say what they are, .mkv does"

@@ -62,6 +62,20 @@ def remux(source: Path, target: Path, **options: str) -> None:
                 after.mux([packet])
 
 
+def test_a_stream_without_packets_is_not_missed(run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Such as the sound of a file that was cut before it began; .mp4 has no stream of nothing."""
+    make(tmp_path / "a.mkv")
+    with av.open(str(tmp_path / "a.mkv")) as before, av.open(str(tmp_path / "b.mkv"), "w") as after:
+        copy = after.add_stream_from_template(before.streams.video[0])
+        after.add_stream("aac", 48000)
+        for packet in before.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                after.mux([packet])
+    run("b.mkv", "c.mp4")
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "fragmented.mp4", "mkv", "flv"])
 def test_a_file_that_ends_early_is_said_to(tmp_path: Path, suffix: str) -> None:
     make(tmp_path / "a.mkv", rate=5, sound=True, options={"g": "4"})

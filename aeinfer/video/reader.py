@@ -1,6 +1,7 @@
 """Takes a video file apart: the frames of one stream, decoded, and the packets of all others as they are."""
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,15 @@ class VideoReader:
 
     @property
     def total(self) -> int:
-        if self.stream.frames or not self.stream.average_rate:
+        if self.stream.frames or not self.rate:
             return int(self.stream.frames)
         seconds = float((self.container.duration or 0) / av.time_base)
-        return round(seconds * float(self.stream.average_rate))
+        return round(seconds * float(self.rate))
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Frames a second; the average alone is that of a stream's ticks where it is of raw DV."""
+        return min(filter(None, (self.stream.average_rate, self.stream.guessed_rate)), default=None)
 
     def frames(self, copy: Callable[[Packet], None]) -> Iterator[VideoFrame]:
         """Yield the frames in the order of their times, once.
@@ -164,8 +170,7 @@ class VideoReader:
         return True
 
     def _next_time(self, frame: VideoFrame) -> int:
-        rate = self.stream.average_rate or 25
-        step = frame.duration or round(1 / (rate * self.stream.time_base))
+        step = frame.duration or round(1 / ((self.rate or 25) * self.stream.time_base))
         return 0 if self._last is None else self._last + max(step, 1)
 
 

@@ -162,10 +162,9 @@ class VideoWriter:
 
     def _add_encoder(self, reader: VideoReader, wish: Encoding) -> Any:
         source = reader.stream
-        rate = source.average_rate or source.guessed_rate or 25
         size = {"width": reader.first.width, "height": reader.first.height}
         try:
-            stream = self._container.add_stream(self.codec, rate, **size)
+            stream = self._container.add_stream(self.codec, reader.rate or 25, **size)
         except ValueError as error:
             raise _unfit(self._container.format.name, self.codec) from error
         stream.time_base = source.time_base

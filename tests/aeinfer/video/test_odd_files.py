@@ -161,6 +161,13 @@ def test_frames_of_avi_that_come_in_another_order_than_they_are_coded(run: Any, 
     assert [25 * (time - times[0]) for time in times] == list(range(COUNT))
 
 
+def test_raw_dv_has_no_frame_in_each_tick(tmp_path: Path) -> None:
+    """Encoders and .mp4 refuse so many frames a second."""
+    make(tmp_path / "a.dv", "dvvideo", frames=list(frames_of("yuv420p", 3, 720, 576)))
+    reader = VideoReader(tmp_path / "a.dv")
+    assert (reader.rate, reader.total) == (25, 3)
+
+
 def test_frames_before_zero_are_shown(run: Any, tmp_path: Path) -> None:
     """Where the clock of a transport stream, which has 33 bits, begins anew, libavformat counts from there."""
     first = (1 << 33) - 126000 - 3600 * 5  # 126000: what the muxer adds

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from av import VideoFrame
+from av import FFmpegError, VideoFrame
 from av.filter import Graph
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
@@ -176,7 +176,13 @@ def _centring(first: VideoFrame) -> Graph:
 
 def _converted(reformatter: VideoReformatter, frame: VideoFrame, target: str, way: int) -> VideoFrame:
     """Return a frame in another pixel format, by the matrix and range that it says it has."""
-    result = reformatter.reformat(frame, format=target, interpolation=way, threads=1)
+    try:
+        result = reformatter.reformat(frame, format=target, interpolation=way, threads=1)
+    except FFmpegError as error:  # such as YCgCo and ICtCp
+        raise InputError(
+            f"FFmpeg does not convert {frame.format.name} of matrix {int(frame.colorspace)} to {target}: use --luma, "
+            "which needs no RGB, or give the frames another matrix before"
+        ) from error
     result.colorspace = frame.colorspace  # of two names for one matrix PyAV knows one
     return result
 

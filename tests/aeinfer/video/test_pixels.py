@@ -153,6 +153,13 @@ def test_a_palette_is_rgb(run: Any, tmp_path: Path) -> None:
     assert np.abs(frames[0].to_ndarray(format="rgb24").astype(int) - [200, 40, 90]).max() <= 4
 
 
+def test_a_matrix_that_is_not_converted_is_named(run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make(tmp_path / "a.mkv", colorspace=8)
+    run("a.mkv", "b.mkv", code=2)
+    assert "FFmpeg does not convert yuv420p of matrix 8 to rgb24: use --luma" in capsys.readouterr().err
+    run("a.mkv", "b.mkv", "--luma")
+
+
 @pytest.mark.parametrize(("codec", "pix_fmt"), [(None, "yuv444p"), ("ffv1", "yuv420p")])
 def test_odd_sides_stay(run: Any, tmp_path: Path, codec: str | None, pix_fmt: str) -> None:
     make(tmp_path / "a.mkv", "ffv1", frames=list(frames_of("yuv420p", 3, 63, 47)))

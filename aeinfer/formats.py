@@ -20,6 +20,8 @@ class Format:
     dtypes: tuple[str, ...]
     alpha: bool
     metadata: frozenset[str] = frozenset()
+    side: int = (1 << 31) - 1
+    """The most pixels along one side."""
 
 
 _BLOCKS = frozenset({"exif", "xmp", "icc"})
@@ -29,8 +31,8 @@ ALPHA = {0: "unspecified alpha", 1: "premultiplied"}
 
 FORMATS = {
     "png": Format((".png",), ("uint8", "uint16"), True, _BLOCKS | {"cicp", "resolution"}),
-    "jpg": Format((".jpg", ".jpeg", ".jpe", ".jfif"), ("uint8",), False, _BLOCKS | {"resolution"}),
-    "webp": Format((".webp",), ("uint8",), True, _BLOCKS),
+    "jpg": Format((".jpg", ".jpeg", ".jpe", ".jfif"), ("uint8",), False, _BLOCKS | {"resolution"}, 65500),
+    "webp": Format((".webp",), ("uint8",), True, _BLOCKS, 16383),
     "tiff": Format(
         (".tiff", ".tif"),
         ("uint8", "uint16", "float32"),
@@ -38,7 +40,7 @@ FORMATS = {
         _BLOCKS | {"resolution", *ALPHA.values()},
     ),
     "bmp": Format((".bmp", ".dib"), ("uint8",), True, frozenset({"resolution"})),
-    "avif": Format((".avif",), ("uint8",), True, _BLOCKS),
+    "avif": Format((".avif",), ("uint8",), True, _BLOCKS, 65536),
     "pnm": Format((".pnm", ".ppm", ".pgm", ".pbm"), ("uint8", "uint16"), False),
 }
 
@@ -76,7 +78,7 @@ def check_writable(target: Path, pixels: NDArray[Any], name: str, quality: int |
     InputError
         `pixels` is no image, or quality or format is out of range.
     ImageWriteError
-        The format cannot hold this depth, these channels or alpha.
+        The format cannot hold this depth, these channels, alpha or so many pixels along a side.
 
     Examples
     --------
@@ -97,6 +99,10 @@ def check_writable(target: Path, pixels: NDArray[Any], name: str, quality: int |
         )
     if shape[2:] in ((2,), (4,)) and not FORMATS[name].alpha:
         raise ImageWriteError(f"{target}: {name} cannot hold alpha; choose png, webp or tiff, or drop the alpha")
+    if max(shape[:2]) > (side := FORMATS[name].side):
+        raise ImageWriteError(
+            f"{target}: {name} holds up to {side} pixels along a side, not {shape[1]} x {shape[0]}; choose png or tiff"
+        )
     if name == "pnm":
         _check_pnm(target, len(shape) == 3 and shape[2] == 3)
 

@@ -5,7 +5,7 @@ Arrays are RGB wherever they have colour.
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +24,7 @@ __all__ = [
     "MAX_PIXELS",
     "Picture",
     "carried_metadata",
+    "check_pages",
     "read_image",
     "read_pages",
     "write_image",
@@ -277,18 +278,37 @@ def write_pages(
     target = Path(path)
     name = format_of(target) if format is None else format
     pages = list(pictures)
+    check_pages(target, pages, quality=quality, format=name)
+    return _write(target, pages, name, quality)
+
+
+def check_pages(
+    path: str | os.PathLike[str], pages: Sequence[Picture], *, quality: int | None = None, format: str | None = None
+) -> None:
+    """Refuse what `write_pages` would refuse but for the disk, which is worth knowing before long work on it.
+
+    Raises
+    ------
+    InputError, ImageWriteError
+        As `write_pages`.
+
+    Examples
+    --------
+    >>> check_pages("out.png", [Picture(np.zeros((4, 6), np.uint16), "png")])  # doctest: +SKIP
+    """
+    target = Path(path)
+    name = format_of(target) if format is None else format
     if not pages:
         raise InputError("there is no page to write")
     if len(pages) > 1 and name != "tiff":
         raise ImageWriteError(f"{target}: {name} cannot hold {len(pages)} pages; choose tiff, or one file a page")
     if len(pages) > 1 and not tiff.available():
         raise ImageWriteError(f'{target}: several pages are written by tifffile: pip install "aeinfer[tiff]"')
-    return _write(target, pages, name, quality)
+    for page in pages:
+        check_writable(target, page.pixels, name, quality)
 
 
 def _write(target: Path, pages: list[Picture], name: str, quality: int | None) -> frozenset[str]:
-    for page in pages:
-        check_writable(target, page.pixels, name, quality)
     carried = carried_metadata(target, name)
     ready, lost = [], frozenset[str]()
     for page in pages:

@@ -13,7 +13,7 @@ from aeinfer.cli.interrupt import Stop
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.folder import Job
 from aeinfer.formats import ALPHA
-from aeinfer.image import MAX_PIXELS, carried_metadata, read_pages, write_pages
+from aeinfer.image import MAX_PIXELS, carried_metadata, check_pages, read_pages, write_pages
 from aeinfer.picture import Picture, Pixels, upright
 from aeinfer.report import Entry, Report
 
@@ -173,6 +173,7 @@ class File:
         args = self._run.args
         pages = read_pages(self.job.source, max_pixels=args.max_pixels or MAX_PIXELS)
         self._noisy = [_with_metadata(args.metadata, page, self.job) for page in pages]
+        check_pages(self.job.target, self._noisy, quality=args.quality)
         self.bytes = sum(page.pixels.nbytes for page in self._noisy)
 
     def _change(self) -> None:

@@ -331,11 +331,24 @@ def test_a_comment_is_named_or_required(tiny_model: Path, capsys: pytest.Capture
 
 
 @pytest.mark.usefixtures("folder")
-def test_what_a_format_cannot_hold_fails_by_file(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_format_cannot_hold_fails_by_file_before_the_work(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_image("in/deep.png", pixels_of(dtype="uint16"))
+    write_image("in/wide.png", pixels_of((1, 65501, 3)))
+    denoise, shapes = AEInfer.denoise, []
+
+    def noted(model: AEInfer, pixels: np.ndarray, **options: object) -> np.ndarray:
+        shapes.append(pixels.shape)
+        return denoise(model, pixels, **options)
+
+    monkeypatch.setattr(AEInfer, "denoise", noted)
     assert cli.main(["denoise", "in", "-m", str(tiny_model), "--format", "jpg"]) == 1
-    assert "deep.jpg: jpg cannot hold uint16" in capsys.readouterr().err
+    complaints = capsys.readouterr().err
+    assert "deep.jpg: jpg cannot hold uint16" in complaints
+    assert "wide.jpg: jpg holds up to 65500 pixels along a side, not 65501 x 1; choose png or tiff" in complaints
     assert files("in-denoised") == ["a.jpg", "b.jpg"]
+    assert len(shapes) == 2
 
 
 class _Terminal:

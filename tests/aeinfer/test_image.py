@@ -201,3 +201,13 @@ def test_too_little_memory_for_opencv_is_no_damage(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(cv2, step, refuse, raising=False)
     with pytest.raises(MemoryError, match="192000000"):
         write_image(tmp_path / "other.png", read_image(tmp_path / "good.png").pixels)
+
+
+@pytest.mark.parametrize("name", ["jpg", "webp", "avif"])
+def test_as_many_pixels_along_a_side_as_a_format_holds(tmp_path: Path, name: str) -> None:
+    side = FORMATS[name].side
+    with pytest.raises(ImageWriteError, match=f"holds up to {side} pixels along a side, not 1 x {side + 1}"):
+        write_image(tmp_path / "a", np.zeros((side + 1, 1), np.uint8), format=name)
+    if name != "avif":  # which takes a second
+        write_image(tmp_path / "b", np.zeros((side, 1), np.uint8), format=name)
+        assert read_image(tmp_path / "b").pixels.shape[:2] == (side, 1)

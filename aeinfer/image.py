@@ -17,7 +17,7 @@ from aeinfer.file_facts import FileFacts
 from aeinfer.file_format import START, check_start, inspect, inspect_pages
 from aeinfer.formats import ALPHA, FORMATS, check_writable, format_of
 from aeinfer.opencv import check_depth, decode, encode, has_metadata, load_opencv
-from aeinfer.picture import Picture, Pixels, turn, upright
+from aeinfer.picture import Picture, Pixels, straight, turn, upright
 from aeinfer.tiff_tags import read_orientation
 
 __all__ = [
@@ -209,7 +209,8 @@ def write_image(
     pixels : (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4) array of uint8, uint16 or float32
         Grey, grey + alpha (written as RGBA, but for TIFF through tifffile), RGB or RGBA.
     metadata : mapping of str to bytes
-        As in `Picture.metadata`. Pixels are set upright where the format cannot carry their EXIF.
+        As in `Picture.metadata`. Pixels are set upright where the format cannot carry their EXIF, and divided by their
+        alpha where it cannot carry that they are "premultiplied".
     quality : int
         1 to 100, for jpg (default 95, always 4:4:4), webp (default lossless) and avif (default 95; with alpha,
         100, which is lossless); others are lossless.
@@ -315,6 +316,8 @@ def _write(target: Path, pages: list[Picture], name: str, quality: int | None) -
         picture = replace(page, pixels=page.pixels[:, :, 0]) if page.pixels.shape[2:] == (1,) else page
         if "exif" not in carried:
             picture = upright(picture)
+        if "premultiplied" not in carried:
+            picture = straight(picture)
         kept = {kind: block for kind, block in picture.metadata.items() if kind in carried}
         lost |= picture.metadata.keys() - kept
         ready.append(replace(picture, metadata=kept))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aeinfer.tiff_tags import TagNumber, read_orientation, read_table, with_tag
 
-__all__ = ["Picture", "Pixels", "join_alpha", "split_alpha", "turn", "upright"]
+__all__ = ["Picture", "Pixels", "join_alpha", "split_alpha", "straight", "turn", "upright"]
 
 Pixels = NDArray[Any]
 
@@ -53,6 +53,28 @@ def upright(picture: Picture) -> Picture:
     tag = read_table(exif)[TagNumber.ORIENTATION]
     metadata = {**picture.metadata, "exif": with_tag(exif, tag, 1, *tag.values[1:])}
     return replace(picture, pixels=turn(picture.pixels, orientation), metadata=MappingProxyType(metadata))
+
+
+def straight(picture: Picture) -> Picture:
+    """Divide the colours by the alpha that they are multiplied by: for writing where that cannot be told.
+
+    Examples
+    --------
+    >>> half = np.array([[[50, 100, 0, 128]]], np.uint8)
+    >>> straight(Picture(half, "tiff", {"premultiplied": b"1"})).pixels.tolist()
+    [[[100, 199, 0, 128]]]
+    """
+    colour, alpha = split_alpha(picture.pixels)
+    if "premultiplied" not in picture.metadata or alpha is None:
+        return picture
+    whole = np.float32(1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max)
+    share = np.divide(whole, alpha, out=np.ones(alpha.shape, np.float32), where=alpha > 0, dtype=np.float32)
+    divided = colour * (share if colour.ndim == 2 else share[:, :, None])
+    if alpha.dtype.kind != "f":
+        divided = np.rint(np.minimum(divided, whole))
+    metadata = {kind: block for kind, block in picture.metadata.items() if kind != "premultiplied"}
+    pixels = join_alpha(divided.astype(alpha.dtype), alpha)
+    return replace(picture, pixels=pixels, metadata=MappingProxyType(metadata))
 
 
 def turn(pixels: Pixels, orientation: int) -> Pixels:

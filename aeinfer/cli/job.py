@@ -231,7 +231,7 @@ def _with_metadata(wish: str, picture: Picture, job: Job) -> Picture:
         # no word about the picture but what its colours mean: without it, viewers would show others
         meaning = {kind: block for kind, block in standing.metadata.items() if kind in ALPHA.values()}
         return Picture(standing.pixels, standing.format, meaning)
-    dropped = picture.metadata.keys() - carried_metadata(job.target)
+    dropped = picture.metadata.keys() - carried_metadata(job.target) - {"premultiplied"}  # which is made straight
     missing = picture.lost | dropped
     if wish == "require" and missing:
         more = ", --format png may carry more" if dropped & carried_metadata(job.target, "png") else ""

@@ -14,7 +14,7 @@ from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.file_format import inspect_pages
 from aeinfer.image import read_image, read_pages, write_image, write_pages
 from aeinfer.opencv import decode
-from aeinfer.picture import Picture
+from aeinfer.picture import Picture, straight
 from aeinfer.tiff_tags import read_tables
 from tests.pictures import _quiet, needs_metadata, pixels_of  # noqa: F401 (a fixture)
 
@@ -219,7 +219,8 @@ def test_an_alpha_that_is_not_the_usual_one_is_written_back_as_such_or_named(
     np.testing.assert_array_equal(picture.pixels, pixels)
     assert write_image(tmp_path / "b.tif", pixels, metadata=picture.metadata) == frozenset()
     assert read_tables((tmp_path / "b.tif").read_bytes())[0][338].values == (code,)
-    assert write_image(tmp_path / "b.png", pixels, metadata=picture.metadata) == {kind}
+    made_straight = kind == "premultiplied"
+    assert write_image(tmp_path / "b.png", pixels, metadata=picture.metadata) == (set() if made_straight else {kind})
 
 
 def test_premultiplied_colours_are_no_metadata_to_strip(
@@ -229,9 +230,37 @@ def test_premultiplied_colours_are_no_metadata_to_strip(
     job = ["denoise", str(tmp_path / "a.tif"), "-m", str(tiny_model), "--metadata", "strip", "-o"]
     assert cli.main([*job, str(tmp_path / "b.tif")]) == 0
     assert read_image(tmp_path / "b.tif").metadata == {"premultiplied": b"1"}
-    assert capsys.readouterr().err == ""
     assert cli.main([*job, str(tmp_path / "b.png")]) == 0
-    assert "not carried over to some results: premultiplied" in capsys.readouterr().err
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [2, 4])
+def test_premultiplied_colours_are_made_straight_where_a_format_has_no_others(
+    tmp_path: Path, tiny_model: Path, dtype: str, channels: int
+) -> None:
+    seen = pixels_of((9, 7, channels), dtype) | 1
+    whole = np.iinfo(dtype).max
+    alpha = seen[..., -1:] | (whole // 2 + 1)  # less of it leaves little to get back
+    alpha[0], alpha[1] = 0, whole
+    held = np.dstack([np.rint(seen[..., :-1] * (alpha / whole)).astype(dtype), alpha])
+    metadata = {"premultiplied": b"1"}
+    write_image(tmp_path / "a.tif", held, metadata=metadata)
+    assert write_image(tmp_path / "b.png", held, metadata=metadata) == frozenset()
+    result = read_image(tmp_path / "b.png").pixels
+    np.testing.assert_array_equal(result[..., -1], alpha[..., 0])
+    np.testing.assert_allclose(result[1:, :, 0].astype(float), seen[1:, :, 0], atol=1)
+    assert (result[0, :, 0] == 0).all(), "there is nothing to divide by"
+    job = ["denoise", str(tmp_path / "a.tif"), "-m", str(tiny_model), "-q", "--metadata", "require", "-o"]
+    assert cli.main([*job, str(tmp_path / "c.png")]) == 0
+
+
+def test_straight_leaves_float32_beyond_its_range_and_what_has_no_alpha() -> None:
+    half = Picture(np.array([[[1.5, 0.5, 0, 0.5]]], np.float32), "tiff", {"premultiplied": b"1"})
+    np.testing.assert_array_equal(straight(half).pixels, [[[3, 1, 0, 0.5]]])
+    assert straight(half).metadata == {}
+    plain = Picture(np.zeros((2, 3), np.uint8), "png", {"premultiplied": b"1"})
+    assert straight(plain) is plain
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 3), (64, 64)])

@@ -1,24 +1,29 @@
-"""What the segments of a JPEG say, and what lies behind its picture; no pixels, no disk."""
+"""What the segments of a JPEG say, what lies behind its picture, and a profile into them; no pixels, no disk."""
 
 import re
 from collections.abc import Iterator
 
 from aeinfer.damage import check_jpeg_scans
+from aeinfer.errors import ImageWriteError
 from aeinfer.file_facts import FileFacts, present, truncated
 from aeinfer.resolution import Resolution
 from aeinfer.tiff_tags import read_orientation
 
-__all__ = ["EXIF_HEADER", "XMP_HEADER", "jpeg_facts"]
+__all__ = ["EXIF_HEADER", "XMP_HEADER", "jpeg_facts", "with_profile"]
 
 EXIF_HEADER = b"Exif\0\0"
 XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 """What stands before EXIF and XMP in a JPEG segment; other formats hold the bare block."""
+ICC_HEADER = b"ICC_PROFILE\0"
+"""What stands before a piece of a profile, its number and how many there are."""
+ICC_PIECE = 65519
+"""Bytes of a profile that a segment has room for."""
 
 JPEG_HEADERS = {
     EXIF_HEADER: "exif",
     XMP_HEADER: "xmp",
     b"http://ns.adobe.com/xmp/extension/\0": "xmp extension",
-    b"ICC_PROFILE\0": "icc",
+    ICC_HEADER: "icc",
     b"Photoshop 3.0\0": "iptc",
 }
 """What blocks of metadata begin with in a JPEG, and their kinds."""
@@ -101,3 +106,29 @@ def _joined_profile(pieces: list[bytes]) -> bytes | None:
     profile = b"".join(piece[2:] for piece in pieces)
     whole = numbers == [[number, count] for number in range(1, count + 1)]
     return profile if whole and profile[16:20] != b"CMYK" else None
+
+
+def with_profile(data: bytes, profile: bytes) -> bytes:
+    """Return a JPEG with an ICC profile behind its EXIF and XMP, in as many pieces as it takes.
+
+    Raises
+    ------
+    ImageWriteError
+        It takes more than 255, 17 MB.
+
+    Examples
+    --------
+    >>> with_profile(b"\\xff\\xd8\\xff\\xd9", b"profile")
+    b'\\xff\\xd8\\xff\\xe2\\x00\\x17ICC_PROFILE\\x00\\x01\\x01profile\\xff\\xd9'
+    """
+    pieces = [profile[at : at + ICC_PIECE] for at in range(0, len(profile), ICC_PIECE)]
+    if len(pieces) > 255:
+        raise ImageWriteError(f"a JPEG has no room for a profile of {len(profile)} bytes")
+    place = 2
+    for marker, end, _ in _jpeg_segments(data):
+        if marker not in (0xE0, 0xE1):
+            break
+        place = end
+    bodies = [ICC_HEADER + bytes([number, len(pieces)]) + piece for number, piece in enumerate(pieces, 1)]
+    segments = b"".join(b"\xff\xe2" + (len(body) + 2).to_bytes(2) + body for body in bodies)
+    return data[:place] + segments + data[place:]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from aeinfer import damage
 from aeinfer.errors import AEInferError, BackendMissingError, ImageReadError, ImageWriteError
 from aeinfer.file_facts import FileFacts
-from aeinfer.jpeg import EXIF_HEADER, XMP_HEADER
+from aeinfer.jpeg import EXIF_HEADER, XMP_HEADER, with_profile
 from aeinfer.picture import Pixels
 from aeinfer.resolution import Resolution, with_resolution
 from aeinfer.tiff_tags import Table, TagNumber, byte_order
@@ -243,6 +243,7 @@ def encode(pixels: Pixels, name: str, metadata: Mapping[str, bytes], quality: in
     options = _options(cv2, name, quality, pixels.shape[2:] == (4,))
     blocks = dict(metadata)
     resolution = Resolution.parse(blocks.pop("resolution")) if "resolution" in blocks else None
+    profile = blocks.pop("icc", None) if name == "jpg" else None  # OpenCV writes what one segment holds, 64 KB
     if name == "jpg" and "xmp" in blocks:
         blocks["xmp"] = XMP_HEADER + blocks["xmp"]
     elif name == "png" and "xmp" in blocks:
@@ -258,7 +259,8 @@ def encode(pixels: Pixels, name: str, metadata: Mapping[str, bytes], quality: in
     if name == "avif" and blocks and cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED) is None:
         # it does not know its own AVIF whose boxes before the pixels end near byte 500, which these blocks decide
         raise ImageWriteError("OpenCV could not read this AVIF with its metadata again")
-    return with_resolution(bytes(buffer), name, resolution) if resolution else bytes(buffer)
+    data = with_profile(bytes(buffer), profile) if profile else bytes(buffer)
+    return with_resolution(data, name, resolution) if resolution else data
 
 
 def _options(cv2: Any, name: str, quality: int | None, alpha: bool) -> list[int]:

@@ -104,6 +104,18 @@ def test_pictures_look_the_same_whatever_can_carry_the_orientation(
     assert np.abs(upright(picture).pixels.astype(int) - expected).max() <= 8
 
 
+@needs_metadata
+@pytest.mark.parametrize("length", [1, 65519, 65520, 200_000, 17_000_000])
+def test_a_jpeg_has_a_profile_in_as_many_pieces_as_it_takes(tmp_path: Path, length: int) -> None:
+    icc, exif, target = bytes(length), b"II*\0" + struct.pack("<IHHHIII", 8, 1, 274, 3, 1, 6, 0), tmp_path / "a.jpg"
+    lost = write_image(target, pixels_of((4, 6)), metadata={"icc": icc, "exif": exif, "resolution": b"300 300 inch"})
+    assert lost == ({"icc"} if length == 17_000_000 else set())
+    assert read_image(target).metadata.get("icc", icc) == icc
+    with pytest.importorskip("PIL.Image").open(target) as opened:
+        assert opened.info.get("icc_profile", icc) == icc
+        assert (opened.getexif()[274], opened.info["dpi"]) == (6, (300, 300))
+
+
 def test_without_opencv_5_losses_are_named_and_the_picture_stands_upright(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ START = b'{"source": '
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a report: `status` is written, skipped or failed, `model` the model file's fingerprint."""
+    """One line of a report: `model` is the model file's fingerprint, `not_carried` the metadata that a result lacks."""
 
     source: str
     target: str
@@ -28,6 +28,7 @@ class Entry:
     error: str | None = None
     provider: str | None = None
     model: str | None = None
+    not_carried: tuple[str, ...] = ()
 
 
 def to_json(value: dict[str, Any] | list[Any]) -> str:

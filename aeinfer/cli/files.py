@@ -149,7 +149,8 @@ def _summarize(args: argparse.Namespace, work: Plan, tally: Tally, seconds: floa
     tried = tally.written + tally.skipped + len(tally.errors) - len(work.failures)
     untried = max(0, len(work.jobs) - tried) if args.watch is None else 0
     if tally.not_carried:
-        complain(f"not carried over to some results: {', '.join(sorted(tally.not_carried))}")
+        which = "" if args.verbose else " (-v says to which)"
+        complain(f"not carried over to some results: {', '.join(sorted(tally.not_carried))}{which}")
     if args.json:
         summary: dict[str, Any] = {
             "written": tally.written,

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from aeinfer.cli.console import complain
 from aeinfer.cli.interrupt import Stop
@@ -59,6 +58,7 @@ class Tally:
         """Count a file that is done."""
         self.written += entry.status == "written"
         self.skipped += entry.status == "skipped"
+        self.not_carried.update(entry.not_carried)
         if entry.error is not None:
             self.fail(entry.source, entry.error)
 
@@ -78,7 +78,8 @@ class Run:
         self.tally.count(entry)
         if self.args.verbose:
             took = "" if entry.milliseconds is None else f" ({entry.milliseconds:.0f} ms)"
-            complain(f"{entry.status}: {entry.source} -> {entry.target}{took}")
+            lost = f", not carried over: {', '.join(entry.not_carried)}" if entry.not_carried else ""
+            complain(f"{entry.status}: {entry.source} -> {entry.target}{took}{lost}")
 
 
 class File:
@@ -143,12 +144,13 @@ class File:
         """Add to the job's tally what only a file that is done knows, and return what is to be said of it."""
         if self.job.action == "skip":
             return skip_job(self.job)
-        if self.error is None:
-            self._run.tally.not_carried |= self._lost
-            self._run.tally.megapixels += self._pixels / 1e6
         names, worker = (str(self.job.source), str(self.job.target)), self._worker
-        status: Literal["failed", "written"] = "written" if self.error is None else "failed"
-        return Entry(*names, status, round(self._seconds * 1000, 3), self.error, worker.provider, worker.model)
+        milliseconds = round(self._seconds * 1000, 3)
+        if self.error is not None:
+            return Entry(*names, "failed", milliseconds, self.error, worker.provider, worker.model)
+        self._run.tally.megapixels += self._pixels / 1e6
+        lost = tuple(sorted(self._lost))
+        return Entry(*names, "written", milliseconds, None, worker.provider, worker.model, lost)
 
     def _take(self, step: "Callable[[File], None]") -> None:
         if not self.is_to_do:

@@ -25,6 +25,10 @@ def denoised(model: Path, pixels: np.ndarray, strength: float = 1.0) -> np.ndarr
         return loaded.denoise(pixels, strength=strength)
 
 
+def not_carried(kinds: str) -> str:
+    return f"aeinfer: not carried over to some results: {kinds} (-v says to which)"
+
+
 GOOD = {
     "dot.png": pixels_of((1, 1, 3)),
     "grey.png": pixels_of((20, 30)),
@@ -253,7 +257,7 @@ def test_metadata_kept_stripped_and_required(tiny_model: Path, capsys: pytest.Ca
         assert "icc_profile" not in stripped.info
 
     assert cli.main([*job, "lost", "--format", "bmp"]) == 0
-    assert capsys.readouterr().err.splitlines() == ["aeinfer: not carried over to some results: exif, icc"]
+    assert capsys.readouterr().err.splitlines() == [not_carried("exif, icc")]
     assert cli.main([*job, "required", "--format", "bmp", "--metadata", "require"]) == 1
     complaint = capsys.readouterr().err
     assert "exif, icc" in complaint
@@ -270,7 +274,7 @@ def test_highlights_that_a_network_cuts_off_are_named(capsys: pytest.CaptureFixt
     pixels[8:24, 8:24] = 3
     write_image("high.tiff", pixels)
     assert cli.main(["denoise", "high.tiff"]) == 0
-    assert capsys.readouterr().err.splitlines() == ["aeinfer: not carried over to some results: values above 1"]
+    assert capsys.readouterr().err.splitlines() == [not_carried("values above 1")]
     assert cli.main(["noise", "high.tiff", "--sigma", "5"]) == 0
     assert capsys.readouterr().err == ""
 
@@ -321,7 +325,11 @@ def test_a_comment_is_named_or_required(tiny_model: Path, capsys: pytest.Capture
     pil.fromarray(pixels_of()).save("photos/a.jpg", comment="hello")
     job = ["denoise", "photos", "-m", str(tiny_model), "-o"]
     assert cli.main([*job, "kept"]) == 0
-    assert capsys.readouterr().err.splitlines() == ["aeinfer: not carried over to some results: comment"]
+    assert capsys.readouterr().err.splitlines() == [not_carried("comment")]
+    assert cli.main([*job, "told", "-v", "--report", "log.jsonl"]) == 0
+    assert "photos/a.jpg -> told/a.jpg" in (complaint := capsys.readouterr().err)
+    assert "ms), not carried over: comment\n" in complaint
+    assert json.loads(Path("log.jsonl").read_text("utf-8"))["not_carried"] == ["comment"]
     assert cli.main([*job, "stripped", "--metadata", "strip"]) == 0
     assert capsys.readouterr().err == ""
     assert cli.main([*job, "required", "--metadata", "require"]) == 1

@@ -26,6 +26,7 @@ def test_report_is_one_json_object_a_line(tmp_path: Path) -> None:
         "error": "damaged",
         "provider": "CPUExecutionProvider",
         "model": "12ab",
+        "not_carried": [],
     }
     assert len(path.read_text("utf-8").splitlines()) == 2
     with pytest.raises(InputError, match="report"):

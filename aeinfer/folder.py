@@ -123,7 +123,7 @@ def plan(
     sources = {real(pair.source) for pair in placed}
     actions = [_action(pair.target, on_exist, sources, real) for pair in share]
     jobs = [Job(pair.source, pair.target, pair.relative, action) for pair, action in zip(share, actions, strict=True)]
-    return Plan(tuple(jobs), len(placed), missing=tuple(missing), unreadable=found.unreadable)
+    return Plan(tuple(jobs), len(placed), missing=tuple(missing), unreadable=found.unreadable, unread=found.unread)
 
 
 def _exists(path: Path) -> bool:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import ImageWriteError, InputError
 
-__all__ = ["ALPHA", "FORMATS", "SUFFIXES", "Format", "check_writable", "format_of"]
+__all__ = ["ALPHA", "FORMATS", "SUFFIXES", "UNREAD", "Format", "check_writable", "format_of"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,12 @@ FORMATS = {
 
 SUFFIXES = tuple(suffix for known in FORMATS.values() for suffix in known.suffixes)
 """The suffixes, lower case, of files that can be read and written (.pbm: only read)."""
+
+UNREAD = (
+    *(".heic", ".heif", ".hif", ".gif", ".jxl", ".jp2", ".j2k", ".mpo", ".psd", ".psb", ".tga", ".exr", ".hdr"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"),
+)
+"""The suffixes of pictures that are not read: who has them in a folder is told that they were left alone."""
 
 
 def format_of(path: str | os.PathLike[str]) -> str:

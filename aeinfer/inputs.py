@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aeinfer.errors import InputError
-from aeinfer.formats import SUFFIXES
+from aeinfer.formats import SUFFIXES, UNREAD
 
 __all__ = ["Inputs", "Name", "Unfound", "list_images", "list_inputs", "natural_order", "refuse_empty"]
 
@@ -20,10 +20,14 @@ Name = str | os.PathLike[str]
 
 @dataclass(frozen=True, kw_only=True)
 class Unfound:
-    """What is not there: `missing` inputs name nothing, `unreadable` folders cannot be listed, each with the reason."""
+    """What is not there: `missing` inputs name nothing, `unreadable` folders cannot be listed, each with the reason.
+
+    `unread` are pictures in the folders whose kinds are not read, which is no failure.
+    """
 
     missing: tuple[str, ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
+    unread: tuple[Path, ...] = ()
 
     @property
     def failures(self) -> list[tuple[str, str]]:
@@ -70,6 +74,7 @@ def list_inputs(inputs: Iterable[Name], *, recursive: bool = False) -> Inputs:
     folders: dict[Path, list[Path]] = {}
     missing: list[str] = []
     unreadable: list[tuple[str, str]] = []
+    unread: list[Path] = []
     for given in inputs:
         refuse_empty(given)
         name = os.fspath(given)
@@ -83,10 +88,12 @@ def list_inputs(inputs: Iterable[Name], *, recursive: bool = False) -> Inputs:
                 unreadable.append((name, f"cannot be read: {getattr(error, 'strerror', error)}"))
         for path, mode in paths:
             if stat.S_ISDIR(mode):
-                folders[path] = list_images(path, recursive=recursive, unreadable=unreadable)
+                folders[path] = list_images(path, recursive=recursive, unreadable=unreadable, unread=unread)
             else:
                 files.append(path)
-    return Inputs(tuple(files), folders, missing=tuple(missing), unreadable=tuple(unreadable))
+    return Inputs(
+        tuple(files), folders, missing=tuple(missing), unreadable=tuple(unreadable), unread=tuple(dict.fromkeys(unread))
+    )
 
 
 def refuse_empty(name: Name) -> None:
@@ -128,7 +135,11 @@ def _is_hidden(name: str) -> bool:
 
 
 def list_images(
-    folder: Path, *, recursive: bool = False, unreadable: list[tuple[str, str]] | None = None
+    folder: Path,
+    *,
+    recursive: bool = False,
+    unreadable: list[tuple[str, str]] | None = None,
+    unread: list[Path] | None = None,
 ) -> list[Path]:
     """List the files of a folder that are images by their suffix, hidden ones left out, in natural order.
 
@@ -140,6 +151,8 @@ def list_images(
         Take folders within it too.
     unreadable : list
         Gets each folder that cannot be listed, with the reason.
+    unread : list
+        Gets each picture of a kind that is not read.
 
     Returns
     -------
@@ -158,8 +171,10 @@ def list_images(
     found: list[Path] = []
     for root, inner, names in os.walk(folder, onerror=note):
         inner[:] = [name for name in inner if recursive and not name.startswith(".")]
-        paths = [Path(root, name) for name in names if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
-        found += [path for path in paths if _is_file_or_broken(path)]
+        shown = [name for name in names if not name.startswith(".")]
+        found += filter(_is_file_or_broken, (Path(root, name) for name in shown if name.lower().endswith(SUFFIXES)))
+        if unread is not None:
+            unread += [Path(root, name) for name in shown if name.lower().endswith(UNREAD)]
     return sorted(found, key=lambda path: natural_order(path.relative_to(folder).as_posix()))
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
@@ -115,6 +116,14 @@ def _nothing(args: argparse.Namespace, work: Plan) -> ExitCode:
     return nothing_found(f"{names} holds no images of a kind that `aeinfer formats` lists{hint}")
 
 
+def _say_unread(args: argparse.Namespace, work: Plan) -> None:
+    """Say what lies in the folders and is no input, so that nobody takes it for done."""
+    if work.unread and not args.quiet:
+        kinds = Counter(path.suffix.lower() for path in work.unread)
+        named = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        complain(f"left alone, of kinds that are not read: {named}")
+
+
 def _preview(args: argparse.Namespace, work: Plan) -> ExitCode:
     for name, error in work.failures:
         complain(f"{name}: {error}")
@@ -125,6 +134,7 @@ def _preview(args: argparse.Namespace, work: Plan) -> ExitCode:
     else:
         for job in work.jobs:
             say(f"{job.action:9} {job.source} -> {job.target}")
+        _say_unread(args, work)
     return ExitCode.FAILED if work.failures else ExitCode.DONE
 
 
@@ -151,6 +161,7 @@ def _summarize(args: argparse.Namespace, work: Plan, tally: Tally, seconds: floa
     if tally.not_carried:
         which = "" if args.verbose else " (-v says to which)"
         complain(f"not carried over to some results: {', '.join(sorted(tally.not_carried))}{which}")
+    _say_unread(args, work)
     if args.json:
         summary: dict[str, Any] = {
             "written": tally.written,
@@ -162,6 +173,7 @@ def _summarize(args: argparse.Namespace, work: Plan, tally: Tally, seconds: floa
             "megapixels": round(tally.megapixels, 6),
             "errors": tally.errors,
             "not_carried": sorted(tally.not_carried),
+            "unread": [str(path) for path in work.unread],
         }
         say_json(summary)
     elif not args.quiet:

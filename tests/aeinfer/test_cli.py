@@ -339,6 +339,27 @@ def test_a_comment_is_named_or_required(tiny_model: Path, capsys: pytest.Capture
 
 
 @pytest.mark.usefixtures("folder")
+def test_pictures_in_a_folder_that_are_not_read_are_counted(
+    tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("in/deep").mkdir()
+    for name in ("a.HEIC", "b.heic", "c.gif", ".hidden.heic", "notes.txt", "deep/d.NEF"):
+        Path("in", name).touch()
+    job = ["denoise", "in", "-m", str(tiny_model)]
+    said = "aeinfer: left alone, of kinds that are not read: "
+    assert cli.main([*job, "--dry-run"]) == 0
+    assert capsys.readouterr().err.splitlines() == [f"{said}1 .gif, 2 .heic"]
+    assert cli.main([*job, "-r"]) == 0
+    assert capsys.readouterr().err.splitlines() == [f"{said}1 .gif, 2 .heic, 1 .nef"]
+    assert cli.main([*job, "-q"]) == 0
+    assert capsys.readouterr().err == ""
+    assert cli.main([*job, "--json", "-q"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["unread"]) == 3
+    assert cli.main(["denoise", "in/a.png", "-o", "one.png", "-m", str(tiny_model)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("folder")
 def test_what_a_format_cannot_hold_fails_by_file_before_the_work(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,6 +32,8 @@ def tiff_facts(data: bytes) -> list[FileFacts]:
         tables = read_tables(data)
     except ValueError as error:
         raise truncated(str(error)) from None
+    if not tables:
+        raise truncated("the TIFF has no page")
     pages = [table for table in tables if not table.first(TagNumber.SUBFILE, 0) & 1]  # bit 0: a reduced copy
     if not pages or pages[0] is not tables[0] or data.startswith(CANON_RAW, 4):
         raise ImageReadError("a camera's raw file, not a finished image: develop it to tiff or png first")

@@ -66,6 +66,7 @@ BAD = {
     "os2.bmp": (lambda: b"BM" + bytes(12) + (12).to_bytes(4, "little") + bytes(80), "OS/2"),
     "two.ppm": (lambda: b"P6 1 1 255 abc" * 2, "several images"),
     "canon.tif": (canon_raw, "raw file"),
+    "begun.tif": (lambda: b"II*\0" + bytes(4), "truncated: the TIFF has no page"),
     "two.tif": (lambda: two_colours(0, 65535, 0, 0, 9999, 0), "of 1 bits, photometric interpretation 3"),
     "channels.tif": (lambda: tiff_of({277: 3, 279: 192}) + bytes(128), "of 3 samples a pixel .* channels as pages"),
     "imagej.tif": (lambda: stack_of(b"ImageJ=1.54f\nimages=2\nslices=2\n\0"), "its first image alone"),

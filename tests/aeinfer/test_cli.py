@@ -285,7 +285,9 @@ def test_negative_values_that_are_cut_off_are_named(tiny_model: Path, capsys: py
     pixels[:8] = -0.1
     write_image("a.tiff", pixels)
     assert cli.main(["denoise", "a.tiff", "-m", str(tiny_model)]) == 0
-    assert capsys.readouterr().err.splitlines() == ["aeinfer: not carried over to some results: values below 0"]
+    assert capsys.readouterr().err.splitlines() == [
+        "aeinfer: not carried over to some results: values below 0 (-v says to which)"
+    ]
 
 
 @pytest.mark.usefixtures("folder")

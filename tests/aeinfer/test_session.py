@@ -97,7 +97,7 @@ def test_an_unknown_device_is_refused(tiny_model: Path, device: str) -> None:
 
 def test_a_missing_onnxruntime_names_the_extra(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(BackendMissingError, match=r"pip install 'aeinfer\[cpu\]'"):
+    with pytest.raises(BackendMissingError, match=r'pip install "aeinfer\[cpu\]"'):
         AEInfer.load(tiny_model)
 
 

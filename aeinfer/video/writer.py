@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import av
-from av import Packet, VideoFrame
+from av import Packet
 from av.codec.context import Flags
 from av.format import Flags as ContainerFlags
 from av.stream import Discard, Disposition
@@ -37,6 +37,7 @@ TAGS = {"color_range": "range", "color_primaries": "primaries", "color_trc": "tr
 UNSPECIFIED = {"color_range": 0, "color_primaries": 2, "color_trc": 2, "colorspace": 2}
 
 HDR = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL", "DYNAMIC_HDR_PLUS", "DOVI_METADATA")
+IN_ORDER = 2  # so few frames are decoded in the order in which they are shown
 STALE = ("BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "_STATISTICS", "ENCODER", "ALPHA_MODE")
 """Beginnings of what metadata says of the encoded frames that are gone."""
 
@@ -67,6 +68,7 @@ class VideoWriter:
         self._way: Way = Luma(source.name) if wish.luma or is_grey else Colour(source.name, self.pix_fmt)
         self._copies: dict[int, Any] = {}
         self._came: set[int] = set()
+        self._written = 0
         self._refused: Counter[Any] = Counter()
         for stream in reader.container.streams:
             if stream is reader.stream:
@@ -123,13 +125,8 @@ class VideoWriter:
         """Encode one frame."""
         frame = self._way.close(picture)
         frame.pict_type = 0  # as the encoder likes it, not as it was
-        self._encode(frame)
-
-    def _encode(self, frame: VideoFrame | None) -> None:
-        packets = self._stream.encode(frame)
-        for packet in packets:
-            packet.dts = min(packet.dts, packet.pts)  # of clips of one or two frames libx265 gives any
-        self._mux(packets)
+        self._written += 1
+        self._mux(self._stream.encode(frame))
 
     def _copy(self, packet: Packet) -> None:
         source = packet.stream
@@ -148,7 +145,11 @@ class VideoWriter:
                 self._container.mux(packets)
 
     def _finish(self) -> None:
-        self._encode(None)
+        packets = self._stream.encode(None)
+        if self._written <= IN_ORDER:  # libx265 gives them decoding times from memory that nobody has written
+            for packet in packets:
+                packet.dts = packet.pts
+        self._mux(packets)
         with self._lock:
             self._open = False
             self._container.close()

@@ -13,7 +13,7 @@ from aeinfer.cli.options import add_job_options, add_network, network_options, n
 from aeinfer.errors import InputError
 from aeinfer.folder import Job
 from aeinfer.kernels import full_scale
-from aeinfer.picture import Pixels
+from aeinfer.picture import Pixels, split_alpha
 
 if TYPE_CHECKING:
     from aeinfer.denoiser import AEInfer
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _change(model: "AEInfer", strength: float, dim: Dim) -> Change:
     def change(pixels: Pixels, job: Job) -> Pixels:
-        colours = pixels[..., :-1] if pixels.shape[2:] in ((2,), (4,)) else pixels
+        colours, _alpha = split_alpha(pixels)
         if colours.dtype.kind == "f" and colours.min() > 1:
             raise InputError("all values are above 1, and a network answers within [0, 1]: scale them into it first")
         if colours.dtype != "uint8" and 0 < colours.max() <= DIM * full_scale(colours.dtype):

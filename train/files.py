@@ -11,6 +11,7 @@ Levels = NDArray[np.uint8]
 QUALITY = 60, 100  # of JPEGs
 FULL_COLOUR = 0.3  # that share of the JPEGs has colour at full resolution
 VIDEO = 0.35  # that share of what is held as files is held as video does: colour halved, nothing else lost
+WHOLE_COLUMNS = 0.3  # that share of those has colour halved along the rows alone, as webcams and studios have it
 
 
 def through_jpeg(levels: Levels, rng: np.random.Generator) -> Levels:
@@ -35,13 +36,14 @@ def as_file(levels: Levels, rng: np.random.Generator) -> Levels:
         return through_jpeg(levels, rng)
     top, left = rng.integers(2, size=2)
     frame = cv2.copyMakeBorder(levels, top, top, left, left, cv2.BORDER_REPLICATE)
-    return with_half_colour(frame)[top : top + levels.shape[0], left : left + levels.shape[1]]
+    shown = with_half_colour(frame, rows=1 if rng.random() < WHOLE_COLUMNS else 2)
+    return shown[top : top + levels.shape[0], left : left + levels.shape[1]]
 
 
-def with_half_colour(frame: Levels) -> Levels:
-    """(H, W, 3) RGB of even sides as a frame of video, whose colour 2x2 pixels share."""
+def with_half_colour(frame: Levels, rows: int = 2) -> Levels:
+    """(H, W, 3) RGB of even sides as a frame of video, whose colour two pixels share in each of one or two `rows`."""
     luma, *chroma = cv2.split(cv2.cvtColor(frame, cv2.COLOR_RGB2YCrCb))
-    small = [cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for plane in chroma]
+    small = [cv2.resize(plane, None, fx=0.5, fy=1 / rows, interpolation=cv2.INTER_AREA) for plane in chroma]
     size = luma.shape[::-1]
     repeated = [cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST) for plane in small]
     shown: Levels = cv2.cvtColor(cv2.merge([luma, *repeated]), cv2.COLOR_YCrCb2RGB)

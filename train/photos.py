@@ -14,6 +14,7 @@ from train.camera import add_camera_noise
 from train.crops import middle, sharpened, through_mesh, with_grain, with_soft_colour
 from train.data import VALIDATION_SEED, Pair, Tensor, quantize_some
 from train.drawings import drawing
+from train.edits import edited
 from train.files import as_file
 from train.flats import flat_part
 from train.photo_folder import read_photos
@@ -29,6 +30,7 @@ SHARP_CLEAN = 0.8  # that share of the crops without noise is sharpened
 SOFT_COLOUR, SOFT_COLOUR_CLEAN = 0.3, 0.6  # likewise, with colour differences that are softer than the luma
 SOFT_COLOUR_CAMERA = 0.9  # and that share of those with a camera's noise
 TEXTURE_BLOCK = 16  # pixels a side: how finely texture is mapped
+EDITED = 0.3  # that share of the crops with white noise has been edited since
 STRONG, STRONGEST = 0.08, 1.8  # that share of the crops with white noise has more than sigma, up to so many times
 EIGHT_BIT = 0.75  # that share of the crops with white noise is clipped and rounded, as what files hold is
 HELD_AS_FILES = 0.3  # that share of those rounded ones has gone through a file as JPEG or video, not as PNG
@@ -64,7 +66,8 @@ class Photos:
 
     Some are drawings instead (`drawings.py`): letters and flat colours, which photographs hardly have.
 
-    A part of some is flat and without noise (`flats.py`), as beside frames, bars and boxes.
+    A part of some is flat and without noise (`flats.py`), as beside frames, bars and boxes. The white noise of some is
+    as an edit leaves it (`edits.py`).
 
     Some are seen through a mesh: what cloth, nets, blinds and screens look like, photographs for training rarely hold,
     and a network that did not see it takes it for noise and wipes it out. Some have a grain that is the same in all
@@ -104,14 +107,16 @@ class Photos:
         rng = np.random.default_rng([self.seed, step])
         by_camera = rng.random(self.size) < self.camera
         noiseless = ~by_camera & (rng.random(self.size) < self.clean)
-        crops = [self._crop(rng, without_noise) for without_noise in noiseless]
-        crops = [self._softened(crop, rng) if camera else crop for crop, camera in zip(crops, by_camera, strict=True)]
         grey = rng.random(self.size) < self.grey
+        crops = [self._crop(rng, *of_it) for of_it in zip(noiseless, grey, strict=True)]
+        crops = [self._softened(crop, rng) if camera else crop for crop, camera in zip(crops, by_camera, strict=True)]
         crops = [_grey(crop) if alike else crop for crop, alike in zip(crops, grey, strict=True)]
         clean = kernels.to_float(np.stack(crops)).transpose(0, 3, 1, 2).copy()
         sigma = self.sigma * np.interp(rng.random(self.size), (0, 1 - STRONG, 1), (0, 1, STRONGEST)) * ~noiseless
         noisy = noise.add_gaussian(clean, sigma, seed=self.seed + 1 + step, index=np.arange(self.size))
         noisy[grey] = noisy[grey, :1]
+        for i in np.flatnonzero(~by_camera & ~noiseless & (rng.random(self.size) < EDITED)):
+            noisy[i], clean[i] = edited(noisy[i], clean[i], grey[i], rng)
         rounded = rng.random(self.size) < EIGHT_BIT
         noisy = quantize_some(noisy, rounded)
         for i in np.flatnonzero(by_camera):
@@ -139,8 +144,8 @@ class Photos:
         return {kind: [self._held_out(picture) for picture in pictures] for kind, pictures in kinds.items()}
 
     def _pairs(self, photos: list[NDArray[np.uint8]]) -> list[Pair]:
-        """Held-out (noisy, clean): white noise of three strengths, a camera's, white in files or beside a flat part."""
-        white, by_camera, partly_flat, in_files = [], [], [], []
+        """Held-out (noisy, clean): white noise of three strengths, edited, in files, beside flat parts; a camera's."""
+        white, by_camera, partly_flat, in_files, edits = [], [], [], [], []
         for i, photo in enumerate(photos if self.camera < 1 else []):
             clean = self._held_out(photo)
             for sigma in (15.0, 25.0, 50.0):
@@ -150,12 +155,17 @@ class Photos:
                     in_files.append((_as_file(noisy[0], np.random.default_rng(i))[None], clean))
                 if sigma == 25:
                     partly_flat.append(self._partly_flat(white[-1], np.random.default_rng(i)))
+                    edits.append(self._edited(noisy, clean, np.random.default_rng(i)))
         for i, photo in enumerate(photos if self.camera else []):
             rng = np.random.default_rng(i)
             soft = self._softened(photo, rng)
             seen = add_camera_noise(soft, rng, self.look.at_edges)
             by_camera.append((self._held_out(seen), self._held_out(soft)))
-        return white + by_camera + partly_flat + in_files
+        return white + by_camera + partly_flat + in_files + edits
+
+    def _edited(self, noisy: Tensor, clean: Tensor, rng: np.random.Generator) -> Pair:
+        noisy, clean = (image[None] for image in edited(noisy[0], clean[0], self.channels == 1, rng))
+        return quantize_some(noisy, np.array([True])), clean
 
     def _partly_flat(self, pair: Pair, rng: np.random.Generator) -> Pair:
         noisy, clean = (image.copy() for image in pair)
@@ -169,8 +179,8 @@ class Photos:
         image = kernels.to_float(image) if image.dtype == np.uint8 else image
         return _planes(_grey(image) if self.channels == 1 else image)[:, : self.channels]
 
-    def _crop(self, rng: np.random.Generator, without_noise: bool) -> NDArray[np.uint8]:
-        crop = drawing(self.crop, rng) if rng.random() < DRAWN else self._part(rng)
+    def _crop(self, rng: np.random.Generator, without_noise: bool, grey: bool) -> NDArray[np.uint8]:
+        crop = drawing(self.crop, rng) if rng.random() < DRAWN else self._part(rng, grey)
         if rng.random() < (SHARP_CLEAN if without_noise else self.look.sharp):
             crop = sharpened(crop, rng.uniform(0, MOST_SHARPENED), rng.uniform(0.5, 1.5))
         if rng.random() < (SOFT_COLOUR_CLEAN if without_noise else SOFT_COLOUR):
@@ -178,8 +188,11 @@ class Photos:
         crop = np.rot90(crop, rng.integers(4))
         return crop[:, ::-1] if rng.random() < 0.5 else crop
 
-    def _part(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """A square of a photograph, shrunk to a crop's side; of some, through a mesh or with a grain."""
+    def _part(self, rng: np.random.Generator, grey: bool) -> NDArray[np.uint8]:
+        """A square of a photograph, shrunk to a crop's side; some through a mesh, some that stay colour with a grain.
+
+        On a grey one nothing tells a grain from noise.
+        """
         places = [self._place(rng) for _ in range(CANDIDATES if rng.random() < TEXTURED else 1)]
         index, top, left, side = max(places, key=self._texture_at)
         crop = self.photos[index][top : top + side, left : left + side]
@@ -189,7 +202,7 @@ class Photos:
         drawn_for = rng.random()
         if drawn_for < MESHED:
             crop = through_mesh(crop, rng)
-        elif drawn_for < MESHED + self.look.grained:
+        elif drawn_for < MESHED + self.look.grained and not grey:
             crop = with_grain(crop, rng)
         return crop
 

@@ -25,6 +25,7 @@ def test_noise_that_differs_between_the_colours_is_lost_and_the_rest_stays(
 ) -> None:
     monkeypatch.setattr(files, "VIDEO", video)
     monkeypatch.setattr(files, "FULL_COLOUR", 0.0)
+    monkeypatch.setattr(files, "WHOLE_COLUMNS", 0.0)
     rng = np.random.default_rng(0)
     noisy = np.clip(rng.normal(128, 20, (128, 128, 3)), 0, 255).astype(np.uint8)
     alike, differing = spread(noisy)
@@ -36,6 +37,7 @@ def test_noise_that_differs_between_the_colours_is_lost_and_the_rest_stays(
 def test_which_pixels_share_a_video_s_colour_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that takes 2x2 pixels at once would else count on one of four ways, and parts of frames have any."""
     monkeypatch.setattr(files, "VIDEO", 1.0)
+    monkeypatch.setattr(files, "WHOLE_COLUMNS", 0.0)
     noisy = np.random.default_rng(0).integers(64, 192, (32, 32, 3), dtype=np.uint8)
     ways = set()
     for seed in range(32):
@@ -43,6 +45,17 @@ def test_which_pixels_share_a_video_s_colour_differs(monkeypatch: pytest.MonkeyP
         steps = [np.abs(np.diff(red, axis=axis)).mean(1 - axis) for axis in (0, 1)]
         ways.add(tuple(bool(step[::2].mean() < step[1::2].mean()) for step in steps))
     assert len(ways) == 4
+
+
+def test_some_video_has_its_colour_in_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "VIDEO", 1.0)
+    noisy = np.random.default_rng(0).integers(64, 192, (32, 32, 3), dtype=np.uint8)
+    shared = []
+    for whole in (0.0, 1.0):
+        monkeypatch.setattr(files, "WHOLE_COLUMNS", whole)
+        red = cv2.cvtColor(as_file(noisy, np.random.default_rng(0)), cv2.COLOR_RGB2YCrCb)[..., 1].astype(int)
+        shared.append(min(np.abs(red[start:-1:2] - red[start + 1 :: 2]).mean() for start in (0, 1)))
+    assert shared[0] < 2 < 8 < shared[1]
 
 
 def test_a_picture_without_noise_is_nearly_the_same() -> None:

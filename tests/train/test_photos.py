@@ -42,14 +42,15 @@ def test_photo_noise_covers_the_range(photos: Path) -> None:
 
 def test_photo_validation_is_clipped_noise_of_three_strengths(photos: Path) -> None:
     pairs = Photos(photos, 2, 32, 55, seed=1).validation
-    assert len(pairs) == 5  # one held-out photograph
+    assert len(pairs) == 6  # one held-out photograph
     assert all(noisy.min() >= 0 and noisy.max() <= 1 for noisy, _clean in pairs)
     assert all(noisy.shape[2] % 16 == 0 for noisy, _clean in pairs)
     strengths = [(noisy - clean).std() for noisy, clean in pairs]
     assert strengths[:3] == sorted(strengths[:3])
-    assert not np.array_equal(pairs[4][0], pairs[1][0]), "the last is the second, gone through a file"
+    assert not np.array_equal(pairs[4][0], pairs[1][0]), "the fifth is the second, gone through a file"
+    assert (pairs[5][0] != pairs[1][0]).mean() > 0.5, "the last is edited"
     flat = (pairs[3][0] == pairs[3][1]).all(1)
-    assert 0 < flat.mean() < 1, "the one before is the second, with a flat part"
+    assert 0 < flat.mean() < 1, "the fourth is the second, with a flat part"
     assert np.ptp(pairs[3][1].transpose(0, 2, 3, 1)[flat], axis=0).max() == 0
     np.testing.assert_array_equal(pairs[3][0].transpose(0, 2, 3, 1)[~flat], pairs[1][0].transpose(0, 2, 3, 1)[~flat])
 
@@ -113,6 +114,7 @@ def test_some_crops_have_a_cameras_noise(photos: Path, monkeypatch: pytest.Monke
     """A camera's noise is correlated between neighbours and comes in whole 8-bit levels."""
     monkeypatch.setattr("train.photos.PADDED", 0.0)  # noise that is repeated is correlated too
     monkeypatch.setattr("train.photos.HELD_AS_FILES", 0.0)  # and what has gone through a JPEG
+    monkeypatch.setattr("train.photos.EDITED", 0.0)  # or was enlarged
     correlations = {}
     for share in (0.0, 0.5, 1.0):
         data = Photos(photos, 32, 64, 55, seed=0, camera=share)
@@ -178,9 +180,9 @@ def test_a_network_for_cameras_alone_sees_no_grain_and_is_judged_by_their_noise(
     for n in range(2):
         cv2.imwrite(str(tmp_path / f"{n}.png"), np.full((128, 128, 3), 120, np.uint8))
     _, clean = Photos(tmp_path, 200, 32, 55, seed=0, camera=1.0).batch(0)
-    assert (clean.std((2, 3)).max(1) > 0.01).mean() < 1.5 * MESHED  # what is flat stays so, but for meshes
+    assert (clean.std((2, 3)).max(1) > 0.01).mean() < 1.75 * MESHED  # or a drawing: what is flat stays so
     both, alone = (Photos(photos, 2, 32, 55, seed=0, camera=share).validation for share in (0.5, 1.0))
-    assert (len(both), len(alone)) == (6, 1)  # one held-out photograph, under each noise that there is
+    assert (len(both), len(alone)) == (7, 1)  # one held-out photograph, under each noise that there is
     assert np.abs(np.diff(both[3][1])).mean() > 1.5 * np.abs(np.diff(alone[0][1])).mean(), "its own are softer"
 
 
@@ -202,7 +204,7 @@ def test_grey_crops_have_the_same_noise_in_all_colours(photos: Path, camera: flo
     np.testing.assert_array_equal(grey, np.ptp(noisy, axis=1).max((1, 2)) == 0)
     strengths = (noisy - clean).std((1, 2, 3)) * 255
     assert (strengths[grey] > 0).mean() > 0.9
-    assert 0.4 < strengths[grey].mean() / strengths[~grey].mean() < 1.6, "as strong as that of colours"
+    assert 0.4 < np.median(strengths[grey]) / np.median(strengths[~grey]) < 1.6, "as strong as that of colours"
 
 
 @pytest.mark.parametrize("axis", [2, 3])

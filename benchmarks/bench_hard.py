@@ -48,6 +48,24 @@ def grain(clean: Image, rng: np.random.Generator) -> Noise:
     return cv2.GaussianBlur(grey(clean, rng), (0, 0), 1.0)
 
 
+def half_grey(clean: Image, rng: np.random.Generator) -> Noise:
+    return white(clean, rng) + grey(clean, rng)
+
+
+def red(clean: Image, rng: np.random.Generator) -> Noise:
+    return white(clean, rng) * np.array([1, 0, 0])
+
+
+def in_corners(clean: Image, rng: np.random.Generator) -> Noise:
+    down, across = (np.linspace(-1, 1, length) ** 2 for length in clean.shape[:2])
+    return white(clean, rng) * (1 + down[:, None, None] + across[:, None])
+
+
+def enlarged(clean: Image, rng: np.random.Generator) -> Noise:
+    height, width = clean.shape[:2]
+    return cv2.resize(white(clean[: height * 2 // 3, : width * 2 // 3], rng), (width, height))
+
+
 def under(noise: Callable[[Image, np.random.Generator], Noise]) -> Change:
     """Noise brought to a standard deviation of SIGMA, and added."""
 
@@ -80,6 +98,10 @@ def rows_of(clean: Image, rng: np.random.Generator) -> Image:
 
 CHANGES: dict[str, Change] = {
     "white noise": under(white),
+    "white noise, half of it alike in all colours": under(half_grey),
+    "white noise in red alone": under(red),
+    "white noise, three times as strong in the corners": under(in_corners),
+    "white noise enlarged by half": under(enlarged),
     "white noise alike in all colours": under(grey),
     "the same, blurred by 1 pixel (grain)": under(grain),
     "white noise blurred by 2 pixels": under(blurred),

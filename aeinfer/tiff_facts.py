@@ -14,8 +14,11 @@ __all__ = ["tiff_facts"]
 
 CANON_RAW = b"\x10\0\0\0CR\2"
 """What a CR2 has from its fourth byte on: a TIFF, whose first page is a preview that does not say so."""
-IMAGEJ_STACK = re.compile(rb"ImageJ=.*^images=(\d+)", re.DOTALL | re.MULTILINE)
-"""How many images lie behind ImageJ's first table; beyond 4 GB it writes no other."""
+IMAGEJ_STACK = re.compile(rb"ImageJ=.*^images=(\d{1,18})", re.DOTALL | re.MULTILINE)
+"""How many images lie behind ImageJ's first table; beyond 4 GB it writes no other.
+
+Of a longer number the first digits, which are as absurd: int() refuses thousands of them.
+"""
 TIFFFILE_STACK = re.compile(rb'{"shape": .*"truncated": true')
 """What tifffile says of a stack that it wrote so."""
 

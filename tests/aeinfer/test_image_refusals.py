@@ -117,6 +117,11 @@ def test_two_colours_are_read_where_they_are_grey(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif").pixels, expected)
 
 
+def test_a_stack_of_more_images_than_a_number_may_have_digits_is_one_page() -> None:
+    said = b"ImageJ=1.54f\nimages=" + b"9" * 5000 + b"\n\0"
+    assert inspect(tiff_of({}, {270: (2, len(said), said)})).size == (8, 8)
+
+
 def test_a_jpeg_that_ends_in_erased_memory_is_refused_at_once() -> None:
     """Half a minute, were each 0xFF looked at to the end."""
     with pytest.raises(ImageReadError, match="truncated"):

@@ -157,8 +157,9 @@ def _kind(facts: FileFacts) -> str:
 
 
 def _from_page(data: bytes, page: Table, extra: int, spare: bytearray | None) -> bytes | bytearray:
-    """Return a TIFF that starts with one of its pages, which is the one that OpenCV reads.
+    """Return a TIFF that starts with one of its pages, which is the one that OpenCV reads, and in `spare` ends with it.
 
+    OpenCV would count all that follow, each time.
     Its reader multiplies colours by an alpha that is declared unassociated; undeclared, it does not.
     """
     order, big = byte_order(data)
@@ -167,6 +168,8 @@ def _from_page(data: bytes, page: Table, extra: int, spare: bytearray | None) ->
         return data
     changed = bytearray(data) if spare is None else spare
     struct.pack_into(layout, changed, at, page.offset)
+    if spare is not None:
+        struct.pack_into(layout, changed, page.link, 0)
     if extra == 2:
         tag = page[TagNumber.EXTRA_SAMPLES]
         struct.pack_into(tag.layout, changed, tag.at, 0, *tag.values[1:])

@@ -36,6 +36,7 @@ class TagNumber(enum.IntEnum):
     STRIP_OFFSETS = 273
     ORIENTATION = 274
     SAMPLES = 277
+    ROWS_PER_STRIP = 278
     STRIP_BYTE_COUNTS = 279
     X_RESOLUTION = 282
     Y_RESOLUTION = 283
@@ -82,9 +83,10 @@ class Tag:
 
 
 class Table(dict[int, Tag]):
-    """The tags of one page by their number, and where the table lies in the file."""
+    """The tags of one page by their number, where the table lies in the file, and where it tells of the next."""
 
     offset: int = 0
+    link: int = 0
 
     def first(self, number: int, default: int) -> int:
         """Return a tag's first integer, or `default` where the tag is missing or holds none."""
@@ -173,7 +175,7 @@ def _read_table(data: bytes, offset: int, order: str, big: bool) -> tuple[Table,
     try:
         (count,) = struct.unpack_from(head, data, offset)
         start = offset + struct.calcsize(head)
-        end = start + count * (inline + wide)
+        end = table.link = start + count * (inline + wide)
         for at in range(start, min(end, len(data)), inline + wide):
             number, kind, length = struct.unpack_from(entry, data, at)
             size = length * SIZES.get(kind, 0)

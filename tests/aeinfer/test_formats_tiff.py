@@ -13,7 +13,7 @@ from aeinfer import AEInfer, cli, tiff
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.file_format import inspect_pages
 from aeinfer.image import read_image, read_pages, write_image, write_pages
-from aeinfer.opencv import decode
+from aeinfer.opencv import _from_page, decode
 from aeinfer.picture import Picture, straight
 from aeinfer.tiff_tags import read_tables
 from tests.pictures import _quiet, needs_metadata, pixels_of  # noqa: F401 (a fixture)
@@ -343,3 +343,16 @@ def test_every_page_has_a_noise_of_its_own_and_the_first_that_of_its_file(
     for name, noisy in pages.items():
         np.testing.assert_array_equal(noisy[0], read_image(f"one-noisy/{name}").pixels)
     assert len({page.tobytes() for noisy in pages.values() for page in noisy}) == 6
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_a_page_in_hand_is_the_last_so_that_none_behind_it_are_counted(big: bool) -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, bigtiff=big) as writer:
+        for value in range(3):
+            writer.write(np.full((4, 6), value, np.uint8), contiguous=False)
+    data = file.getvalue()
+    spare = bytearray(data)
+    for page in read_tables(data)[1:]:
+        (table,) = read_tables(bytes(_from_page(data, page, 0, spare)))
+        assert table.offset == page.offset

@@ -75,7 +75,7 @@ def with_filler(data: bytes, end: int) -> bytes:
 
 
 def check_strips(data: bytes, page: Table, size: int) -> None:
-    """Refuse a page whose strips or tiles lie beyond the file or, where they are deflated, do not match their checksum.
+    """Refuse a page whose strips or tiles are too few or beyond the file, or, deflated, do not match their checksum.
 
     Parameters
     ----------
@@ -91,13 +91,20 @@ def check_strips(data: bytes, page: Table, size: int) -> None:
     ImageReadError
         It is truncated or damaged.
     """
-    for offsets, lengths in (
-        (TagNumber.STRIP_OFFSETS, TagNumber.STRIP_BYTE_COUNTS),
-        (TagNumber.TILE_OFFSETS, TagNumber.TILE_BYTE_COUNTS),
+    height, width = page.first(TagNumber.LENGTH, 0), page.first(TagNumber.WIDTH, 0)
+    planes = page.first(TagNumber.SAMPLES, 1) if page.first(TagNumber.PLANAR, 1) == 2 else 1
+    strip = page.first(TagNumber.ROWS_PER_STRIP, height), width
+    tile_sides = page.first(TagNumber.TILE_LENGTH, 0), page.first(TagNumber.TILE_WIDTH, 0)
+    for offsets, lengths, (rows, columns) in (
+        (TagNumber.STRIP_OFFSETS, TagNumber.STRIP_BYTE_COUNTS, strip),
+        (TagNumber.TILE_OFFSETS, TagNumber.TILE_BYTE_COUNTS, tile_sides),
     ):
         if offsets not in page or lengths not in page:
             continue
         strips = list(zip(page[offsets].values, page[lengths].values, strict=False))
+        needed = planes * -(-height // max(1, rows)) * -(-width // max(1, columns))
+        if len(strips) < needed:  # the decoder would take the file's beginning for pixels
+            raise ImageReadError(f"truncated: the TIFF tells where {len(strips)} of its {needed} strips or tiles lie")
         if max(map(sum, strips), default=0) > len(data):
             raise ImageReadError("truncated: the TIFF's pixels lie beyond its end")
         if page.first(TagNumber.COMPRESSION, 1) in (8, 32946):

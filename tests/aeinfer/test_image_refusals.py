@@ -67,6 +67,8 @@ BAD = {
     "two.ppm": (lambda: b"P6 1 1 255 abc" * 2, "several images"),
     "canon.tif": (canon_raw, "raw file"),
     "begun.tif": (lambda: b"II*\0" + bytes(4), "truncated: the TIFF has no page"),
+    "none.tif": (lambda: tiff_of({}, {273: (4, 0, b"")}), "where 0 of its 1 strips or tiles lie"),
+    "fewer.tif": (lambda: tiff_of({278: 4}), "where 1 of its 2 strips or tiles lie"),
     "two.tif": (lambda: two_colours(0, 65535, 0, 0, 9999, 0), "of 1 bits, photometric interpretation 3"),
     "channels.tif": (lambda: tiff_of({277: 3, 279: 192}) + bytes(128), "of 3 samples a pixel .* channels as pages"),
     "imagej.tif": (lambda: stack_of(b"ImageJ=1.54f\nimages=2\nslices=2\n\0"), "its first image alone"),

@@ -11,10 +11,10 @@ from aeinfer.formats import FORMATS
 from aeinfer.jpeg import jpeg_facts
 from aeinfer.png import png_facts
 from aeinfer.pnm import pnm_facts
-from aeinfer.tiff_facts import tiff_facts
+from aeinfer.tiff_facts import check_page, tiff_facts
 from aeinfer.webp import webp_facts
 
-__all__ = ["START", "check_start", "inspect", "inspect_pages"]
+__all__ = ["START", "check_packed", "check_start", "inspect", "inspect_pages"]
 
 START = 256
 """How many bytes tell what a file is."""
@@ -59,6 +59,18 @@ def inspect_pages(data: bytes) -> list[FileFacts]:
     if TIFF_SIGNATURE.match(data):
         return tiff_facts(data)
     return [next(reader for signature, reader in READERS if signature.match(data))(data)]
+
+
+def check_packed(data: bytes, facts: FileFacts) -> None:
+    """Refuse damage that shows where packed pixels are unpacked, which is for a size that is allowed.
+
+    Raises
+    ------
+    ImageReadError
+        Pixels are missing or damaged.
+    """
+    if facts.page:
+        check_page(data, facts.page)
 
 
 def check_start(start: bytes) -> None:

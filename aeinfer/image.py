@@ -3,6 +3,7 @@
 Arrays are RGB wherever they have colour.
 """
 
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from aeinfer import tiff
 from aeinfer.atomic import write_whole
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.file_facts import FileFacts
-from aeinfer.file_format import START, check_start, inspect, inspect_pages
+from aeinfer.file_format import START, check_packed, check_start, inspect, inspect_pages
 from aeinfer.formats import ALPHA, FORMATS, check_writable, format_of
 from aeinfer.opencv import check_depth, decode, encode, has_metadata, load_opencv
 from aeinfer.picture import Picture, Pixels, straight, turn, upright
@@ -35,6 +36,12 @@ MAX_PIXELS = 1 << 28
 """How many pixels a file may claim unless the caller says otherwise: 16384 x 16384, 0.8 GB of 8-bit RGB.
 
 A few kilobytes can claim more than any memory holds; the largest cameras give half of this.
+"""
+
+PIXELS_A_BYTE = 8
+"""How many pixels a byte may stand for in a file whose pages have more than the limit together.
+
+Stacks of a microscope, hardly compressed, have one or two; a thousand pages may share the pixels of one.
 """
 
 OPENCV_PIXELS = 1 << 30
@@ -86,7 +93,7 @@ def read_pages(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     path : path
         As in `read_image`.
     max_pixels : int
-        For each page.
+        For each page; and for all pages together where the file has less than a byte for 8 of their pixels.
 
     Raises
     ------
@@ -105,6 +112,7 @@ def read_pages(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     where = str(path)
     try:
         pages = inspect_pages(data)
+        _check_together(data, pages, max_pixels)
         spare = bytearray(data) if len(pages) > 1 else None
         for index, facts in enumerate(pages):
             where = f"{path}, page {index + 1}" if len(pages) > 1 else where
@@ -128,6 +136,16 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise ImageReadError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def _check_together(data: bytes, pages: Sequence[FileFacts], max_pixels: int) -> None:
+    """Refuse a small file of many large pages, whose results no memory holds."""
+    together = sum(math.prod(facts.size or (0,)) for facts in pages)
+    if len(pages) > 1 and together > max(max_pixels, PIXELS_A_BYTE * len(data)):
+        raise ImageReadError(
+            f"its {len(pages)} pages have {together} pixels, which is more than the limit of {max_pixels}, in "
+            f"{len(data)} bytes; give a larger limit if that is right"
+        )
+
+
 def _read_page(data: bytes, facts: FileFacts, max_pixels: int, spare: bytearray | None = None) -> Picture:
     height, width = facts.size or (0, 0)
     if not facts.size or height * width <= 0:
@@ -140,6 +158,7 @@ def _read_page(data: bytes, facts: FileFacts, max_pixels: int, spare: bytearray 
         raise ImageReadError(
             f"{width} x {height} is more than OpenCV reads; set OPENCV_IO_MAX_IMAGE_PIXELS in the environment to more"
         )
+    check_packed(data, facts)
     if facts.odd_layout and facts.page:
         pixels = turn(tiff.decode(data, facts.page.offset), facts.orientation)
         check_depth(pixels, facts)

@@ -10,7 +10,7 @@ from aeinfer.file_facts import FileFacts, present, truncated
 from aeinfer.resolution import of_tiff
 from aeinfer.tiff_tags import Table, TagNumber, read_tables
 
-__all__ = ["tiff_facts"]
+__all__ = ["check_page", "tiff_facts"]
 
 CANON_RAW = b"\x10\0\0\0CR\2"
 """What a CR2 has from its fourth byte on: a TIFF, whose first page is a preview that does not say so."""
@@ -43,6 +43,17 @@ def tiff_facts(data: bytes) -> list[FileFacts]:
     if len(tables) == 1:
         _check_alone(data, pages[0])
     return [_tiff_page(data, page) for page in pages]
+
+
+def check_page(data: bytes, page: Table) -> None:
+    """Refuse a page whose pixels are not all there; to be called for a size that is allowed: it unpacks them.
+
+    Raises
+    ------
+    ImageReadError
+        It is truncated or damaged.
+    """
+    check_strips(data, page, _bytes_of(page))
 
 
 def _check_alone(data: bytes, page: Table) -> None:
@@ -81,7 +92,6 @@ def _tiff_page(data: bytes, page: Table) -> FileFacts:
     raw_tiles = TagNumber.TILE_WIDTH in page and page.first(TagNumber.COMPRESSION, 1) == 1
     orientation = page.first(TagNumber.ORIENTATION, 1)
     size = (page.first(TagNumber.LENGTH, 0), page.first(TagNumber.WIDTH, 0))
-    check_strips(data, page, _bytes_of(page))
     kinds = {
         TagNumber.EXIF: "exif",
         TagNumber.GPS: "exif",

@@ -18,7 +18,7 @@ from aeinfer.damage import check_pnm_length, check_strips
 from aeinfer.errors import ImageReadError
 from aeinfer.file_format import inspect
 from aeinfer.formats import FORMATS
-from aeinfer.image import read_image
+from aeinfer.image import read_image, read_pages
 from aeinfer.tiff_tags import Table, Tag, Tree, pack_table
 from tests.pictures import _quiet, needs_metadata, pixels_of, saved  # noqa: F401 (a fixture)
 
@@ -154,6 +154,19 @@ def test_a_strip_that_is_all_of_a_page_is_unpacked_once() -> None:
     places = (len(strip), len(strip) + 4 * count, len(data) - 2)
     page = Table({number: Tag(data, "<", *tag, at) for (number, tag), at in zip(tags.items(), places, strict=True)})
     check_strips(data, page, 1 << 20)
+
+
+def test_many_large_pages_in_a_small_file_are_refused(tmp_path: Path) -> None:
+    strip, pages = zlib.compress(bytes(1600)), b""
+    numbers = {256: 40, 257: 40, 258: 8, 259: 8, 262: 1, 273: 8, 277: 1, 278: 40, 279: len(strip)}
+    for left in reversed(range(50)):  # which share their pixels
+        start = 64 + len(pages)
+        table = pack_table({number: (4, 1, struct.pack("<I", value)) for number, value in numbers.items()}, "<", start)
+        pages += table[:-4] + struct.pack("<I", start + len(table) if left else 0)
+    (tmp_path / "a.tif").write_bytes((b"II*\0\x40\0\0\0" + strip).ljust(64) + pages)
+    with pytest.raises(ImageReadError, match=r"a\.tif: its 50 pages have 80000 pixels, .* the limit of 1600"):
+        list(read_pages(tmp_path / "a.tif", max_pixels=1600))
+    assert len(list(read_pages(tmp_path / "a.tif", max_pixels=80000))) == 50
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,10 @@ from aeinfer.video.clock import Clock
 __all__ = ["VideoReader"]
 
 
+LISTS = (".ffconcat", ".txt")
+"""What files are called that name other files for FFmpeg to join. Others must not: it looks at the content alone."""
+
+
 class VideoReader:
     """A video file; the file is closed with the last reference to this, because a thread may still be decoding.
 
@@ -62,6 +66,8 @@ class VideoReader:
             self.container = av.open(f"file:{path}", metadata_errors="surrogateescape")
         except (av.FFmpegError, OSError) as error:
             raise ImageReadError(f"{path}: cannot be read as a video: {error.strerror or error}") from error
+        if self.container.format.name == "concat" and path.suffix.lower() not in LISTS:  # somebody's way to other files
+            raise ImageReadError(f"{path}: a list of videos, not a video: name it .ffconcat to have them joined")
         stream = self.container.streams.best("video")
         if stream is None or stream.codec_context is None or stream.disposition & Disposition.attached_pic:
             raise ImageReadError(f"{path}: has no video stream that can be decoded")

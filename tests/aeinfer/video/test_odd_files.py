@@ -11,6 +11,7 @@ import pytest
 from tests.videos import COUNT, av, frames_of, make, packets_of, times_of
 
 # isort: split
+from aeinfer.errors import ImageReadError
 from aeinfer.video import VideoReader
 
 
@@ -188,3 +189,12 @@ def test_another_size_in_mid_stream_is_refused(run: Any, tmp_path: Path, capsys:
     run("a.ts", "c.mp4", code=1)
     assert f"frame {COUNT + 1} is 96x64 yuv420p, those before it are 64x48 yuv420p" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ts", "b.ts"]
+
+
+def test_a_list_of_others_videos_is_no_video_by_its_content_alone(tmp_path: Path) -> None:
+    make(tmp_path / "other.mkv", "ffv1")
+    for name in ("upload.mp4", "list.ffconcat"):
+        (tmp_path / name).write_text("ffconcat version 1.0\nfile other.mkv\n")
+    with pytest.raises(ImageReadError, match=r"upload\.mp4: a list of videos, not a video"):
+        VideoReader(tmp_path / "upload.mp4")
+    assert VideoReader(tmp_path / "list.ffconcat").first.width == 64

@@ -14,6 +14,8 @@ __all__ = ["check_jpeg_scans", "check_pnm_length", "check_strips", "with_filler"
 
 MARKER = re.compile(rb"\xff([^\x00\xff])")
 """With one of the ff that may stand before it: all of them would take the square of the time in erased flash memory."""
+MOST_SCANS = 500
+"""Progressive JPEGs have ten or so; each takes a decoder through the whole picture, and needs a hundred bytes."""
 FILLER = bytes((index * 37 + index // 5) % 251 for index in range(4096))
 """Bytes that a JPEG decoder takes for blocks of a picture, and none for a marker."""
 
@@ -25,7 +27,7 @@ PIECE = 1 << 20
 
 
 def check_jpeg_scans(data: bytes, start: int) -> int:
-    """Refuse a JPEG without an end, with restart markers out of turn or other than JPEG's markers inside a scan.
+    """Refuse a JPEG without an end, of too many scans, or with markers that are out of turn or not a JPEG's.
 
     Parameters
     ----------
@@ -42,9 +44,9 @@ def check_jpeg_scans(data: bytes, start: int) -> int:
     Raises
     ------
     ImageReadError
-        Something is missing or was overwritten.
+        Something is missing or was overwritten, or it would keep a decoder busy for hours.
     """
-    turn, at = 0, start
+    turn, at, scans = 0, start, 1
     while found := MARKER.search(data, at):
         marker, at = found[1][0], found.end()
         if 0xD0 <= marker <= 0xD7:
@@ -55,7 +57,9 @@ def check_jpeg_scans(data: bytes, start: int) -> int:
             return found.start()
         elif marker in (0xC4, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE) or 0xE0 <= marker <= 0xEF:  # what stands between scans
             at += int.from_bytes(data[at : at + 2])
-            turn = 0
+            turn, scans = 0, scans + (marker == 0xDA)
+            if scans > MOST_SCANS:
+                raise ImageReadError(f"a JPEG of more than {MOST_SCANS} scans, as no encoder writes it")
         else:
             raise ImageReadError(f"damaged: the JPEG's picture is broken off by a marker ff {marker:02x}")
     raise ImageReadError("truncated: the JPEG has no end-of-image marker")

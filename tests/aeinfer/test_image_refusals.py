@@ -137,6 +137,15 @@ def test_a_jpeg_may_have_fill_bytes_before_its_end(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "filled.jpg").pixels, pixels)
 
 
+def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:
+    """Each of a hundred bytes takes a decoder through the whole picture."""
+    whole = saved(pixels_of((16, 16, 3)), "JPEG")
+    scan = whole[whole.index(b"\xff\xda") : -2]
+    inspect(whole[:-2] + 9 * scan + whole[-2:])
+    with pytest.raises(ImageReadError, match="more than 500 scans"):
+        inspect(whole[:-2] + 500 * scan + whole[-2:])
+
+
 def test_numbers_are_counted_in_little_memory() -> None:
     data = b"P2\n500 400 255\n" + b" 12\n7\t" * 100_000
     tracemalloc.start()

@@ -88,7 +88,7 @@ def check_strips(data: bytes, page: Table, size: int) -> None:
     page : Table
         One of its tables.
     size : int
-        How many bytes the page's pixels take: no strip may hold much more.
+        How many bytes the page's pixels take: no strip may hold much more than its rows of them.
 
     Raises
     ------
@@ -98,10 +98,11 @@ def check_strips(data: bytes, page: Table, size: int) -> None:
     height, width = page.first(TagNumber.LENGTH, 0), page.first(TagNumber.WIDTH, 0)
     planes = page.first(TagNumber.SAMPLES, 1) if page.first(TagNumber.PLANAR, 1) == 2 else 1
     strip = page.first(TagNumber.ROWS_PER_STRIP, height), width
-    tile_sides = page.first(TagNumber.TILE_LENGTH, 0), page.first(TagNumber.TILE_WIDTH, 0)
-    for offsets, lengths, (rows, columns) in (
-        (TagNumber.STRIP_OFFSETS, TagNumber.STRIP_BYTE_COUNTS, strip),
-        (TagNumber.TILE_OFFSETS, TagNumber.TILE_BYTE_COUNTS, tile_sides),
+    tile = page.first(TagNumber.TILE_LENGTH, 0), page.first(TagNumber.TILE_WIDTH, 0)
+    strip_bytes = -(-size // max(1, height)) * min(strip[0], height)
+    for offsets, lengths, (rows, columns), each in (
+        (TagNumber.STRIP_OFFSETS, TagNumber.STRIP_BYTE_COUNTS, strip, strip_bytes),
+        (TagNumber.TILE_OFFSETS, TagNumber.TILE_BYTE_COUNTS, tile, tile[0] * tile[1] * 32),
     ):
         if offsets not in page or lengths not in page:
             continue
@@ -112,9 +113,9 @@ def check_strips(data: bytes, page: Table, size: int) -> None:
         if max(map(sum, strips), default=0) > len(data):
             raise ImageReadError("truncated: the TIFF's pixels lie beyond its end")
         if page.first(TagNumber.COMPRESSION, 1) in (8, 32946):
-            tile = page.first(TagNumber.TILE_WIDTH, 0) * page.first(TagNumber.TILE_LENGTH, 0) * 32
-            for at, length in set(strips):  # tiles that are alike may lie in one place, and a bomb in thousands
-                _check_deflated(data[at : at + length], size + tile)
+            # tiles that are alike may lie in one place, and a bomb in thousands
+            for at, length in set(strips[:needed]):
+                _check_deflated(data[at : at + length], 2 * each)  # twice: a few bytes more are read over
 
 
 def _check_deflated(coded: bytes, most: int) -> None:
@@ -126,7 +127,7 @@ def _check_deflated(coded: bytes, most: int) -> None:
                 unpacked = inflater.decompress(left, PIECE)
                 left, total = inflater.unconsumed_tail, total + len(unpacked)
                 if total > most:
-                    raise ImageReadError("damaged: a strip of the TIFF holds more than the page has pixels")
+                    raise ImageReadError("damaged: a strip of the TIFF holds more than it has pixels")
     except zlib.error as error:
         raise ImageReadError(f"damaged: a strip of the TIFF cannot be unpacked ({error})") from None
     if not inflater.eof:

@@ -157,12 +157,25 @@ def test_numbers_are_counted_in_little_memory() -> None:
 
 
 def test_a_strip_that_is_all_of_a_page_is_unpacked_once() -> None:
-    strip, count = zlib.compress(bytes(1 << 20)), 4000
-    data = strip + struct.pack(f"<{2 * count}IH", *[0] * count, *[len(strip)] * count, 8)
-    tags = {273: (4, count), 279: (4, count), 259: (3, 1)}
-    places = (len(strip), len(strip) + 4 * count, len(data) - 2)
-    page = Table({number: Tag(data, "<", *tag, at) for (number, tag), at in zip(tags.items(), places, strict=True)})
-    check_strips(data, page, 1 << 20)
+    check_strips(*page_of_strips(zlib.compress(bytes(1 << 20)), 4000, 0), 4000 << 20)
+
+
+def test_a_strip_holds_no_more_than_its_rows() -> None:
+    """Each of thousands that lie over one another was unpacked to all of a page: hours for some kilobytes."""
+    with pytest.raises(ImageReadError, match="holds more than it has pixels"):
+        check_strips(*page_of_strips(zlib.compress(bytes(1 << 20)), 4000, 1), 1 << 20)
+
+
+def page_of_strips(strip: bytes, count: int, step: int) -> tuple[bytes, Table]:
+    """Rows of one pixel, a strip each: all in one place, each `step` bytes longer than the one before."""
+    strip += bytes(count)
+    lengths = [len(strip) - count + step * number for number in range(count)]
+    data = strip + struct.pack(f"<{2 * count}I4H", *[0] * count, *lengths, 8, 1, count, 1)
+    tags = {273: (4, count), 279: (4, count), 259: (3, 1), 256: (3, 1), 257: (3, 1), 278: (3, 1)}
+    places = (len(strip), len(strip) + 4 * count, *range(len(data) - 8, len(data), 2))
+    return data, Table(
+        {number: Tag(data, "<", *tag, at) for (number, tag), at in zip(tags.items(), places, strict=True)}
+    )
 
 
 def test_many_large_pages_in_a_small_file_are_refused(tmp_path: Path) -> None:

@@ -3,24 +3,15 @@
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from aeinfer.groups import groups_around
 
 __all__ = ["memory_left"]
 
 
-class _Names(NamedTuple):
-    """What a group's limit, what it uses and its idle part are called."""
-
-    limit: str
-    used: str
-    idle: str
-
-
-NAMES = {  # by the version of the groups
-    2: _Names("memory.max", "memory.current", "inactive_file"),
-    1: _Names("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+NAMES = {  # by the version of the groups: the files of the limit and of what is used, and in memory.stat the idle part
+    2: ("memory.max", "memory.current", "inactive_file"),
+    1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 }
 
 
@@ -43,10 +34,10 @@ def memory_left(root: Path = Path("/")) -> int:
     with suppress(OSError, KeyError, ValueError):
         left.append(_numbers(root / "proc/meminfo")["MemAvailable:"] << 10)
     for group, version in groups_around("memory", root):
-        names = NAMES[version]
+        *files, idle = NAMES[version]
         with suppress(OSError, KeyError, ValueError):  # the topmost has no limit, or it says "max"
-            limit, used = (int((group / name).read_text()) for name in (names.limit, names.used))
-            left.append(limit - used + _numbers(group / "memory.stat")[names.idle])
+            limit, used = (int((group / name).read_text()) for name in files)
+            left.append(limit - used + _numbers(group / "memory.stat")[idle])
     return max(0, min(left))
 
 

@@ -19,7 +19,7 @@ from aeinfer.batching import Part, Scratch, TileJob, batch_pixels, batch_shape, 
 from aeinfer.errors import InputError
 from aeinfer.forking import Lock
 from aeinfer.halves import Halves
-from aeinfer.limits import Limits, Wish
+from aeinfer.limits import Limits
 from aeinfer.model_file import ModelFile, find_model
 from aeinfer.model_info import ModelInfo
 from aeinfer.pair import Pair
@@ -82,13 +82,15 @@ class AEInfer:
         self._halves = Halves(file, replace(settings, threads=threads), self.info)
         alone = self.on_gpu or options is not None or settings.spinning  # all threads would spin beside the pair's
         self._pair = Pair(functools.partial(start, "cpu"), 1 if alone else threads)
-        wish = Wish(
-            settings.tile or (tuned.tile if tuned else None),
-            self._batch_wish(),
-            tuned.batch_pixels if tuned else None,
-            settings.max_memory_mb,
+        self._limits = Limits(
+            self.info,
+            len(file.content) / 1e6,
+            on_gpu=self.on_gpu,
+            tile=settings.tile or (tuned.tile if tuned else None),
+            batch=self._fixed_batch(self._session),
+            batch_pixels=tuned.batch_pixels if tuned else None,
+            max_memory_mb=settings.max_memory_mb,
         )
-        self._limits = Limits(self.info, len(file.content) / 1e6, wish, self.on_gpu)
 
     @classmethod
     def load(
@@ -381,8 +383,9 @@ class AEInfer:
     def __repr__(self) -> str:
         return f"<AEInfer {self.info.name} {self.info.precision} on {self.provider}>"
 
-    def _batch_wish(self) -> int | None:
-        if self._open_session().input_shape[0] == 1:  # exported without a free batch, as many models of others are
+    def _fixed_batch(self, session: Session) -> int | None:
+        """How many tiles one run takes, where it is not as many as fill what is best."""
+        if session.input_shape[0] == 1:  # exported without a free batch, as many models of others are
             return 1
         # TensorRT takes memory for the largest batch of the largest tiles
         costly = self.provider == "TensorrtExecutionProvider" and self.info.tile is None

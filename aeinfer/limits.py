@@ -2,7 +2,6 @@
 
 import math
 import sys
-from dataclasses import dataclass
 
 from aeinfer.forking import Lock
 from aeinfer.memory import memory_left
@@ -10,33 +9,12 @@ from aeinfer.model_info import ModelInfo
 from aeinfer.sizing import default_batch, default_tile, pixels_for_memory, tile_for_memory
 from aeinfer.tiling import TilePlan, plan_tiles, plan_windows
 
-__all__ = ["Limits", "Wish"]
+__all__ = ["Limits"]
 
 BLENDED_PIXELS = 1 << 22  # of an image whose windows are blended at once
 SHARE = 3  # of the memory that is left the network takes a third at most: the rest is for pictures and compiled loops
 # sides of a tile, in halos, where memory is that short: in smaller ones more than three quarters of the work is halo
 LEAST_HALOS = 4
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What was asked for or found best: None or nothing said leaves it to the model.
-
-    Attributes
-    ----------
-    tile : int or None
-        Kept side of a tile in pixels.
-    batch : int or None
-        Tiles in one run of the network.
-    batch_pixels : int or None
-        Pixels that small tiles share a batch up to, where `batch` says nothing.
-    max_memory_mb : float or None
-    """
-
-    tile: int | None = None
-    batch: int | None = None
-    batch_pixels: int | None = None
-    max_memory_mb: float | None = None
 
 
 class Limits:
@@ -52,8 +30,10 @@ class Limits:
     info : ModelInfo
     model_mb : float
         Size of the model file.
-    wish : Wish
     on_gpu : bool
+    tile, batch, batch_pixels, max_memory_mb : optional
+        What was asked for or found best: the kept side of a tile; tiles in one run of the network, or the pixels that
+        small ones share it up to; the bound on memory. None leaves it to the model.
 
     Attributes
     ----------
@@ -65,13 +45,23 @@ class Limits:
         That small tiles share a batch up to.
     """
 
-    def __init__(self, info: ModelInfo, model_mb: float, wish: Wish, on_gpu: bool = False) -> None:
-        self._info, self._model_mb, self._wish = info, model_mb, wish
+    def __init__(
+        self,
+        info: ModelInfo,
+        model_mb: float,
+        *,
+        on_gpu: bool = False,
+        tile: int | None = None,
+        batch: int | None = None,
+        batch_pixels: int | None = None,
+        max_memory_mb: float | None = None,
+    ) -> None:
+        self._info, self._model_mb, self._batch, self._max_memory_mb = info, model_mb, batch, max_memory_mb
         self._lock = Lock()
         self._was_short = False
-        self.batch_pixels = wish.batch_pixels or default_batch(info.bytes_per_pixel, on_gpu=on_gpu)
-        self.tile, self.most_pixels = self._bounds(wish.tile)
-        if wish.max_memory_mb is None:  # a small board or container kills who takes more than there is
+        self.batch_pixels = batch_pixels or default_batch(info.bytes_per_pixel, on_gpu=on_gpu)
+        self.tile, self.most_pixels = self._bounds(tile)
+        if max_memory_mb is None:  # a small board or container kills who takes more than there is
             self._keep_to(memory_left() // SHARE // info.bytes_per_pixel)
 
     def plan(self, height: int, width: int, copied_bytes: int = 0) -> TilePlan:
@@ -86,13 +76,13 @@ class Limits:
     def capacity(self, plan: TilePlan) -> int:
         """Return how many of a plan's tiles a batch may have."""
         area = plan.height * plan.width
-        return max(1, min(self._wish.batch or self.batch_pixels // area, self.most_pixels // area))
+        return max(1, min(self._batch or self.batch_pixels // area, self.most_pixels // area))
 
     def band_rows(self, plan: TilePlan, width: int) -> int:
         """Return how many rows of tiles are worked on at once: of blended windows as many as their sum may take."""
         if not plan.blended:
             return 1
-        pixels, max_memory_mb = BLENDED_PIXELS, self._wish.max_memory_mb
+        pixels, max_memory_mb = BLENDED_PIXELS, self._max_memory_mb
         if max_memory_mb is not None:
             cost = 8 * self._info.channels
             pixels = min(pixels, pixels_for_memory(max_memory_mb, bytes_per_pixel=cost, model_mb=self._model_mb))
@@ -118,7 +108,7 @@ class Limits:
 
     def _bounds(self, tile: int | None, bytes_per_row: int = 0) -> tuple[int, int]:
         """Return the kept side of a tile, and how many pixels a batch may have."""
-        info, max_memory_mb = self._info, self._wish.max_memory_mb
+        info, max_memory_mb = self._info, self._max_memory_mb
         halo, stride = (info.halo, info.stride) if info.tile is None else (0, info.tile)
         tile = tile or default_tile(halo=halo, stride=stride, bytes_per_pixel=info.bytes_per_pixel)
         if max_memory_mb is None:

@@ -22,7 +22,7 @@ from aeinfer import AEInfer, devices, kernels
 from aeinfer.binding import Binding
 from aeinfer.devices import CPU, PROVIDERS, failure_said, missing_library, providers
 from aeinfer.errors import ModelError, ProviderUnavailableError
-from aeinfer.limits import Limits, Wish
+from aeinfer.limits import Limits
 from aeinfer.model_info import ModelInfo, metadata_from_info
 from aeinfer.models import PRECISIONS
 from aeinfer.session import Session, backend, stated_precision
@@ -172,12 +172,12 @@ def test_the_precision_is_read_from_the_bytes(precision: str) -> None:
 
 def test_a_batch_for_a_gpu_takes_what_the_largest_tile_may() -> None:
     info = ModelInfo(halo=64, stride=16, bytes_per_pixel=140)
-    few, many = (Limits(info, 1.0, Wish(), on_gpu) for on_gpu in (False, True))
+    few, many = (Limits(info, 1.0, on_gpu=on_gpu) for on_gpu in (False, True))
     assert (few.tile, few.batch_pixels) == (many.tile, 65536)
     assert many.batch_pixels * 140 == pytest.approx(400e6, rel=1e-6)
     plan = many.plan(32, 32)
     assert (few.capacity(plan), many.capacity(plan)) == (64, 2790)
-    assert Limits(info, 1.0, Wish(batch=3), on_gpu=True).capacity(plan) == 3
+    assert Limits(info, 1.0, on_gpu=True, batch=3).capacity(plan) == 3
 
 
 # The way of a batch

@@ -10,10 +10,11 @@ from aeinfer import kernels
 from aeinfer.arrays import as_hwc, check_batch, check_finite
 from aeinfer.errors import InputError, ModelError
 from aeinfer.forking import Lock
+from aeinfer.model_bytes import read_model
 from aeinfer.model_file import ModelFile
 from aeinfer.model_info import ModelInfo
 from aeinfer.models import half_file
-from aeinfer.session import Session, read_model
+from aeinfer.session import Session
 from aeinfer.settings import Settings
 
 __all__ = ["Halves"]

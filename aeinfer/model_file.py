@@ -6,8 +6,9 @@ from pathlib import Path
 
 from aeinfer import tuning
 from aeinfer.errors import InputError, ModelError
+from aeinfer.model_bytes import fingerprint_of, read_model, stated_precision
 from aeinfer.models import PRECISIONS, model_path, plain_stem
-from aeinfer.session import backend, fingerprint_of, read_model, stated_precision
+from aeinfer.session import backend
 from aeinfer.threads import thread_count
 
 __all__ = ["ModelFile", "find_model"]

@@ -1,10 +1,8 @@
-"""The only room that knows onnxruntime: reading a model file, choosing the provider and threads, running a batch.
+"""The only room that knows onnxruntime: starting a network on a provider, with threads, and running a batch.
 
 What is asked for and cannot be had is an error; what really runs is what `provider` says.
 """
 
-import codecs
-import hashlib
 import logging
 import os
 import platform
@@ -21,19 +19,16 @@ from aeinfer.devices import CPU, failure_said, missing_library, providers
 from aeinfer.ending import unbroken
 from aeinfer.errors import BackendMissingError, InputError, ModelError, ProviderUnavailableError
 from aeinfer.forking import call_in_children, keep_forever
+from aeinfer.model_bytes import fingerprint_of, never_saturates, stated_precision, unusable
 from aeinfer.model_info import ModelInfo, info_from_metadata
 from aeinfer.threads import thread_count
 
-__all__ = ["Session", "backend", "fingerprint_of", "listed_providers", "read_model", "stated_precision"]
+__all__ = ["Session", "backend", "listed_providers"]
 
 Tensor = NDArray[np.float32]
 
 # onnxruntime has no exception of its own for it: its arena's words, the C++ library's, CUDA's, those of its libraries
 OUT_OF_MEMORY = re.compile(r"Failed to allocate memory|bad[_ ]alloc|out of memory|STATUS_ALLOC_FAILED", re.IGNORECASE)
-
-# facts as a file's metadata holds them: options are needed before onnxruntime tells the metadata
-NEVER_SATURATES = b"\n\x11aeinfer.saturates\x12\x05false"
-PRECISION = re.compile(rb'\n\x11aeinfer\.precision\x12\x06"(fp32|fp16|int8)"')
 
 logger = logging.getLogger("aeinfer")
 
@@ -97,9 +92,7 @@ class Session:
         self._bindings: deque[Binding] = deque()
         if not isinstance(options, ort.SessionOptions | None):
             raise InputError(f"session_options is an onnxruntime.SessionOptions, got {type(options).__name__}")
-        self._options = options or _session_options(
-            ort, threads, exact=NEVER_SATURATES not in content, spinning=spinning
-        )
+        self._options = options or _session_options(ort, threads, exact=not never_saturates(content), spinning=spinning)
         asked = self._providers[0]
         try:
             with unbroken:
@@ -110,7 +103,7 @@ class Session:
         except self._errors as error:
             if OUT_OF_MEMORY.search(str(error)):
                 raise MemoryError(f"not enough memory to load {name}") from error
-            raise _explained(content, name, error) from error
+            raise unusable(content, name, error) from error
         self.provider: str = self._session.get_providers()[0]
         if self.provider != asked[0]:
             self._providers = [CPU]
@@ -206,31 +199,6 @@ class Session:
         return output
 
 
-def read_model(path: Path) -> bytes:
-    """Return the bytes of a model file.
-
-    Raises
-    ------
-    ModelError
-        There is no such file, or it cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:  # a ValueError is of a name that no file can have
-        raise ModelError(f"cannot read the model file {path}: {getattr(error, 'strerror', error)}") from error
-
-
-def fingerprint_of(content: bytes) -> str:
-    """Return the first 16 hex digits of a model file's sha256."""
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-def stated_precision(content: bytes) -> str | None:
-    """Return the precision that a model file's facts state; None where they state none."""
-    stated = PRECISION.search(content)
-    return stated[1].decode("ascii") if stated else None
-
-
 def backend(device: str) -> str:
     """Return what runs models on a device: onnxruntime's version, and the provider that is tried first.
 
@@ -300,31 +268,3 @@ def _tell_fallback(device: str, asked: str, cause: str) -> None:
             "Check the driver and the CUDA libraries, or ask for device='auto'"
         )
     logger.warning("%s did not start, the CPU is used: %s", asked, cause)
-
-
-def _as_text(head: bytes) -> str:
-    """Return the head of a text file as text; nothing if it is none."""
-    try:
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(head)  # its last character may be cut
-    except UnicodeDecodeError:
-        return ""
-    return text if all(char.isprintable() or char.isspace() for char in text) else ""
-
-
-def _explained(content: bytes, name: str, error: Exception) -> ModelError:
-    """Say what the file is instead of a model."""
-    if not content:
-        return ModelError(f"{name} is an empty file: expected an ONNX model")
-    if content.startswith(b"version https://git-lfs"):
-        return ModelError(f"{name} is a Git LFS pointer, not the model itself: run 'git lfs pull'")
-    if text := _as_text(content[:512]):
-        return ModelError(f"{name} is a text file (it begins with {text[:20]!r}): expected an ONNX model")
-    said = str(error)
-    if isinstance(error, UnicodeDecodeError) or not said:  # what it quotes of the file; Python 3.11.2 leaves it empty
-        return ModelError(f"{name}: expected names and facts in UTF-8: the file is damaged")
-    reason = said.splitlines()[0]
-    if "rotobuf" in reason:
-        return ModelError(f"{name} is damaged, truncated or no ONNX file at all: get it again ({reason})")
-    if "External data" in reason:
-        return ModelError(f"{name} has its weights in another file: save the model as one file")
-    return ModelError(f"{name} cannot be used by onnxruntime: {reason}")

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from aeinfer import AEInfer, InputError, kernels
-from aeinfer.session import fingerprint_of
+from aeinfer.model_bytes import fingerprint_of
 from benchmarks import options, results
 from benchmarks.graph import graph_cost, remembered_places
 from benchmarks.noisy import rounded

@@ -16,7 +16,8 @@ import onnx
 
 from aeinfer import AEInfer
 from aeinfer.errors import AEInferError
-from aeinfer.session import Session, fingerprint_of
+from aeinfer.model_bytes import fingerprint_of
+from aeinfer.session import Session
 from benchmarks import options, results
 from benchmarks.engines import Run, Tensor, torch_network
 from benchmarks.packaged import color_models

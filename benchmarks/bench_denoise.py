@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import AEInfer, kernels
-from aeinfer.session import Session, fingerprint_of
+from aeinfer.model_bytes import fingerprint_of
+from aeinfer.session import Session
 from benchmarks import options, results
 from benchmarks.engines import DEFAULTS, ENGINES
 from benchmarks.goals import at_most

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from aeinfer.session import Session, fingerprint_of
+from aeinfer.model_bytes import fingerprint_of
+from aeinfer.session import Session
 from benchmarks import options, results
 from benchmarks.ffdnet import ffdnet_shaped
 from benchmarks.graph import graph_cost

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aeinfer.session import fingerprint_of
+from aeinfer.model_bytes import fingerprint_of
 from benchmarks import options, results
 from benchmarks.bench_models import laid_out, scene
 from benchmarks.engines import DEFAULTS, ENGINES, MODULES, OURS, Run, Tensor, UnavailableError

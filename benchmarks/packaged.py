@@ -4,8 +4,8 @@ from functools import cache
 from pathlib import Path
 
 from aeinfer import AEInfer, ModelInfo
+from aeinfer.model_bytes import fingerprint_of
 from aeinfer.models import packaged_models, precision_files
-from aeinfer.session import fingerprint_of
 
 ZOO = Path(__file__).parent / "models"
 

@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from aeinfer.session import fingerprint_of
+from aeinfer.model_bytes import fingerprint_of
 from benchmarks import results
 from benchmarks.bench_scaling import LIMIT_MB
 from benchmarks.noisy import INPUTS, JPEGS, SIGMAS

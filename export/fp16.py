@@ -19,9 +19,10 @@ from onnxruntime.transformers.onnx_model import OnnxModel
 
 from aeinfer.atomic import write_whole
 from aeinfer.errors import AEInferError, InputError
+from aeinfer.model_bytes import read_model
 from aeinfer.model_info import ModelInfo
 from aeinfer.models import packaged_models
-from aeinfer.session import Session, read_model
+from aeinfer.session import Session
 from export.arguments import onnx_file, refuse_itself
 from export.gate import within
 from export.measure import measure_bytes_per_pixel

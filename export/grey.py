@@ -19,7 +19,8 @@ from onnx import numpy_helper
 
 from aeinfer.atomic import write_whole
 from aeinfer.errors import AEInferError, InputError
-from aeinfer.session import Session, read_model
+from aeinfer.model_bytes import read_model
+from aeinfer.session import Session
 from export.arguments import fp32_file, refuse_itself
 from export.measure import measure_bytes_per_pixel
 from export.shapes import name_shapes

@@ -11,7 +11,8 @@ from pathlib import Path
 import onnx
 
 from aeinfer.errors import AEInferError, InputError
-from aeinfer.session import Session, read_model
+from aeinfer.model_bytes import read_model
+from aeinfer.session import Session
 
 MAX_BATCH = 8
 CONFIG = """\

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from aeinfer.errors import AEInferError, InputError
-from aeinfer.session import Session, read_model
+from aeinfer.model_bytes import read_model
+from aeinfer.session import Session
 from train.checkpoint import trained_model
 from train.resampling import MaxUnpool
 

@@ -36,8 +36,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure one model, print what was found and remember the best."""
     from aeinfer import measuring, tuning
+    from aeinfer.model_bytes import fingerprint_of, read_model
     from aeinfer.models import model_path, plain_stem, precision_files
-    from aeinfer.session import backend, fingerprint_of, read_model
+    from aeinfer.session import backend
     from aeinfer.threads import thread_count
 
     path = model_path(args.model)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from aeinfer import kernels, metrics
 from aeinfer.denoiser import AEInfer
+from aeinfer.model_bytes import read_model
 from aeinfer.models import packaged_models
-from aeinfer.session import Session, listed_providers, read_model
+from aeinfer.session import Session, listed_providers
 from aeinfer.sizing import default_tile, memory_for_pixels
 from aeinfer.tiling import blend_weights
 

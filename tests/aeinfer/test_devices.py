@@ -23,9 +23,10 @@ from aeinfer.binding import Binding
 from aeinfer.devices import CPU, PROVIDERS, failure_said, missing_library, providers
 from aeinfer.errors import ModelError, ProviderUnavailableError
 from aeinfer.limits import Limits
+from aeinfer.model_bytes import stated_precision
 from aeinfer.model_info import ModelInfo, metadata_from_info
 from aeinfer.models import PRECISIONS
-from aeinfer.session import Session, backend, stated_precision
+from aeinfer.session import Session, backend
 from tests import handmade
 
 RuntimeException = onnxruntime.capi.onnxruntime_pybind11_state.RuntimeException

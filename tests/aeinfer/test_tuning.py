@@ -12,8 +12,9 @@ import pytest
 from aeinfer import AEInfer, measuring, tuning
 from aeinfer.cli import main
 from aeinfer.image import write_image
+from aeinfer.model_bytes import fingerprint_of
 from aeinfer.models import precision_files
-from aeinfer.session import backend, fingerprint_of
+from aeinfer.session import backend
 from aeinfer.sizing import default_tile
 from aeinfer.threads import thread_count
 from aeinfer.tuning import Tuned

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from aeinfer import AEInfer
-from aeinfer.session import Session, fingerprint_of
+from aeinfer.model_bytes import fingerprint_of
+from aeinfer.session import Session
 from benchmarks import bench_quality, noisy, packaged, peers, table
 from benchmarks.ffdnet import ffdnet_shaped
 from benchmarks.graph import graph_cost, remembered_places

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aeinfer.session import fingerprint_of
+from aeinfer.model_bytes import fingerprint_of
 from benchmarks import bench_temporal, ffmpeg, results, table
 from benchmarks.clips import CUT, FRAMES, HEIGHT, WIDTH, Clip, add_noise, clips_of, score
 from benchmarks.packaged import model_files

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from aeinfer import AEInfer
+from aeinfer.model_bytes import stated_precision
 from aeinfer.model_info import ModelInfo
-from aeinfer.session import Session, stated_precision
+from aeinfer.session import Session
 from export import fp16
 from export.to_onnx import with_facts
 from tests.documented import documented, shell

@@ -56,9 +56,8 @@ def inspect_pages(data: bytes) -> list[FileFacts]:
         As `inspect`, but for several pages.
     """
     check_start(data[:START])
-    if TIFF_SIGNATURE.match(data):
-        return tiff_facts(data)
-    return [next(reader for signature, reader in READERS if signature.match(data))(data)]
+    facts = next(reader for signature, reader in READERS if signature.match(data))(data)
+    return facts if isinstance(facts, list) else [facts]
 
 
 def check_packed(data: bytes, facts: FileFacts) -> None:
@@ -83,7 +82,7 @@ def check_start(start: bytes) -> None:
     """
     if not start:
         raise ImageReadError("the file is empty")
-    if not any(signature.match(start) for signature in (TIFF_SIGNATURE, *(signature for signature, _ in READERS))):
+    if not any(signature.match(start) for signature, _ in READERS):
         raise ImageReadError(f"{_what_else(start)}; expected one of {', '.join(FORMATS)}")
 
 
@@ -103,7 +102,8 @@ def _what_else(data: bytes) -> str:
     return f"not an image of a known format: it starts with the bytes {data[:8].hex(' ')}"
 
 
-READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], FileFacts]], ...] = (
+READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], FileFacts | list[FileFacts]]], ...] = (
+    (re.compile(rb"II[*+]\0|MM\0[*+]"), tiff_facts),
     (re.compile(rb"\x89PNG\r\n\x1a\n"), png_facts),
     (re.compile(rb"\xff\xd8\xff"), jpeg_facts),
     (re.compile(rb"RIFF....WEBP", re.DOTALL), webp_facts),
@@ -111,4 +111,3 @@ READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], FileFacts]], ...] = (
     (re.compile(rb"....ftyp(avi[fs]|.{8,64}?avif)", re.DOTALL), avif_facts),
     (re.compile(rb"P[1-6][\s#]"), pnm_facts),
 )
-TIFF_SIGNATURE = re.compile(rb"II[*+]\0|MM\0[*+]")

@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from aeinfer.errors import ImageWriteError, InputError
+from aeinfer.picture import split_alpha
 
 __all__ = ["ALPHA", "FORMATS", "SUFFIXES", "UNREAD", "Format", "check_writable", "format_of"]
 
@@ -103,14 +104,14 @@ def check_writable(target: Path, pixels: NDArray[Any], name: str, quality: int |
         raise ImageWriteError(
             f"{target}: {name} cannot hold {dtype} pixels; " + (f"choose {fitting}" if fitting else "convert them")
         )
-    if shape[2:] in ((2,), (4,)) and not FORMATS[name].alpha:
+    if split_alpha(pixels)[1] is not None and not FORMATS[name].alpha:
         raise ImageWriteError(f"{target}: {name} cannot hold alpha; choose png, webp or tiff, or drop the alpha")
     if max(shape[:2]) > (side := FORMATS[name].side):
         raise ImageWriteError(
             f"{target}: {name} holds up to {side} pixels along a side, not {shape[1]} x {shape[0]}; choose png or tiff"
         )
     if name == "pnm":
-        _check_pnm(target, len(shape) == 3 and shape[2] == 3)
+        _check_pnm(target, shape[2:] == (3,))
 
 
 def _check_pnm(target: Path, colour: bool) -> None:

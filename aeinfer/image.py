@@ -18,7 +18,7 @@ from aeinfer.file_facts import FileFacts
 from aeinfer.file_format import START, check_packed, check_start, inspect, inspect_pages
 from aeinfer.formats import ALPHA, FORMATS, check_writable, format_of
 from aeinfer.opencv import check_depth, decode, encode, has_metadata, load_opencv
-from aeinfer.picture import Picture, Pixels, straight, turn, upright
+from aeinfer.picture import Picture, Pixels, split_alpha, straight, turn, upright
 from aeinfer.tiff_tags import read_orientation
 
 __all__ = [
@@ -148,7 +148,7 @@ def _check_together(data: bytes, pages: Sequence[FileFacts], max_pixels: int) ->
 
 def _read_page(data: bytes, facts: FileFacts, max_pixels: int, spare: bytearray | None = None) -> Picture:
     height, width = facts.size or (0, 0)
-    if not facts.size or height * width <= 0:
+    if height * width <= 0:
         raise ImageReadError(f"damaged: the {facts.format} does not say how large it is")
     if height * width > max_pixels:
         raise ImageReadError(
@@ -160,24 +160,24 @@ def _read_page(data: bytes, facts: FileFacts, max_pixels: int, spare: bytearray 
         )
     check_packed(data, facts)
     if facts.odd_layout and facts.page:
-        pixels = turn(tiff.decode(data, facts.page.offset), facts.orientation)
+        pixels, metadata = turn(tiff.decode(data, facts.page.offset), facts.orientation), {}
         check_depth(pixels, facts)
-        return _agree(pixels, {}, facts)
-    pixels, metadata = decode(data, facts, spare)
+    else:
+        pixels, metadata = decode(data, facts, spare)
     return _agree(pixels, metadata, facts)
 
 
 def _opencv_pixels() -> int:
     """Return OpenCV's own limit, whose variable may count in KB or MB; what else it holds is for OpenCV to refuse."""
-    told = re.fullmatch(r"(\d+)(KB|MB)?", os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", ""), re.IGNORECASE)
-    return int(told[1]) << {None: 0, "KB": 10, "MB": 20}[told[2] and told[2].upper()] if told else OPENCV_PIXELS
+    told = re.fullmatch(r"(\d+)(KB|MB)?", os.environ.get("OPENCV_IO_MAX_IMAGE_PIXELS", "").upper())
+    return int(told[1]) << {None: 0, "KB": 10, "MB": 20}[told[2]] if told else OPENCV_PIXELS
 
 
 def _agree(pixels: Pixels, metadata: dict[str, bytes], facts: FileFacts) -> Picture:
     """Make pixels and the EXIF block that is kept show the picture as the file's own viewer would."""
     metadata = {**metadata, **facts.blocks}
     lost = set(facts.metadata - metadata.keys())
-    if facts.extra in ALPHA and pixels.shape[2:] in ((2,), (4,)):
+    if facts.extra in ALPHA and split_alpha(pixels)[1] is not None:
         metadata[ALPHA[facts.extra]] = b"1"
     if facts.cmyk:
         lost.add("cmyk")
@@ -346,7 +346,10 @@ def _write(target: Path, pages: list[Picture], name: str, quality: int | None) -
     else:
         data, refused = _encode(target, ready[0], name, quality)
         lost |= refused
-    _replace(target, data)
+    try:
+        write_whole(target, data)
+    except OSError as error:
+        raise ImageWriteError(f"{target}: cannot be written: {error.strerror}") from error
     return lost
 
 
@@ -360,11 +363,3 @@ def _encode(target: Path, picture: Picture, name: str, quality: int | None) -> t
         except ImageWriteError as error:
             failure = error
     raise ImageWriteError(f"{target}: {failure}")
-
-
-def _replace(target: Path, data: bytes) -> None:
-    """Write beside the target, then rename over it: at any point of it either the old file or the new is there."""
-    try:
-        write_whole(target, data)
-    except OSError as error:
-        raise ImageWriteError(f"{target}: cannot be written: {error.strerror}") from error

@@ -14,7 +14,7 @@ import numpy as np
 
 from aeinfer.errors import ImageReadError
 from aeinfer.exif import fields_of_exif
-from aeinfer.picture import Picture, Pixels
+from aeinfer.picture import Picture, Pixels, split_alpha
 from aeinfer.resolution import Resolution
 from aeinfer.tiff_tags import TagNumber, Tree, pack_table, read_tables
 
@@ -128,7 +128,7 @@ def _fields(metadata: Mapping[str, bytes]) -> tuple[str, Tree]:
 
 def _write_page(writer: Any, picture: Picture, tree: Tree, pointer_kind: int) -> None:
     pixels, metadata = picture.pixels, picture.metadata
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    colour, alpha = split_alpha(pixels)
     extra: list[tuple[Any, ...]] = [
         (POINTERS[number], pointer_kind, 1, 0, False) for number in tree if number in POINTERS
     ]
@@ -141,14 +141,14 @@ def _write_page(writer: Any, picture: Picture, tree: Tree, pointer_kind: int) ->
     if "resolution" in metadata:
         *pair, unit = Resolution.parse(metadata["resolution"]).rationals()
         options |= {"resolution": tuple(pair), "resolutionunit": {"none": 1, "inch": 2, "cm": 3}[unit]}
-    if channels in (2, 4):
+    if alpha is not None:
         options["extrasamples"] = [0 if "unspecified alpha" in metadata else 1 if "premultiplied" in metadata else 2]
     writer.write(
         pixels,
-        photometric="rgb" if channels > 2 else "minisblack",
+        photometric="rgb" if colour.ndim == 3 else "minisblack",
         planarconfig="contig" if pixels.ndim == 3 else None,
         compression="zlib",
-        predictor=channels > 2 and pixels.dtype.kind == "u",  # of grey, older ImageJs overlook it
+        predictor=colour.ndim == 3 and pixels.dtype.kind == "u",  # of grey, older ImageJs overlook it
         iccprofile=metadata.get("icc"),
         extratags=extra,
         metadata=None,

@@ -79,6 +79,7 @@ ROOMS = {
     },
     "folder": {"atomic", "collisions", "inputs", "naming"},
     "inputs": {"formats"},
+    "formats": {"picture"},
     "collisions": {"atomic", "naming"},
     "naming": {"formats"},
     "report": {"atomic"},

@@ -13,11 +13,12 @@ from types import MappingProxyType
 
 from aeinfer import tiff
 from aeinfer.atomic import write_whole
+from aeinfer.codec import check_depth, decode, encode
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.file_facts import FileFacts
 from aeinfer.file_format import START, check_packed, check_start, inspect, inspect_pages
 from aeinfer.formats import ALPHA, FORMATS, check_writable, format_of
-from aeinfer.opencv import check_depth, decode, encode, has_metadata, load_opencv
+from aeinfer.opencv import has_metadata, load_opencv
 from aeinfer.picture import Picture, Pixels, split_alpha, straight, turn, upright
 from aeinfer.tiff_tags import read_orientation
 
@@ -160,11 +161,10 @@ def _read_page(data: bytes, facts: FileFacts, max_pixels: int, spare: bytearray 
         )
     check_packed(data, facts)
     if facts.odd_layout and facts.page:
-        pixels, metadata = turn(tiff.decode(data, facts.page.offset), facts.orientation), {}
+        pixels = turn(tiff.decode(data, facts.page.offset), facts.orientation)
         check_depth(pixels, facts)
-    else:
-        pixels, metadata = decode(data, facts, spare)
-    return _agree(pixels, metadata, facts)
+        return _agree(pixels, {}, facts)
+    return _agree(*decode(data, facts, spare), facts)
 
 
 def _opencv_pixels() -> int:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from aeinfer import AEInfer, cli, tiff
+from aeinfer.codec import _from_page, decode
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.file_format import inspect_pages
 from aeinfer.image import read_image, read_pages, write_image, write_pages
-from aeinfer.opencv import _from_page, decode
 from aeinfer.picture import Picture, straight
 from aeinfer.tiff_tags import read_tables
 from tests.pictures import _quiet, needs_metadata, pixels_of  # noqa: F401 (a fixture)

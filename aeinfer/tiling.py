@@ -80,12 +80,12 @@ def plan_tiles(height: int, width: int, *, tile: int, halo: int, stride: int) ->
     if tile < 1:
         raise InputError(f"the tile's kept side is at least 1 pixel, got {tile}")
     halo = round_up(halo, stride)
-    rows = _spans(height, round_up(tile, stride), halo, stride)
-    columns = _spans(width, round_up(tile, stride), halo, stride)
-    positions = [(top, left) for top, _y0, _y1 in rows.starts for left, _x0, _x1 in columns.starts]
-    keep = [(y0, y1, x0, x1) for _top, y0, y1 in rows.starts for _left, x0, x1 in columns.starts]
+    tall, rows = _spans(height, round_up(tile, stride), halo, stride)
+    wide, columns = _spans(width, round_up(tile, stride), halo, stride)
+    positions = [(top, left) for top, _y0, _y1 in rows for left, _x0, _x1 in columns]
+    keep = [(y0, y1, x0, x1) for _top, y0, y1 in rows for _left, x0, x1 in columns]
     bottoms = np.full(len(positions), height, np.int64)
-    return TilePlan(rows.size, columns.size, np.array(positions, np.int64), np.array(keep, np.int64), bottoms)
+    return TilePlan(tall, wide, np.array(positions, np.int64), np.array(keep, np.int64), bottoms)
 
 
 def plan_windows(height: int, width: int, *, window: int) -> TilePlan:
@@ -167,25 +167,20 @@ def split_rows(plan: TilePlan, rows: int) -> Iterator[Band]:
         yield Band(top, bottom, int(keep[:, 1].max()), band)
 
 
-@dataclass(frozen=True)
-class _Spans:
-    size: int
-    starts: list[tuple[int, int, int]]  # where a tile begins, and the first and last + 1 that it keeps
-
-
-def _spans(length: int, tile: int, halo: int, stride: int) -> _Spans:
+def _spans(length: int, tile: int, halo: int, stride: int) -> tuple[int, list[tuple[int, int, int]]]:
+    """Return the tiles' size along one axis, and of each where it begins, and the first and last + 1 that it keeps."""
     padded = round_up(length, stride)
     if padded <= tile + 2 * halo:
-        return _Spans(padded, [(0, 0, length)])
+        return padded, [(0, 0, length)]
     count = -(-(padded - 2 * halo) // tile)
     size = round_up(-(-(padded + 2 * halo * (count - 1)) // count), stride)  # no larger than so many tiles need
-    starts, kept = [], 0
+    spans, kept = [], 0
     while kept < length:
         start = min(max(0, kept - halo), padded - size)
         end = length if start + size >= padded else start + size - halo
-        starts.append((start, kept, end))
+        spans.append((start, kept, end))
         kept = end
-    return _Spans(size, starts)
+    return size, spans
 
 
 def _window_starts(length: int, window: int) -> list[int]:

@@ -124,6 +124,16 @@ def info_from_metadata(
         raise ModelError(
             f"{name}: expected a model of images, input (N, 1 or 3, H, W), but its input has the shape {list(shape)}"
         )
+    given = _stated(metadata, name)
+    if missing := [key for key in ("channels", "tile", "stride", "halo") if key not in given]:
+        given |= _assumed(missing, shape, name)
+    _check_whole(given, LEAST if given["tile"] is None else {**LEAST, "tile": 1}, name)
+    _check_input(given, shape, name)
+    return ModelInfo(**{"name": name} | given | {"fingerprint": fingerprint})
+
+
+def _stated(metadata: Mapping[str, str], name: str) -> dict[str, Any]:
+    """Return the facts that the metadata hold, by their names in `ModelInfo`."""
     try:
         facts = {
             key[len(PREFIX) :]: json.loads(value, parse_constant=_refuse, parse_float=_finite)
@@ -137,11 +147,12 @@ def info_from_metadata(
     if schema > SCHEMA:
         raise ModelError(f"{name}: its facts are of schema {schema}, newer than {SCHEMA}: update aeinfer to read them")
     known = {f.name for f in fields(ModelInfo)}
-    given: dict[str, Any] = {key: value for key, value in facts.items() if key in known}
-    given |= {name: metadata[key] for name, key in OUTSIDE_PREFIX.items() if key in metadata}
-    if missing := [key for key in ("channels", "tile", "stride", "halo") if key not in given]:
-        given |= _assumed(missing, shape, name)
-    _check_whole(given, LEAST if given["tile"] is None else {**LEAST, "tile": 1}, name)
+    stated = {key: value for key, value in facts.items() if key in known}
+    return stated | {fact: metadata[key] for fact, key in OUTSIDE_PREFIX.items() if key in metadata}
+
+
+def _check_input(given: Mapping[str, Any], shape: Sequence[int | str | None], name: str) -> None:
+    """Refuse facts that are not of a model with this input."""
     if given["channels"] != shape[1]:
         raise ModelError(
             f"{name}: its facts say {given['channels']} channels, its input has {shape[1]}; export it again"
@@ -153,7 +164,6 @@ def info_from_metadata(
         raise ModelError(
             f"{name}: its facts say images of {window}, its input has {shape[2]}x{shape[3]}; export it again"
         )
-    return ModelInfo(**{"name": name} | given | {"fingerprint": fingerprint})
 
 
 def _refuse(constant: str) -> NoReturn:

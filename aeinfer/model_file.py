@@ -68,7 +68,7 @@ def find_model(model: str | os.PathLike[str] | bytes, precision: str, device: st
     fingerprint = fingerprint_of(content)
     family = tuning.recall(fingerprint, lambda: tuning.machine_name(backend(device), thread_count()))
     own = next((tuned for tuned in family if tuned.fingerprint == fingerprint), None)
-    faster = tuning.sooner(family, fingerprint) if own and precision == "auto" else None
+    faster = tuning.faster(family, fingerprint) if own and precision == "auto" else None
     sibling = path and faster and _sibling(path, faster)
     return sibling or ModelFile(content, path, fingerprint, own)
 

@@ -19,7 +19,7 @@ from typing import Any
 from aeinfer.atomic import write_whole
 from aeinfer.models import PRECISIONS
 
-__all__ = ["CLEARLY", "Tuned", "cache_folder", "machine_name", "processor_name", "recall", "remember", "sooner"]
+__all__ = ["CLEARLY", "Tuned", "cache_folder", "faster", "machine_name", "processor_name", "recall", "remember"]
 
 VERSION = 1
 CLEARLY = 1.03  # a factor below it is the noise of one measurement
@@ -72,13 +72,13 @@ def recall(fingerprint: str, machine: Callable[[], str]) -> tuple[Tuned, ...]:
     return ()
 
 
-def sooner(family: Sequence[Tuned], fingerprint: str) -> Tuned | None:
+def faster(family: Sequence[Tuned], fingerprint: str) -> Tuned | None:
     """Return the file of the family that was clearly faster than the one of that fingerprint, the fastest; or None.
 
     Examples
     --------
     >>> fp32, int8 = Tuned("a", "fp32", 2, 512, 65536, 4.0), Tuned("b", "int8", 2, 512, 65536, 6.0)
-    >>> sooner([fp32, int8], "a").precision, sooner([fp32, int8], "b")
+    >>> faster([fp32, int8], "a").precision, faster([fp32, int8], "b")
     ('int8', None)
     """
     own = next(tuned for tuned in family if tuned.fingerprint == fingerprint)

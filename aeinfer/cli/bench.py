@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     for tuned in best:
         say(_line("best", tuned))
     usual = next((tuned for tuned in best if tuned.precision == "fp32"), best[0])
-    auto = tuning.sooner(best, usual.fingerprint) or usual
+    auto = tuning.faster(best, usual.fingerprint) or usual
     say(f"precision auto takes {auto.precision}" + (f", remembered in {saved}" if saved else " (not remembered)"))
     return ExitCode.DONE
 

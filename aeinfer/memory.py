@@ -4,10 +4,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from aeinfer.groups import groups_around
+from aeinfer.cgroups import cgroups_around
 
 __all__ = ["memory_left"]
-
 
 NAMES = {  # by the version of the groups: the files of the limit and of what is used, and in memory.stat the idle part
     2: ("memory.max", "memory.current", "inactive_file"),
@@ -33,7 +32,7 @@ def memory_left(root: Path = Path("/")) -> int:
     left = [sys.maxsize]
     with suppress(OSError, KeyError, ValueError):
         left.append(_numbers(root / "proc/meminfo")["MemAvailable:"] << 10)
-    for group, version in groups_around("memory", root):
+    for group, version in cgroups_around("memory", root):
         *files, idle = NAMES[version]
         with suppress(OSError, KeyError, ValueError):  # the topmost has no limit, or it says "max"
             limit, used = (int((group / name).read_text()) for name in files)

@@ -5,8 +5,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from aeinfer.cgroups import cgroups_around
 from aeinfer.errors import InputError
-from aeinfer.groups import groups_around
 
 __all__ = ["THREAD_VARIABLES", "cgroup_cpus", "thread_count", "usable_cores"]
 
@@ -47,7 +47,7 @@ def usable_cores() -> int:
 def cgroup_cpus(root: Path = Path("/")) -> int:
     """Return how many CPUs the tightest quota of a cgroup around allows, rounded up; a large number without one."""
     quotas = [UNLIMITED]
-    for group, version in groups_around("cpu", root):
+    for group, version in cgroups_around("cpu", root):
         with suppress(OSError, ValueError, ZeroDivisionError):  # the topmost has no quota, or it says "max"
             if version == 2:
                 quota, period = map(int, (group / "cpu.max").read_text().split())

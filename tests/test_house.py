@@ -45,8 +45,8 @@ ROOMS = {
         "temporal",
         "threads",
     },
-    "memory": {"groups"},
-    "threads": {"groups"},
+    "memory": {"cgroups"},
+    "threads": {"cgroups"},
     "model_file": {"model_bytes", "models", "session", "threads", "tuning"},
     "halves": {
         "arrays",

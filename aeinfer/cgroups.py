@@ -1,16 +1,16 @@
-"""The groups of processes (cgroups) that this one is in, as Linux lists them; what they bound is for others to know."""
+"""The cgroups that this process is in, as Linux lists them; what they bound is for others to know."""
 
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["groups_around"]
+__all__ = ["cgroups_around"]
 
 MOUNT = Path("sys/fs/cgroup")
 
 
-def groups_around(controller: str, root: Path) -> Iterator[tuple[Path, int]]:
-    """Yield the groups that this process is in, and those around them; in a container some are out of sight.
+def cgroups_around(controller: str, root: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the cgroups that this process is in, and those around them; in a container some are out of sight.
 
     Parameters
     ----------

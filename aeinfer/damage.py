@@ -10,7 +10,7 @@ import zlib
 from aeinfer.errors import ImageReadError
 from aeinfer.tiff_tags import Table, TagNumber
 
-__all__ = ["check_jpeg_scans", "check_pnm_length", "check_strips", "with_filler"]
+__all__ = ["check_jpeg_scans", "check_strips", "with_filler"]
 
 MARKER = re.compile(rb"\xff([^\x00\xff])")
 """With one of the ff that may stand before it: all of them would take the square of the time in erased flash memory."""
@@ -18,9 +18,6 @@ MOST_SCANS = 500
 """Progressive JPEGs have ten or so; each takes a decoder through the whole picture, and needs a hundred bytes."""
 FILLER = bytes((index * 37 + index // 5) % 251 for index in range(4096))
 """Bytes that a JPEG decoder takes for blocks of a picture, and none for a marker."""
-
-NUMBERS = bytes(b" 1"[not bytes([byte]).isspace()] for byte in range(256))
-"""What `bytes.translate` makes blanks and all else one kind each by: numbers begin where a blank ends."""
 
 PIECE = 1 << 20
 """Bytes of a strip that are unpacked at once, and given to be: what is left of them is copied each time."""
@@ -132,43 +129,3 @@ def _check_deflated(coded: bytes, most: int) -> None:
         raise ImageReadError(f"damaged: a strip of the TIFF cannot be unpacked ({error})") from None
     if not inflater.eof:
         raise ImageReadError("damaged: a strip of the TIFF ends too early")
-
-
-def check_pnm_length(data: bytes, header: int, kind: int, height: int, width: int, sample: int) -> int:
-    """Refuse a PNM with fewer bytes or numbers than its header says.
-
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    header : int
-        Where its header ends.
-    kind : int
-        The digit of its magic number: 1 to 3 hold numbers, 4 to 6 bytes.
-    height, width : int
-        Pixels.
-    sample : int
-        Bytes a value.
-
-    Returns
-    -------
-    int
-        Where its picture ends: of numbers, with the file.
-
-    Raises
-    ------
-    ImageReadError
-        It is truncated.
-    """
-    channels = 3 if kind in (3, 6) else 1
-    row = (width + 7) // 8 if kind == 4 else width * channels * (sample if kind > 4 else 1)
-    needed = height * row
-    if kind > 3:
-        held = len(data) - header - 1  # one blank follows the header
-    elif kind == 1:
-        held = sum(data.count(digit, header) for digit in (b"0", b"1"))
-    else:
-        held = (b" " + data[header:]).translate(NUMBERS).count(b" 1")
-    if held < needed:
-        raise ImageReadError(f"truncated: the PNM holds {max(held, 0)} of {needed} {'bytes' if kind > 3 else 'values'}")
-    return header + 1 + needed if kind > 3 else len(data)

@@ -94,7 +94,7 @@ ROOMS = {
     "png": {"file_facts", "resolution", "tiff_tags"},
     "webp": {"file_facts", "jpeg", "tiff_tags"},
     "bmp": {"file_facts", "resolution"},
-    "pnm": {"damage", "file_facts"},
+    "pnm": {"file_facts"},
     "tiff_facts": {"damage", "exif", "file_facts", "resolution", "tiff_tags"},
     "damage": {"tiff_tags"},
     "exif": {"tiff_tags"},

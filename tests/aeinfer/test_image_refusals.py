@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aeinfer import damage
-from aeinfer.damage import check_pnm_length, check_strips
+from aeinfer.damage import check_strips
 from aeinfer.errors import ImageReadError
 from aeinfer.file_format import inspect
 from aeinfer.formats import FORMATS
 from aeinfer.image import read_image, read_pages
+from aeinfer.pnm import pnm_facts
 from aeinfer.tiff_tags import Table, Tag, Tree, pack_table
 from tests.pictures import _quiet, needs_metadata, pixels_of, saved  # noqa: F401 (a fixture)
 
@@ -149,11 +150,11 @@ def test_a_jpeg_of_thousands_of_scans_is_refused() -> None:
 def test_numbers_are_counted_in_little_memory() -> None:
     data = b"P2\n500 400 255\n" + b" 12\n7\t" * 100_000
     tracemalloc.start()
-    assert check_pnm_length(data, 14, 2, 400, 500, 1) == len(data)
+    assert pnm_facts(data).size == (400, 500)
     assert tracemalloc.get_traced_memory()[1] < 4 * len(data)
     tracemalloc.stop()
     with pytest.raises(ImageReadError, match="holds 199999 of 200000 values"):
-        check_pnm_length(data[:-2], 14, 2, 400, 500, 1)
+        pnm_facts(data[:-2])
 
 
 def test_a_strip_that_is_all_of_a_page_is_unpacked_once() -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from aeinfer.errors import ImageReadError
 from aeinfer.tiff_tags import Table
@@ -53,7 +52,7 @@ class FileFacts:
     extra: int = 2
     padded: bool = False
     cmyk: bool = False
-    blocks: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    blocks: Mapping[str, bytes] = field(default_factory=dict)
     page: Table | None = None
     odd_layout: bool = False
     end: int = 0
@@ -66,4 +65,4 @@ def truncated(what: str) -> ImageReadError:
 
 def present(**blocks: bytes | None) -> Mapping[str, bytes]:
     """Return the blocks of metadata that hold something."""
-    return MappingProxyType({kind: block for kind, block in blocks.items() if block})
+    return {kind: block for kind, block in blocks.items() if block}

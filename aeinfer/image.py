@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 from aeinfer import tiff
 from aeinfer.atomic import write_whole
@@ -181,7 +180,7 @@ def _agree(pixels: Pixels, metadata: dict[str, bytes], facts: FileFacts) -> Pict
         metadata[ALPHA[facts.extra]] = b"1"
     if facts.cmyk:
         lost.add("cmyk")
-    picture = Picture(pixels, facts.format, MappingProxyType(metadata), frozenset(lost))
+    picture = Picture(pixels, facts.format, metadata, frozenset(lost))
     if facts.format == "tiff" or facts.orientation == read_orientation(metadata.get("exif")):
         return picture  # OpenCV turns TIFF itself
     return replace(upright(picture), pixels=turn(pixels, facts.orientation))

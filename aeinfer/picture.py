@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ class Picture:
 
     pixels: Pixels
     format: str
-    metadata: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    metadata: Mapping[str, bytes] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
 
 
@@ -52,7 +51,7 @@ def upright(picture: Picture) -> Picture:
         return picture
     tag = read_table(exif)[TagNumber.ORIENTATION]
     metadata = {**picture.metadata, "exif": with_tag(exif, tag, 1, *tag.values[1:])}
-    return replace(picture, pixels=turn(picture.pixels, orientation), metadata=MappingProxyType(metadata))
+    return replace(picture, pixels=turn(picture.pixels, orientation), metadata=metadata)
 
 
 def straight(picture: Picture) -> Picture:
@@ -74,7 +73,7 @@ def straight(picture: Picture) -> Picture:
         divided = np.rint(np.minimum(divided, whole))
     metadata = {kind: block for kind, block in picture.metadata.items() if kind != "premultiplied"}
     pixels = join_alpha(divided.astype(alpha.dtype), alpha)
-    return replace(picture, pixels=pixels, metadata=MappingProxyType(metadata))
+    return replace(picture, pixels=pixels, metadata=metadata)
 
 
 def turn(pixels: Pixels, orientation: int) -> Pixels:

@@ -8,7 +8,7 @@ import io
 import os
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import numpy as np
@@ -35,7 +35,7 @@ DAMAGED = (
 
 @dataclass(frozen=True)
 class Codes:
-    """What a file of codes holds.
+    """What a file of codes holds, under these names.
 
     Attributes
     ----------
@@ -76,14 +76,7 @@ def write_codes(path: Path, codes: Codes) -> None:
         The disk refused; the message names the file.
     """
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        codes=codes.codes,
-        names=codes.names,
-        model=np.asarray(codes.model),
-        precision=np.asarray(codes.precision),
-        fingerprint=np.asarray(codes.fingerprint),
-    )
+    np.savez_compressed(buffer, **vars(codes))
     try:
         write_whole(path, buffer.getvalue())
     except OSError as error:
@@ -104,18 +97,17 @@ def read_codes(path: Path) -> Codes:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            held = {key: file[key] for key in ("codes", "names", "model", "precision", "fingerprint")}
+            held = {field.name: file[field.name] for field in fields(Codes)}
     except DAMAGED as error:
         raise InputError(
             f"{path}: expected a file of codes as aeinfer encode writes it, found another or damage"
         ) from error
-    codes, names = held["codes"], held["names"]
-    texts = {key: held[key] for key in ("model", "precision", "fingerprint")}
+    codes, names = held.pop("codes"), held.pop("names")
     if (
         codes.dtype != np.float32
         or codes.ndim < 2
         or names.shape != codes.shape[:1]
-        or any(text.dtype.kind != "U" for text in (names, *texts.values()))
+        or any(text.dtype.kind != "U" for text in (names, *held.values()))
     ):
         raise InputError(
             f"{path}: expected float32 codes (N, ...) and N names, "
@@ -123,7 +115,7 @@ def read_codes(path: Path) -> Codes:
         )
     if outside := [name for name in names.tolist() if not _is_inside(name)]:
         raise InputError(f"{path}: a name in it, {outside[0]!r}, is of no file within a folder on this system")
-    return Codes(codes, names, **{key: str(text) for key, text in texts.items()})
+    return Codes(codes, names, **{key: str(text) for key, text in held.items()})
 
 
 def _is_inside(name: str, system: type[PurePath] = PureWindowsPath if os.name == "nt" else PurePosixPath) -> bool:

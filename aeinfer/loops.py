@@ -1,4 +1,6 @@
-"""The hot loops between pixels and tensors, compiled by numba; `kernels` is their door, no geometry is decided here.
+"""The hot loops between pixels and tensors, compiled by numba; no geometry is decided here.
+
+Their door is `kernels`, where functions of like names tell what the arguments are.
 
 Pixels come as the memory of an image, flat: only so does the compiler see that neighbours there are the channels of one
 pixel, and moves sixteen pixels at a time.
@@ -28,10 +30,7 @@ class Memory(NamedTuple):
 
 @jit
 def gather(image: Memory, width: int, positions: Integers, bottoms: Integers, scale: float, out: Tensor) -> None:
-    """out[b, c, y, x] = image[top + y, left + x, c] / scale; the row before bottoms[b], last column and channel repeat.
-
-    `positions` is (B, 2): top and left of each tile.
-    """
+    """out[b, c, y, x] = image[top + y, left + x, c] / scale; row bottoms[b] - 1, last column and channel repeat."""
     divisor = np.float32(scale)
     order, channels = image.order, min(image.order.size, out.shape[1])
     tall, wide = out.shape[2:]
@@ -92,11 +91,7 @@ def _pick(row: NDArray[Any], step: int, divisor: np.float32, plane: Tensor) -> N
 def place(
     tiles: Tensor, positions: Integers, keep: Integers, source: Memory, strength: float, scale: float, out: Memory
 ) -> None:
-    """out[y, x] = source + strength * (tile - source), clipped to [0, scale] and rounded unless scale is 1.
-
-    `keep` is (B, 4): the rows and columns y0, y1, x0, x1 of the image that each tile writes. Tiles with more channels
-    than the image are averaged over them.
-    """
+    """out[y, x] = source + strength * (tile - source), clipped to [0, scale] and rounded unless scale is 1."""
     factor, share = np.float32(scale), np.float32(strength)
     order, channels = out.order, out.order.size
     wide = tiles.shape[3]
@@ -184,10 +179,7 @@ def _average(first: Tensor, second: Tensor, third: Tensor, out: Tensor) -> None:
 
 @jit
 def blend(tiles: Tensor, positions: Integers, weights: Tensor, rows: Tensor, columns: Tensor, total: Tensor) -> None:
-    """total[c, top + y, left + x] += tile * weights[y] * weights[x] / (rows[top + y] * columns[left + x]).
-
-    `rows` and `columns` hold the sums of the weights of all windows, so the blended total needs no second pass.
-    """
+    """total[c, top + y, left + x] += tile * weights[y] * weights[x] / (rows[top + y] * columns[left + x])."""
     for b in range(positions.shape[0]):
         top, left = positions[b, 0], positions[b, 1]
         for c in range(tiles.shape[1]):

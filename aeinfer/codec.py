@@ -1,4 +1,4 @@
-"""Coded images to arrays and back, by OpenCV; no disk, and no format's own bytes but JPEG's.
+"""Coded images to arrays and back by OpenCV, and what it needs changed in their bytes; no disk.
 
 Arrays are RGB wherever they have colour; OpenCV's BGR exists inside this room only.
 """

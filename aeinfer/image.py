@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,11 +79,9 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     ((480, 640, 3), dtype('uint8'))
     """
     load_opencv()  # before the file is looked at
-    data = _read_bytes(path)
-    try:
+    with _naming(path):
+        data = _read_bytes(path)
         return _read_page(data, inspect(data), max_pixels)
-    except ImageReadError as error:
-        raise ImageReadError(f"{path}: {error}") from None
 
 
 def read_pages(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Iterator[Picture]:
@@ -108,17 +107,25 @@ def read_pages(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     [(480, 640, 3), (480, 640)]
     """
     load_opencv()  # before the file is looked at
-    data = _read_bytes(path)
-    where = str(path)
-    try:
+    with _naming(path):
+        data = _read_bytes(path)
         pages = inspect_pages(data)
         _check_together(data, pages, max_pixels)
-        spare = bytearray(data) if len(pages) > 1 else None
-        for index, facts in enumerate(pages):
-            where = f"{path}, page {index + 1}" if len(pages) > 1 else where
-            yield _read_page(data, facts, max_pixels, spare)
+    several = len(pages) > 1
+    spare = bytearray(data) if several else None
+    for number, facts in enumerate(pages, 1):
+        with _naming(f"{path}, page {number}" if several else path):
+            picture = _read_page(data, facts, max_pixels, spare)
+        yield picture
+
+
+@contextmanager
+def _naming(file: str | os.PathLike[str]) -> Iterator[None]:
+    """Begin what is said of a file with its name."""
+    try:
+        yield
     except ImageReadError as error:
-        raise ImageReadError(f"{where}: {error}") from None
+        raise ImageReadError(f"{file}: {error}") from error.__cause__
 
 
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -128,12 +135,12 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
                 check_start(file.read(START))
                 file.seek(0)
             return file.readall()
-    except ImageReadError as error:
-        raise ImageReadError(f"{path}: {error}") from None
+    except ImageReadError:  # which is an OSError too
+        raise
     except FileNotFoundError:
-        raise ImageReadError(f"{path}: no such file") from None
+        raise ImageReadError("no such file") from None
     except OSError as error:
-        raise ImageReadError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ImageReadError(f"cannot be read: {error.strerror}") from error
 
 
 def _check_together(data: bytes, pages: Sequence[FileFacts], max_pixels: int) -> None:

@@ -150,15 +150,8 @@ def process(
         Makes as many frames of up to `batch` frames, in another thread; its errors are raised here as well.
     stats : Stats
         Counted into.
-    policy : str
-        "all" delivers every frame, and makes the source wait; "latest" never makes it wait, drops what is late and
-        counts it.
-    batch : int
-        Frames that are worked on together where so many wait; none is waited for.
-    max_latency_ms : float, optional
-        With "latest", frames that have waited longer than this when their turn comes are dropped too.
-    timeout : float, optional
-        Seconds without a frame after which the source has stalled.
+    policy, batch, max_latency_ms, timeout
+        As in `AEInfer.stream`.
 
     Raises
     ------

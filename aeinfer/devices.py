@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from aeinfer.errors import InputError, ProviderUnavailableError
-from aeinfer.tuning import cache_folder
+from aeinfer.machine import cache_folder
 
 __all__ = ["CPU", "PROVIDERS", "failure_said", "missing_library", "providers"]
 

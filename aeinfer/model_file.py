@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aeinfer import tuning
 from aeinfer.errors import InputError, ModelError
+from aeinfer.machine import machine_name
 from aeinfer.model_bytes import fingerprint_of, read_model, stated_precision
 from aeinfer.models import PRECISIONS, model_path, plain_stem
 from aeinfer.session import backend
@@ -66,7 +67,7 @@ def find_model(model: str | os.PathLike[str] | bytes, precision: str, device: st
                 f"{path} was asked for in {precision}, but its facts say {stated}: ask for that, or 'auto'"
             )
     fingerprint = fingerprint_of(content)
-    family = tuning.recall(fingerprint, lambda: tuning.machine_name(backend(device), thread_count()))
+    family = tuning.recall(fingerprint, lambda: machine_name(backend(device), thread_count()))
     own = next((tuned for tuned in family if tuned.fingerprint == fingerprint), None)
     faster = tuning.faster(family, fingerprint) if own and precision == "auto" else None
     sibling = path and faster and _sibling(path, faster)

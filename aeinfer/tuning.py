@@ -8,23 +8,19 @@ as if there were none.
 import json
 import logging
 import math
-import os
-import platform
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from aeinfer.atomic import write_whole
+from aeinfer.machine import cache_folder
 from aeinfer.models import PRECISIONS
 
-__all__ = ["CLEARLY", "Tuned", "cache_folder", "faster", "machine_name", "processor_name", "recall", "remember"]
+__all__ = ["CLEARLY", "Tuned", "faster", "recall", "remember"]
 
 VERSION = 1
 CLEARLY = 1.03  # a factor below it is the noise of one measurement
-
-CPU_INFO, BOARD = Path("/proc/cpuinfo"), Path("/proc/device-tree/model")
 
 logger = logging.getLogger("aeinfer")
 
@@ -101,48 +97,6 @@ def remember(family: Sequence[Tuned], machine: str) -> Path:
     rows = {name: [[asdict(tuned) for tuned in each] for each in known] for name, known in families.items()}
     write_whole(_file(), json.dumps({"version": VERSION, "machines": rows}, indent=1).encode() + b"\n")
     return _file()
-
-
-def cache_folder() -> Path:
-    """Return where this user's measurements are kept: AEINFER_CACHE, or the platform's folder for caches.
-
-    Raises
-    ------
-    OSError
-        There is no such variable and no home.
-    """
-    if named := os.environ.get("AEINFER_CACHE"):
-        return Path(named)
-    if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
-        return Path(local) / "aeinfer"
-    xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))  # a relative one is to be ignored, says its specification
-    if xdg.is_absolute():
-        return xdg / "aeinfer"
-    try:
-        return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "aeinfer"
-    except RuntimeError as error:
-        raise OSError(f"there is no home: {error}") from error
-
-
-def machine_name(backend: str, threads: int) -> str:
-    """Return what decides on speed: the processor, the cores that may be used, onnxruntime and its provider."""
-    return f"{processor_name()}, {threads} cores, {backend}"
-
-
-def processor_name() -> str:
-    """Return the processor as the system names it, on x86 with its generation; where it gives only numbers, the board.
-
-    The generation tells apart what virtual machines call "AMD EPYC" alike. It is ARM that gives only numbers.
-    """
-    try:
-        lines = (line.partition(":") for line in CPU_INFO.read_text("utf-8", "replace").splitlines())
-        fields = {key.strip(): value.strip() for key, _colon, value in lines}
-        if "model name" not in fields:
-            return BOARD.read_text("utf-8", "replace").strip("\0\n ")
-    except OSError:
-        return platform.processor() or platform.machine()
-    generation = f" (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else ""
-    return fields["model name"] + generation
 
 
 def _file() -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from aeinfer.atomic import write_whole
-from aeinfer.tuning import processor_name
+from aeinfer.machine import processor_name
 
 FOLDER = Path(__file__).parent / "results"
 Row = dict[str, Any]

@@ -36,6 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure one model, print what was found and remember the best."""
     from aeinfer import measuring, tuning
+    from aeinfer.machine import machine_name
     from aeinfer.model_bytes import fingerprint_of, read_model
     from aeinfer.models import model_path, plain_stem, precision_files
     from aeinfer.session import backend
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if not files:
         raise ModelError(f"there is no file {plain}")
     marks = {precision: fingerprint_of(read_model(file)) for precision, file in files.items()}
-    machine = tuning.machine_name(backend(args.device), thread_count())
+    machine = machine_name(backend(args.device), thread_count())
     done = []
     if not args.json:
         say(f"{plain.stem} on {machine}")

@@ -9,10 +9,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from aeinfer import tuning
 from aeinfer.doctor.finding import Finding
 from aeinfer.doctor.process import Ended
 from aeinfer.errors import InputError
+from aeinfer.machine import cache_folder
 from aeinfer.memory import memory_left
 from aeinfer.threads import THREAD_VARIABLES, cgroup_cpus, thread_count, usable_cores
 from aeinfer.version import __version__
@@ -79,7 +79,7 @@ def check_memory(megabytes: int) -> Finding:
 def check_cache() -> Finding:
     """See whether `aeinfer bench` can remember what it measures; nothing is written."""
     try:
-        folder = tuning.cache_folder()
+        folder = cache_folder()
     except OSError as error:
         return Finding("cache", "note", f"'aeinfer bench' cannot remember: {error}", "export AEINFER_CACHE=FOLDER")
     if _takes_files(folder):

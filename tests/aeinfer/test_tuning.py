@@ -12,6 +12,7 @@ import pytest
 from aeinfer import AEInfer, measuring, tuning
 from aeinfer.cli import main
 from aeinfer.image import write_image
+from aeinfer.machine import cache_folder, machine_name, processor_name
 from aeinfer.model_bytes import fingerprint_of
 from aeinfer.models import precision_files
 from aeinfer.session import backend
@@ -35,7 +36,7 @@ def little(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def machine(device: str = "auto") -> str:
-    return tuning.machine_name(backend(device), thread_count())
+    return machine_name(backend(device), thread_count())
 
 
 def rows(family: Path, fp32: float, int8: float, **settings: Any) -> list[Tuned]:
@@ -137,16 +138,16 @@ def test_the_folder_is_the_platforms(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     for platform, folder in {"linux": ".cache/aeinfer", "darwin": "Library/Caches/aeinfer"}.items():
-        monkeypatch.setattr(tuning.sys, "platform", platform)
-        assert tuning.cache_folder() == tmp_path / folder
-    monkeypatch.setattr(tuning.sys, "platform", "win32")
+        monkeypatch.setattr("sys.platform", platform)
+        assert cache_folder() == tmp_path / folder
+    monkeypatch.setattr("sys.platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert tuning.cache_folder() == tmp_path / "local" / "aeinfer"
-    monkeypatch.setattr(tuning.sys, "platform", "linux")
+    assert cache_folder() == tmp_path / "local" / "aeinfer"
+    monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    assert tuning.cache_folder() == tmp_path / ".cache" / "aeinfer"
+    assert cache_folder() == tmp_path / ".cache" / "aeinfer"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert tuning.cache_folder() == tmp_path / "xdg" / "aeinfer"
+    assert cache_folder() == tmp_path / "xdg" / "aeinfer"
 
 
 def test_without_a_home_nothing_is_remembered(monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
@@ -223,17 +224,17 @@ def test_the_processor_is_named_with_its_generation_or_by_the_board(
 ) -> None:
     (tmp_path / "cpuinfo").write_text(cpu_info)
     (tmp_path / "board").write_bytes(b"Raspberry Pi 4 Model B Rev 1.4\0")
-    monkeypatch.setattr(tuning, "CPU_INFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr(tuning, "BOARD", tmp_path / "board")
-    assert tuning.processor_name() == name
-    assert tuning.machine_name("onnxruntime 1.22", 2).startswith(f"{name}, 2 cores")
+    monkeypatch.setattr("aeinfer.machine.CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr("aeinfer.machine.BOARD", tmp_path / "board")
+    assert processor_name() == name
+    assert machine_name("onnxruntime 1.22", 2).startswith(f"{name}, 2 cores")
 
 
 def test_without_the_systems_files_python_names_the_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(tuning, "CPU_INFO", tmp_path / "none")
-    monkeypatch.setattr(tuning.platform, "processor", lambda: "")
-    monkeypatch.setattr(tuning.platform, "machine", lambda: "arm64")
-    assert tuning.processor_name() == "arm64"
+    monkeypatch.setattr("aeinfer.machine.CPU_INFO", tmp_path / "none")
+    monkeypatch.setattr("platform.processor", lambda: "")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    assert processor_name() == "arm64"
 
 
 def test_what_was_best_is_taken_and_what_is_asked_for_wins(family: Path) -> None:

@@ -46,7 +46,7 @@ def refuse_unsafe(
             problems.append(f"{pair.source}: its result {pair.target} would lie inside the input folder {inside}")
         elif target in map(one.get, kept):
             problems.append(f"{pair.source}: its result would replace the report {report}")
-        elif os.path.isdir(pair.target):  # noqa: PTH112 (Path.is_dir raises where a name is too long)
+        elif os.path.isdir(pair.target):
             problems.append(f"{pair.source}: its result {pair.target} is a folder")
         elif target in inputs and on_exist != "skip":
             problems.append(f"{pair.source}: its result {pair.target} would replace another input")

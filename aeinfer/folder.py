@@ -126,14 +126,6 @@ def plan(
     return Plan(tuple(jobs), len(placed), missing=tuple(missing), unreadable=found.unreadable, unread=found.unread)
 
 
-def _exists(path: Path) -> bool:
-    return os.path.exists(path)  # noqa: PTH110 (Path.exists raises where a folder may not be entered)
-
-
-def _is_folder(path: Path) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises where a name is too long)
-
-
 def _place(found: Inputs, output: Name | None, suffix: str | None, label: str, *, named: bool) -> list[Placement]:
     """Pair the files, and the images of the folders, with their results."""
     alone = len(found.files) == 1 and not found.folders
@@ -160,9 +152,9 @@ def _place_named(
 ) -> Iterator[Placement]:
     """Pair the files whose results are named one by one."""
     for source, target in pairs:
-        if _is_folder(source):
+        if os.path.isdir(source):
             raise InputError(f"{source} is a folder, but {target} was named as the result of one image")
-        if _exists(source):
+        if os.path.exists(source):
             yield named_pair(source, target, output, suffix)
         else:
             missing.append(os.fspath(source))
@@ -177,7 +169,7 @@ def _sorted(pairs: Iterable[Placement], real: Callable[[Path], str]) -> list[Pla
 def _action(
     target: Path, on_exist: OnExist, sources: Set[str], real: Callable[[Path], str]
 ) -> Literal["write", "overwrite", "skip"]:
-    if not _exists(target):
+    if not os.path.exists(target):
         return "write"
     is_result = is_there(target) or real(target) in sources
     return "skip" if on_exist == "skip" and is_result else "overwrite"

@@ -80,7 +80,7 @@ def _with_precision(path: Path, precision: str) -> Path:
     if precision == "auto" or path.stem == stem or not path.name:
         return path
     sibling = path.with_name(f"{stem}.onnx")
-    if not _is_file(sibling):
+    if not os.path.isfile(sibling):
         raise ModelError(f"precision {precision!r} needs {sibling}, which does not exist; export it, or ask for 'auto'")
     return sibling
 
@@ -88,10 +88,6 @@ def _with_precision(path: Path, precision: str) -> Path:
 def _sibling(path: Path, tuned: tuning.Tuned) -> ModelFile | None:
     """Return the file beside an fp32 one that bench measured, if it is there and still the very same."""
     file = path.with_name(f"{path.stem}.{tuned.precision}.onnx")
-    content = read_model(file) if path.stem == plain_stem(path) and _is_file(file) else b""
+    content = read_model(file) if path.stem == plain_stem(path) and os.path.isfile(file) else b""
     fingerprint = fingerprint_of(content)
     return ModelFile(content, file, fingerprint, tuned) if fingerprint == tuned.fingerprint else None
-
-
-def _is_file(path: Path) -> bool:
-    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises where a name is too long

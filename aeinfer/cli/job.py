@@ -220,7 +220,7 @@ def _check_place(target: Path) -> None:
     """Refuse a folder that cannot be written before the work is done; makes nothing."""
     for folder in target.parents:
         if os.path.lexists(folder):
-            if not os.path.isdir(folder):  # noqa: PTH112 (Path.is_dir raises where a folder may not be entered)
+            if not os.path.isdir(folder):
                 raise ImageWriteError(f"{target}: cannot be written: {folder} is not a folder")
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise ImageWriteError(f"{target}: cannot be written: the folder {folder} may not be written to")

@@ -296,7 +296,7 @@ class AEInfer:
 
         def work(items: list[Any]) -> list[Any]:
             images = items if pixels is None else [pixels(item) for item in items]
-            targets = outs and list(itertools.islice(outs, len(items))) if pixels is None else images
+            targets = images if pixels is not None else outs and list(itertools.islice(outs, len(items)))
             if temporal is not None:
                 images = [temporal(image) for image in images]
                 targets = images if targets is None else targets
@@ -476,14 +476,11 @@ class AEInfer:
         plan = self._limits.plan(len(source) // count, source.shape[1], source.itemsize if in_place else 0)
         bands = plan.blended or (in_place and len(plan.positions) > 1)
         plan = plan.repeated(count) if count > 1 else plan
+        rows = self._limits.band_rows(plan, source.shape[1])
         target[..., colors:] = source[..., colors:]
-        if colors == 3 and self.info.channels == 3:
-            order = self._settings.channel_order(self.info.channels)
-            jobs = [TileJob(source[..., order], target[..., order], plan)]
-        else:
-            jobs = [TileJob(source[..., c : c + 1], target[..., c : c + 1], plan) for c in range(colors)]
-        for job in jobs:
-            rows = self._limits.band_rows(plan, source.shape[1])
+        together = colors == 3 and self.info.channels == 3
+        for part in [self._settings.channel_order] if together else [slice(c, c + 1) for c in range(colors)]:
+            job = TileJob(source[..., part], target[..., part], plan)
             yield from in_bands(job, rows, in_place=in_place) if bands else [job]
 
     @property

@@ -45,7 +45,7 @@ class Halves:
         for part in _parts(views, at_once):
             for view in part:
                 check_finite(view)
-            colors = self._settings.channel_order(channels)
+            colors = self._settings.channel_order
             batch = [kernels.to_float(view[..., colors]).transpose(2, 0, 1) for view in part]
             codes.append(encoder.run(np.stack(batch)))
         return np.concatenate(codes)
@@ -64,7 +64,7 @@ class Halves:
         images = np.concatenate([decoder.run(np.ascontiguousarray(part)) for part in _parts(codes, at_once)])
         if channels == 1:
             return images[:, 0]
-        return images.transpose(0, 2, 3, 1)[..., self._settings.channel_order(channels)]
+        return images.transpose(0, 2, 3, 1)[..., self._settings.channel_order]
 
     def _session(self, half: str) -> Session:
         """Return the session of the "encoder" or the "decoder".

@@ -49,6 +49,7 @@ class Settings:
         if not isinstance(self.spinning, bool | None):
             raise InputError(f"spinning is True, False or None, got {self.spinning!r}")
 
-    def channel_order(self, channels: int) -> slice:
-        """Return the slice that takes an image's colours into the order of a network of so many channels, and back."""
-        return slice(2, None, -1) if self.color == "bgr" and channels == 3 else slice(0, 3)
+    @property
+    def channel_order(self) -> slice:
+        """The slice that takes an image's colours into the order of a network, and back; of a grey image, all."""
+        return slice(2, None, -1) if self.color == "bgr" else slice(0, 3)

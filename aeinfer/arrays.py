@@ -14,6 +14,7 @@ __all__ = [
     "as_hwc",
     "check_batch",
     "check_finite",
+    "color_channels",
     "output_for",
     "output_like",
     "outputs_for",
@@ -43,6 +44,11 @@ def as_hwc(image: Image) -> Image:
         raise InputError("the image has masked pixels, whose values would be taken for light: give image.filled(...)")
     plain = np.asarray(image)  # a matrix stays of two dimensions
     return plain if plain.ndim == 3 else plain[:, :, None]
+
+
+def color_channels(view: Image) -> int:
+    """Return how many channels of an (H, W, C) image are colour, or grey; one behind them is alpha."""
+    return 3 if view.shape[2] >= 3 else 1
 
 
 def check_batch(images: Image) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer import kernels
-from aeinfer.arrays import as_hwc, check_batch, output_for, output_like, outputs_for, overlap
+from aeinfer.arrays import as_hwc, check_batch, color_channels, output_for, output_like, outputs_for, overlap
 from aeinfer.batching import Part, Scratch, TileJob, batch_pixels, batch_shape, fill_batches, gather, place
 from aeinfer.errors import InputError
 from aeinfer.forking import Lock
@@ -470,7 +470,7 @@ class AEInfer:
     def _jobs(self, image: Image, out: Image, count: int) -> Iterator[TileJob]:
         """Split an image into what the model takes: its colours together, or channel by channel for a grey model."""
         source, target = as_hwc(image), as_hwc(out)
-        colors = 3 if source.shape[2] >= 3 else 1
+        colors = color_channels(source)
         source = source.copy() if overlap(source, target) else source
         in_place = np.may_share_memory(source, target)
         plan = self._limits.plan(len(source) // count, source.shape[1], source.itemsize if in_place else 0)

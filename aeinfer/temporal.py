@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aeinfer.arrays import as_hwc, output_for
+from aeinfer.arrays import as_hwc, color_channels, output_for
 from aeinfer.errors import InputError
 from aeinfer.kernels import full_scale
 from aeinfer.translation import DARK, find_gain, find_translation
@@ -91,7 +91,7 @@ class TemporalFilter:
         view = as_hwc(frame)
         if frame.dtype not in ("uint8", "uint16"):
             raise InputError(f"a temporal filter takes uint8 or uint16, got {frame.dtype}: convert it")
-        colors = 3 if view.shape[2] >= 3 else 1
+        colors = color_channels(view)
         out = output_for(frame, out)
         colored, target = view[..., :colors], as_hwc(out)
         if self._past is None or not self._past.fits(colored):

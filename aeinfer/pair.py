@@ -51,22 +51,22 @@ class Pair:
         try:
             with ThreadPoolExecutor(1, "aeinfer-pair") as second:  # its thread is started by the first pair
                 while both := list(islice(batches, 2)):
-                    if len(both) == 2 and fit(*both):
-                        mine, other = self._both_sessions()
-                        try:
-                            beside = second.submit(work, other, both[1])
-                        except RuntimeError:  # the system has no more of them, or Python is at its end
-                            for batch in chain(both, batches):
-                                work(whole, batch)
-                            return
-                        try:
-                            work(mine, both[0])
-                        finally:
-                            wait([beside])
-                        beside.result()
-                    else:
+                    if len(both) < 2 or not fit(*both):
                         for batch in both:
                             work(whole, batch)
+                        continue
+                    mine, other = self._both_sessions()
+                    try:
+                        beside = second.submit(work, other, both[1])
+                    except RuntimeError:  # the system has no more of them, or Python is at its end
+                        for batch in chain(both, batches):
+                            work(whole, batch)
+                        return
+                    try:
+                        work(mine, both[0])
+                    finally:
+                        wait([beside])
+                    beside.result()
         finally:
             self._taken.release()
 

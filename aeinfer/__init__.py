@@ -45,7 +45,10 @@ if not TYPE_CHECKING:  # to a type checker any name would be one that this gives
 
     def __getattr__(name: str) -> Any:
         if name == "AEInfer":
-            from aeinfer.denoiser import AEInfer
+            from aeinfer.forking import importing
+
+            with importing:
+                from aeinfer.denoiser import AEInfer
 
             return AEInfer
         if name == "ModelInfo":

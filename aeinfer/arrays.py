@@ -40,7 +40,7 @@ def as_hwc(image: Image) -> Image:
         raise InputError(f"expected at least one pixel, got an array of shape {image.shape}")
     if image.dtype not in DTYPES:
         raise InputError(f"images are {', '.join(DTYPES)} in this machine's byte order, got {image.dtype}: convert it")
-    if np.ma.is_masked(image):
+    if type(image) is not np.ndarray and np.ma.is_masked(image):  # of a plain array, that would import numpy.ma
         raise InputError("the image has masked pixels, whose values would be taken for light: give image.filled(...)")
     plain = np.asarray(image)  # a matrix stays of two dimensions
     return plain if plain.ndim == 3 else plain[:, :, None]

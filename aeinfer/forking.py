@@ -10,9 +10,13 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["Lock", "call_in_children", "keep_forever"]
+__all__ = ["Lock", "call_in_children", "importing", "keep_forever"]
 
 Owner = TypeVar("Owner")
+
+importing = threading.RLock()
+"""Held while a library is imported: a fork waits for the end, or Python would take it for half imported in the child
+and wait for a thread that is not there."""
 
 _calls: "weakref.WeakKeyDictionary[Any, Callable[[Any], None]]" = weakref.WeakKeyDictionary()
 
@@ -59,3 +63,4 @@ def _call_all() -> None:
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_call_all)
+    os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)

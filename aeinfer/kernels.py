@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike, NDArray
 
 from aeinfer.errors import BackendMissingError, InputError
+from aeinfer.forking import importing
 
 if TYPE_CHECKING:
     from aeinfer.loops import Memory
@@ -96,7 +97,8 @@ def load_loops() -> ModuleType | None:
     if _loops_missing:
         return None
     try:
-        import aeinfer.loops as loops
+        with importing:
+            import aeinfer.loops as loops
     except (BackendMissingError, MemoryError) as error:
         _loops_missing = True
         why = str(error) or "there is no memory for numba"

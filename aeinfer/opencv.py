@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer.errors import BackendMissingError
+from aeinfer.forking import importing
 
 __all__ = ["can_write", "caption_strip", "has_metadata", "load_opencv", "quiet_opencv"]
 
@@ -19,7 +20,8 @@ def load_opencv() -> Any:
         It is not installed.
     """
     try:
-        import cv2
+        with importing:
+            import cv2
     except ImportError as error:
         raise BackendMissingError(
             f'images need OpenCV, which does not import ({error}); install it with: pip install "aeinfer[cpu]"'

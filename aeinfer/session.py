@@ -18,7 +18,7 @@ from aeinfer.binding import Binding
 from aeinfer.devices import CPU, failure_said, missing_library, providers
 from aeinfer.ending import unbroken
 from aeinfer.errors import BackendMissingError, InputError, ModelError, ProviderUnavailableError
-from aeinfer.forking import call_in_children, keep_forever
+from aeinfer.forking import call_in_children, importing, keep_forever
 from aeinfer.model_bytes import fingerprint_of, never_saturates, stated_precision, unusable
 from aeinfer.model_info import ModelInfo, info_from_metadata
 from aeinfer.threads import thread_count
@@ -225,7 +225,8 @@ def listed_providers() -> list[str]:
 
 def _onnxruntime() -> Any:
     try:
-        import onnxruntime
+        with importing:
+            import onnxruntime
     except ImportError as error:
         raise BackendMissingError(
             f'onnxruntime cannot be imported ({error}): pip install "aeinfer[cpu]", or "aeinfer[gpu]" for CUDA'

@@ -46,7 +46,7 @@ def test_what_is_imported_on_first_use_is_seen_before() -> None:
     assert any("class AEInfer(" in line for line in run_python("import aeinfer; help(aeinfer)"))
 
 
-NEEDLESS = {"numba", "llvmlite", "scipy", "tifffile", "multiprocessing", "tempfile", "random", "ssl"}
+NEEDLESS = {"numba", "llvmlite", "scipy", "tifffile", "multiprocessing", "tempfile", "random", "ssl", "numpy.ma"}
 IMPORTED = """
 import sys
 from aeinfer.cli import main

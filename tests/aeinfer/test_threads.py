@@ -291,6 +291,35 @@ def test_a_fork_while_another_thread_compiles(tiny_model: Path) -> None:
     assert run_python(COMPILING, tiny_model, 2) == "0\n"
 
 
+IMPORTING = """
+import importlib.abc, importlib.util, signal, time
+from aeinfer.opencv import load_opencv
+inside = threading.Event()
+class Slow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, name, *_):
+        return importlib.util.spec_from_loader(name, self) if name == "cv2" else None
+    def exec_module(self, module):
+        inside.set()
+        time.sleep(0.2)
+sys.meta_path.insert(0, Slow())
+worker = threading.Thread(target=load_opencv)
+worker.start()
+inside.wait()
+child = os.fork()
+if not child:
+    signal.alarm(10)  # it waits for ever where the import was left to a thread that is not there
+    load_opencv()
+    os._exit(0)
+print(end_of(child))
+worker.join()
+"""
+
+
+@forks
+def test_a_fork_while_another_thread_imports(tiny_model: Path) -> None:
+    assert run_python(IMPORTING, tiny_model, 2) == "0\n"
+
+
 @forks
 def test_a_lock_that_was_held_at_the_fork(tiny_model: Path) -> None:
     assert run_python(LOCKED, tiny_model, 2) == "0\n"

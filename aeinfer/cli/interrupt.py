@@ -1,4 +1,7 @@
-"""Ends a job on SIGINT (Ctrl-C) and SIGTERM: at once, but for a result that is being written, which is finished."""
+"""Ends a job on SIGINT (Ctrl-C), SIGTERM and SIGHUP: at once, but for a result that is being written, which is finished.
+
+A signal that is ignored stays so: those of nohup, and Ctrl-C for a script's jobs in the background.
+"""
 
 import signal
 import threading
@@ -10,9 +13,12 @@ from aeinfer.cli.console import ExitCode, complain
 
 __all__ = ["Stop", "until_stopped"]
 
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Windows has no SIGHUP, which a terminal sends that is closed."""
+
 
 class Stop:
-    """Raises KeyboardInterrupt on SIGINT and SIGTERM, later where one comes between `hold` and `release`.
+    """Raises KeyboardInterrupt on one of `SIGNALS`, later where one comes between `hold` and `release`.
 
     A second signal does not wait. Outside the main thread, where signals cannot be caught, it does nothing.
 
@@ -29,8 +35,9 @@ class Stop:
 
     def __enter__(self) -> "Stop":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._take)
+            for number in SIGNALS:
+                if signal.getsignal(number) != signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._take)
         return self
 
     def __exit__(self, *_exception: object) -> None:

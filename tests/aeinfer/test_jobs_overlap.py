@@ -17,7 +17,7 @@ import pytest
 from aeinfer import cli, image
 from aeinfer.cli import files, job, overlap
 from aeinfer.cli.crew import Crew
-from aeinfer.cli.interrupt import Stop
+from aeinfer.cli.interrupt import SIGNALS, Stop
 from aeinfer.cli.job import Run, Worker, do_job
 from aeinfer.errors import ImageReadError, ImageWriteError, ModelError
 from aeinfer.folder import Job, plan
@@ -367,3 +367,16 @@ def test_a_crew_without_threads_works_all_the_same(monkeypatch: pytest.MonkeyPat
     assert crew.submit(lambda: calls.append(1)).done()
     assert calls == [1]
     crew.close()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_is_ignored_stays_so(number: signal.Signals) -> None:
+    """By nohup, or by a script that puts the job into the background."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with Stop() as stop:
+            signal.raise_signal(number)
+        assert stop.code is None
+        assert signal.getsignal(number) == signal.SIG_IGN
+    finally:
+        signal.signal(number, before)

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from aeinfer.errors import BackendMissingError
 
 try:
     import numba
-    from numba.core.caching import FunctionCache
+    from numba.core.caching import CompileResultCacheImpl, FunctionCache
     from numba.core.compiler_lock import global_compiler_lock
 except (ImportError, OSError) as error:  # OSError: of its library, where there is no memory to load it
     raise BackendMissingError(f"numba cannot be imported ({error}): pip install numba") from error
@@ -38,7 +38,7 @@ def jit(function: Kernel) -> Kernel:
     try:
         compiled._cache = _Cache(function)  # what njit(cache=True) does with numba's own
     except RuntimeError:  # numba found no folder for its cache: a read-only install with a read-only home
-        _say_uncached()
+        compiled._cache = _Kept(function)
     kernel: Kernel = compiled
     return kernel
 
@@ -53,17 +53,58 @@ def cache_path(kernel: Callable[..., object]) -> str | None:
     return getattr(getattr(kernel, "stats", None), "cache_path", None)
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
-    """numba's cache on disk, but what is wrong with the disk costs time and nothing else."""
+class _Places(CompileResultCacheImpl):  # type: ignore[misc]
+    """Where numba would keep machine code, whether or not it may be written there."""
+
+    _locator_classes: ClassVar = [
+        type(place.__name__, (place,), {"ensure_cache_path": lambda _: None})
+        for place in CompileResultCacheImpl._locator_classes
+    ]
+
+
+class _Kept(FunctionCache):  # type: ignore[misc]
+    """Machine code that was kept by another, such as root in a container's build; numba looks only where it may write.
+
+    Attributes
+    ----------
+    cache_path : str or None
+        Its folder, once something was found there.
+    """
+
+    _impl_class = _Places
+    cache_path: str | None = None
 
     def load_overload(self, signature: Any, target: Any) -> Any:
         """Machine code that was kept; None where there is none, or none that is whole."""
         try:
-            return super().load_overload(signature, target)
+            found = super().load_overload(signature, target)
+        except Exception:  # noqa: BLE001 - as in _Cache
+            return None
+        if found is not None:
+            self.cache_path = self._cache_path
+        return found
+
+    def save_overload(self, _signature: Any, _compiled: Any) -> None:
+        """Keep nothing."""
+        _say_uncached()
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """numba's cache on disk, but what is wrong with the disk costs time and nothing else."""
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        super().__init__(function)
+        self._kept = _Kept(function)
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """Machine code that was kept; None where there is none, or none that is whole."""
+        try:
+            found = super().load_overload(signature, target)
         except Exception:  # noqa: BLE001 - the power failed while it was kept, and what is damaged raises anything
             with suppress(OSError):
                 self.flush()
             return None
+        return self._kept.load_overload(signature, target) if found is None else found
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Keep machine code where there is space for it."""

@@ -1,4 +1,4 @@
-"""Ends a job on SIGINT (Ctrl-C), SIGTERM and SIGHUP: at once, but for a result that is being written, which is finished.
+"""Ends a job on SIGINT (Ctrl-C), SIGTERM or SIGHUP: at once, but for a result being written, which is finished.
 
 A signal that is ignored stays so: those of nohup, and Ctrl-C for a script's jobs in the background.
 """

@@ -121,6 +121,30 @@ def test_kept_kernels_that_a_power_failure_damaged_are_compiled_again(tmp_path: 
         assert run_python(KERNEL, NUMBA_CACHE_DIR=str(tmp_path)) == loaded
 
 
+@pytest.mark.parametrize("home", [os.devnull, "home"])
+def test_kernels_that_another_user_kept_are_loaded(sealed: dict[str, Any], tmp_path: Path, home: str) -> None:
+    """As root did in the build of a container that runs read-only, or as somebody else."""
+    inside = sealed["folder"] / "aeinfer" / "__pycache__"
+    inside.unlink()
+    kept = run_python(KERNEL, **sealed)
+    loaded = [line.replace(",0,1", ",1,0") for line in kept]
+    assert loaded != kept
+    homes = {**sealed, "HOME": str(tmp_path / home), "XDG_CACHE_HOME": ""}
+    assert run_python(UNWRITABLE + KERNEL, str(inside), **homes) == loaded
+
+
+# root may write anywhere: numba tries a folder by a temporary file in it
+UNWRITABLE = """
+import os, sys, tempfile
+make = tempfile.TemporaryFile
+def refuse(*args, dir=None, **options):
+    if dir == sys.argv[1]:
+        raise PermissionError(dir)
+    return make(*args, dir=dir, **options)
+tempfile.TemporaryFile = refuse
+"""
+
+
 FULL = """
 import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

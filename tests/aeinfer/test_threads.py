@@ -3,6 +3,7 @@
 Whatever may hang runs in a process of its own that is killed after a minute.
 """
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from aeinfer import AEInfer
 from aeinfer.errors import ProviderUnavailableError
 from aeinfer.forking import call_in_children
 from aeinfer.session import Session
+from tests.documented import documented
 from tests.pictures import pixels_of
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
@@ -119,6 +122,19 @@ while threads() > before and time.monotonic() < deadline:
     time.sleep(0.01)
 print(threads() - before)
 """
+
+
+def test_the_pages_service() -> None:
+    names: dict[str, Any] = {}
+    exec(documented("services.md", "asyncio"), names)
+
+    async def serve() -> list[np.ndarray]:
+        return await asyncio.gather(*map(names["clean"], images))
+
+    images = [pixels_of((40, 50, 3), seed=seed) for seed in range(3)]
+    for image, clean in zip(images, asyncio.run(serve()), strict=True):
+        np.testing.assert_array_equal(clean, names["ae"](image))
+    names["ae"].close()
 
 
 @counts_threads

@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser(arguments).parse_args(arguments)
         with _voices(getattr(args, "verbose", False)):
             code: int = args.run(args)
-            sys.stdout.flush()
+            _flush()
             return code
     except SystemExit as stop:  # argparse has printed help or what is wrong
         return stop.code if isinstance(stop.code, int) else ExitCode.DONE
@@ -88,6 +88,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except tuple(kind for kind, _ in EXIT_CODES) as error:
         complain(str(error) or type(error).__name__)
         return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+
+
+def _flush() -> None:
+    """Bring what was printed to where it goes; what is in its way is not taken for what is in the way of results."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(f"standard output: cannot be written: {error.strerror}") from error
 
 
 def run() -> NoReturn:

@@ -199,6 +199,7 @@ def test_output_that_is_lost_is_a_failure(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(command, env=buffered, stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 1
+    assert arguments == ["--help"] or b"standard output: cannot be written: No space left" in done.stderr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a shell")

@@ -1,4 +1,4 @@
-"""What must be made anew in the child of a fork, where no thread but the one that forked goes on; knows not what it is.
+"""What a fork waits for, and what is made anew in its child, where no other thread goes on; knows not what it is.
 
 A lock that another thread held stays locked there, and the threads of a pool are gone.
 """
@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["Lock", "call_in_children", "importing", "keep_forever"]
+__all__ = ["Lock", "call_in_children", "hold_at_forks", "importing", "keep_forever"]
 
 Owner = TypeVar("Owner")
 
@@ -18,7 +18,15 @@ importing = threading.RLock()
 """Held while a library is imported: a fork waits for the end, or Python would take it for half imported in the child
 and wait for a thread that is not there."""
 
+_locks: list[Any] = [importing]
+_held: list[Any] = []
+
 _calls: "weakref.WeakKeyDictionary[Any, Callable[[Any], None]]" = weakref.WeakKeyDictionary()
+
+
+def hold_at_forks(lock: Any) -> None:
+    """Have each fork wait for a lock of another library, which no thread may hold while it waits for `importing`."""
+    _locks.append(lock)
 
 
 def call_in_children(owner: Owner, call: Callable[[Owner], None]) -> None:
@@ -61,6 +69,17 @@ def _call_all() -> None:
         call(owner)
 
 
+def _hold_all() -> None:
+    for lock in _locks:  # one more of them where the import that is waited for adds it
+        lock.acquire()
+        _held.append(lock)
+
+
+def _release_all() -> None:
+    for _ in range(len(_held)):  # behind the last one another thread's fork begins
+        _held.pop().release()
+
+
 if hasattr(os, "register_at_fork"):  # Windows has no fork
     os.register_at_fork(after_in_child=_call_all)
-    os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)
+    os.register_at_fork(before=_hold_all, after_in_parent=_release_all, after_in_child=_release_all)

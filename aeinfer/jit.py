@@ -6,7 +6,6 @@ call, so that importing a room of kernels compiles nothing.
 
 import functools
 import logging
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
@@ -14,6 +13,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from aeinfer.errors import BackendMissingError
+from aeinfer.forking import hold_at_forks
 
 try:
     import numba
@@ -122,9 +122,4 @@ def _say_uncached() -> None:
     )
 
 
-if hasattr(os, "register_at_fork"):  # else a child that is forked while another thread compiles would wait for ever
-    os.register_at_fork(
-        before=global_compiler_lock.acquire,
-        after_in_parent=global_compiler_lock.release,
-        after_in_child=global_compiler_lock.release,
-    )
+hold_at_forks(global_compiler_lock)  # else a child that is forked while another thread compiles would wait for ever

@@ -111,6 +111,7 @@ ROOMS = {
     "kernels": {"forking", "loops"},
     "temporal": {"arrays", "kernels", "temporal_loops", "translation"},
     "temporal_loops": {"jit"},
+    "jit": {"forking"},
     "loops": {"jit"},
     "noise": {"arrays", "jit"},
     "__main__": {"cli"},

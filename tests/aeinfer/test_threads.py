@@ -336,6 +336,34 @@ def test_a_fork_while_another_thread_imports(tiny_model: Path) -> None:
     assert run_python(IMPORTING, tiny_model, 2) == "0\n"
 
 
+FIRST_KERNEL = """
+from aeinfer.forking import hold_at_forks, importing
+holding, forking = threading.Event(), threading.Event()
+def load():
+    with importing:
+        holding.set()
+        forking.wait()
+        hold_at_forks(lock)  # as numba's own is while its room is imported, and then taken by the first kernel
+        with lock:
+            pass
+lock = threading.RLock()
+os.register_at_fork(before=forking.set)
+worker = threading.Thread(target=load)
+worker.start()
+holding.wait()
+child = os.fork()
+if not child:
+    os._exit(0)
+print(end_of(child))
+worker.join()
+"""
+
+
+@forks
+def test_a_fork_while_another_thread_adds_what_forks_wait_for(tiny_model: Path) -> None:
+    assert run_python(FIRST_KERNEL, tiny_model, 2) == "0\n"
+
+
 @forks
 def test_a_lock_that_was_held_at_the_fork(tiny_model: Path) -> None:
     assert run_python(LOCKED, tiny_model, 2) == "0\n"

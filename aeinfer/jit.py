@@ -38,7 +38,10 @@ def jit(function: Kernel) -> Kernel:
     try:
         compiled._cache = _Cache(function)  # what njit(cache=True) does with numba's own
     except RuntimeError:  # numba found no folder for its cache: a read-only install with a read-only home
-        compiled._cache = _Kept(function)
+        try:
+            compiled._cache = _Kept(function)
+        except RuntimeError:  # nor one to look in: there is no source file beside the bytecode
+            _say_uncached()
     kernel: Kernel = compiled
     return kernel
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from unittest import mock
 
 import numba
@@ -167,6 +168,15 @@ def test_jit_without_a_cache_folder_says_so_once_and_compiles(
         "no writable folder to keep compiled kernels in: compiling in this process; NUMBA_CACHE_DIR names another"
     ]
     assert twice.nopython_signatures  # type: ignore[attr-defined] # compiled, not interpreted
+
+
+@compiled
+def test_jit_without_a_source_file_compiles() -> None:
+    """As where the bytecode alone was installed: numba knows no place for its machine code."""
+    program = compile("def twice(x):\n    return x + x\n", "gone.py", "exec")
+    names: dict[str, Any] = {}
+    exec(program, names)
+    assert jit.jit(names["twice"])(21) == 42
 
 
 @compiled

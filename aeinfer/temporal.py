@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from aeinfer.arrays import as_hwc, color_channels, output_for
 from aeinfer.errors import InputError
+from aeinfer.forking import importing
 from aeinfer.kernels import full_scale
 from aeinfer.translation import DARK, find_gain, find_translation
 
@@ -117,7 +118,8 @@ class _Past:
     """What is kept of the frames so far, of one size and dtype."""
 
     def __init__(self, view: Frame, least: float) -> None:
-        import aeinfer.temporal_loops as loops  # numba is imported with the first frame
+        with importing:
+            import aeinfer.temporal_loops as loops  # numba is imported with the first frame
 
         height, width, self.channels = view.shape
         self.dtype, self.top, self._least, self._loops = view.dtype, full_scale(view.dtype), least, loops

@@ -14,6 +14,7 @@ import numpy as np
 
 from aeinfer.errors import ImageReadError
 from aeinfer.exif import fields_of_exif
+from aeinfer.forking import importing
 from aeinfer.picture import Picture, Pixels, split_alpha
 from aeinfer.resolution import Resolution
 from aeinfer.tiff_tags import TagNumber, Tree, pack_table, read_tables
@@ -48,7 +49,8 @@ def available() -> bool:
 
 
 def _tifffile() -> Any:
-    import tifffile
+    with importing:
+        import tifffile
 
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong is an error here, not a line on stderr
     return tifffile

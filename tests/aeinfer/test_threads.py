@@ -309,22 +309,23 @@ def test_a_fork_while_another_thread_compiles(tiny_model: Path) -> None:
 
 IMPORTING = """
 import importlib.abc, importlib.util, signal, time
-from aeinfer.opencv import load_opencv
+library, room, function = sys.argv[3:]
+load = getattr(importlib.import_module(room), function)
 inside = threading.Event()
 class Slow(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name, *_):
-        return importlib.util.spec_from_loader(name, self) if name == "cv2" else None
+        return importlib.util.spec_from_loader(name, self) if name == library else None
     def exec_module(self, module):
         inside.set()
         time.sleep(0.2)
 sys.meta_path.insert(0, Slow())
-worker = threading.Thread(target=load_opencv)
+worker = threading.Thread(target=load)
 worker.start()
 inside.wait()
 child = os.fork()
 if not child:
     signal.alarm(10)  # it waits for ever where the import was left to a thread that is not there
-    load_opencv()
+    load()
     os._exit(0)
 print(end_of(child))
 worker.join()
@@ -332,8 +333,12 @@ worker.join()
 
 
 @forks
-def test_a_fork_while_another_thread_imports(tiny_model: Path) -> None:
-    assert run_python(IMPORTING, tiny_model, 2) == "0\n"
+@pytest.mark.parametrize(
+    ("library", "room", "function"),
+    [("cv2", "aeinfer.opencv", "load_opencv"), ("tifffile", "aeinfer.tiff", "available")],
+)
+def test_a_fork_while_another_thread_imports(tiny_model: Path, library: str, room: str, function: str) -> None:
+    assert run_python(IMPORTING, tiny_model, 2, library, room, function) == "0\n"
 
 
 FIRST_KERNEL = """

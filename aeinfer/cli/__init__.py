@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     0 all good, 1 some files failed, 2 wrong usage or unsafe, 3 a backend or device is missing, 4 a bad model,
-    5 nothing found, 130 interrupted, 143 terminated.
+    5 nothing found, 129 hung up, 130 interrupted, 143 terminated.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         prog="aeinfer",
         description="Remove noise from images with small autoencoders.",
         epilog="exit codes: 0 all good, 1 some files failed, 2 wrong usage or unsafe, 3 backend or device missing, "
-        "4 bad model, 5 nothing found, 130 interrupted, 143 terminated",
+        "4 bad model, 5 nothing found, 129 hung up, 130 interrupted, 143 terminated",
     )
     parser.add_argument("--version", action="version", version=f"aeinfer {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

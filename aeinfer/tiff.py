@@ -83,8 +83,9 @@ def decode(data: bytes, offset: int) -> Pixels:
             page = next(page for page in file.pages if page.offset == offset)
             pixels = page.asarray(maxworkers=1)
             separate = int(page.planarconfig) == 2 and pixels.ndim == 3
-    except DAMAGED as error:
-        if "imagecodecs" in str(error):  # which unpacks LZW and JPEG for it
+    except (*DAMAGED, ImportError) as error:
+        # that package unpacks LZW and JPEG for it; for Zstandard it imports a module of Python 3.14
+        if "imagecodecs" in str(error) or isinstance(error, ImportError):
             raise ImageReadError(
                 f"tifffile cannot unpack this tiff ({error}); save it uncompressed or deflated"
             ) from None

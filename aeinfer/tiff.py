@@ -25,7 +25,7 @@ POINTERS: dict[int, str] = {TagNumber.EXIF: "ExifTag", TagNumber.GPS: "GPSTag"}
 """Tags that tifffile writes by name only; their tables are laid behind what it has written."""
 RESOLUTION = (TagNumber.X_RESOLUTION, TagNumber.Y_RESOLUTION, TagNumber.RESOLUTION_UNIT)
 DAMAGED = (
-    *(ValueError, TypeError, LookupError, ArithmeticError, StopIteration, RuntimeError),
+    *(ValueError, TypeError, LookupError, ArithmeticError, RuntimeError),
     *(struct.error, zlib.error),
 )
 """What tifffile, and imagecodecs where it is installed, raise for damage."""
@@ -80,7 +80,8 @@ def decode(data: bytes, offset: int) -> Pixels:
         ) from None
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
-            page = next(page for page in file.pages if page.offset == offset)
+            file.filehandle.seek(offset)
+            page = tifffile.TiffPage(file, 0)  # by itself: `file.pages` reads all before it, each time
             pixels = page.asarray(maxworkers=1)
             separate = int(page.planarconfig) == 2 and pixels.ndim == 3
     except (*DAMAGED, ImportError) as error:

@@ -39,10 +39,11 @@ MAX_PIXELS = 1 << 28
 A few kilobytes can claim more than any memory holds; the largest cameras give half of this.
 """
 
-PIXELS_A_BYTE = 8
+PIXELS_A_BYTE = 64
 """How many pixels a byte may stand for in a file whose pages have more than the limit together.
 
-Stacks of a microscope, hardly compressed, have one or two; a thousand pages may share the pixels of one.
+Stacks of a microscope, hardly compressed, have one or two, scanned pages in JPEG ten or twenty; a thousand pages may
+share the pixels of one.
 """
 
 OPENCV_PIXELS = 1 << 30
@@ -92,7 +93,7 @@ def read_pages(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     path : path
         As in `read_image`.
     max_pixels : int
-        For each page; and for all pages together where the file has less than a byte for 8 of their pixels.
+        For each page; and for all pages together where the file has less than a byte for 64 of their pixels.
 
     Raises
     ------

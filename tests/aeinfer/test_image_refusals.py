@@ -180,16 +180,25 @@ def page_of_strips(strip: bytes, count: int, step: int) -> tuple[bytes, Table]:
 
 
 def test_many_large_pages_in_a_small_file_are_refused(tmp_path: Path) -> None:
-    strip, pages = zlib.compress(bytes(1600)), b""
-    numbers = {256: 40, 257: 40, 258: 8, 259: 8, 262: 1, 273: 8, 277: 1, 278: 40, 279: len(strip)}
+    strip, pages = zlib.compress(bytes(160 * 160)), b""
+    numbers = {256: 160, 257: 160, 258: 8, 259: 8, 262: 1, 273: 8, 277: 1, 278: 160, 279: len(strip)}
     for left in reversed(range(50)):  # which share their pixels
         start = 64 + len(pages)
         table = pack_table({number: (4, 1, struct.pack("<I", value)) for number, value in numbers.items()}, "<", start)
         pages += table[:-4] + struct.pack("<I", start + len(table) if left else 0)
     (tmp_path / "a.tif").write_bytes((b"II*\0\x40\0\0\0" + strip).ljust(64) + pages)
-    with pytest.raises(ImageReadError, match=r"a\.tif: its 50 pages have 80000 pixels, .* the limit of 1600"):
-        list(read_pages(tmp_path / "a.tif", max_pixels=1600))
-    assert len(list(read_pages(tmp_path / "a.tif", max_pixels=80000))) == 50
+    with pytest.raises(ImageReadError, match=r"a\.tif: its 50 pages have 1280000 pixels, .* the limit of 25600"):
+        list(read_pages(tmp_path / "a.tif", max_pixels=25600))
+    assert len(list(read_pages(tmp_path / "a.tif", max_pixels=1280000))) == 50
+
+
+def test_as_many_pages_of_a_scan_in_jpeg_are_read(tmp_path: Path) -> None:
+    """Of whose paper a byte tells tens of pixels, which is no bomb."""
+    paper = pixels_of((16, 16)).repeat(16, 0).repeat(16, 1)
+    pages = [pytest.importorskip("PIL.Image").fromarray(paper)] * 8
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:], compression="jpeg", quality=75)
+    assert 8 * paper.size > 30 * (tmp_path / "a.tif").stat().st_size
+    assert len(list(read_pages(tmp_path / "a.tif", max_pixels=2 * paper.size))) == 8
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Fixtures of all tests: the tiny models that tests/export/make_tiny_models.py writes."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,20 @@ def nothing_measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AEINFER_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_are_heard() -> Iterator[None]:
+    """Where tests run in the background, a shell or nohup lets them, and the programs that they start, ignore some."""
+    heard = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
+    before = {
+        getattr(signal, name): signal.signal(getattr(signal, name), handler)
+        for name, handler in heard.items()
+        if hasattr(signal, name)
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,5 +1,6 @@
 """Takes a video file apart: the frames of one stream, decoded, and the packets of all others as they are."""
 
+import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import chain
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.logging
 from av import CodecContext, Packet, VideoFrame
 from av.format import Flags
 from av.stream import Disposition
@@ -146,12 +148,13 @@ class VideoReader:
                 until, count = max(until, _end(packet)), count + (packet.stream is self.stream)
                 yield packet
             self.breaks_off = _what_lacks(self.container, until, 0.5 + 2 * until / count)
-        except IndexError:  # at the end, where PyAV meets a stream that it did not know at the beginning
-            self.begins_later = True
+        except IndexError:  # PyAV may have met a stream that it did not know at the beginning
+            pass
         except av.InvalidDataError as error:  # such as the end of a file that was cut
             self.breaks_off = error.strerror
         except (av.FFmpegError, OSError) as error:
             raise ImageReadError(f"{self.path}: reading fails: {error.strerror or error}") from error
+        self.begins_later = _streams_of(self.container) > len(self.container.streams)
         last = Packet()
         last.stream, last.time_base = self.stream, self.stream.time_base
         yield last
@@ -215,6 +218,20 @@ def _what_lacks(container: Any, until: float, tolerance: float) -> str | None:
     if container.format.name in ("matroska,webm", "flv") and until + tolerance < duration:
         return f"it holds {until:.1f} of {duration:.1f} s"
     return None
+
+
+def _streams_of(container: Any) -> int:
+    """Count a container's streams, those met while reading too, which `container.streams` never has.
+
+    That a file has such ones PyAV raises by luck alone: it looks into memory that is not its own.
+    """
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.INFO)  # else libavformat tells nothing
+    try:
+        told: str = container.dumps_format()
+    finally:
+        av.logging.set_level(before)
+    return len(set(re.findall(r"\n  Stream #0:(\d+)", told)))  # one of two programs is told of twice
 
 
 def _up_to_first_frame(events: Iterator[Any], path: Path) -> Iterator[Any]:

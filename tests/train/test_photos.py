@@ -176,11 +176,14 @@ def test_crops_of_a_camera_are_soft_and_softest_in_colour(
     assert colour / colour_before < 0.75 * luma / luma_before
 
 
-def test_a_network_for_cameras_alone_sees_no_grain_and_is_judged_by_their_noise(photos: Path, tmp_path: Path) -> None:
+def test_a_network_for_cameras_alone_sees_no_grain_and_is_judged_by_their_noise(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.photos.DRAWN", 0.0)  # a drawing is not flat, and no grain
     for n in range(2):
         cv2.imwrite(str(tmp_path / f"{n}.png"), np.full((128, 128, 3), 120, np.uint8))
     _, clean = Photos(tmp_path, 200, 32, 55, seed=0, camera=1.0).batch(0)
-    assert (clean.std((2, 3)).max(1) > 0.01).mean() < 1.75 * MESHED  # or a drawing: what is flat stays so
+    assert (clean.std((2, 3)).max(1) > 0.01).mean() < 1.5 * MESHED  # what is flat stays so, but for meshes
     both, alone = (Photos(photos, 2, 32, 55, seed=0, camera=share).validation for share in (0.5, 1.0))
     assert (len(both), len(alone)) == (7, 1)  # one held-out photograph, under each noise that there is
     assert np.abs(np.diff(both[3][1])).mean() > 1.5 * np.abs(np.diff(alone[0][1])).mean(), "its own are softer"
@@ -202,9 +205,11 @@ def test_grey_crops_have_the_same_noise_in_all_colours(photos: Path, camera: flo
     grey = np.ptp(clean, axis=1).max((1, 2)) == 0
     assert 4 < grey.sum() < 28
     np.testing.assert_array_equal(grey, np.ptp(noisy, axis=1).max((1, 2)) == 0)
+    noisy, clean = (np.concatenate(parts) for parts in zip(*map(data.batch, range(4)), strict=True))
+    grey = np.ptp(noisy, axis=1).max((1, 2)) == 0
     strengths = (noisy - clean).std((1, 2, 3)) * 255
     assert (strengths[grey] > 0).mean() > 0.9
-    assert 0.4 < np.median(strengths[grey]) / np.median(strengths[~grey]) < 1.6, "as strong as that of colours"
+    assert 0.4 < strengths[grey].mean() / strengths[~grey].mean() < 1.6, "as strong as that of colours"
 
 
 @pytest.mark.parametrize("axis", [2, 3])

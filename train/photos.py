@@ -108,7 +108,7 @@ class Photos:
         by_camera = rng.random(self.size) < self.camera
         noiseless = ~by_camera & (rng.random(self.size) < self.clean)
         grey = rng.random(self.size) < self.grey
-        crops = [self._crop(rng, *of_it) for of_it in zip(noiseless, grey, strict=True)]
+        crops = [self._crop(rng, without_noise, alike) for without_noise, alike in zip(noiseless, grey, strict=True)]
         crops = [self._softened(crop, rng) if camera else crop for crop, camera in zip(crops, by_camera, strict=True)]
         crops = [_grey(crop) if alike else crop for crop, alike in zip(crops, grey, strict=True)]
         clean = kernels.to_float(np.stack(crops)).transpose(0, 3, 1, 2).copy()

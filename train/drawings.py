@@ -89,7 +89,7 @@ def _curves(canvas: Image, fine: int, palette: NDArray[np.int_], rng: np.random.
 
 def _cells(canvas: Image, fine: int, palette: NDArray[np.int_], rng: np.random.Generator) -> None:
     """Squares of random colours in a part of the picture: heat maps, codes, pictures of large pixels."""
-    cell = int(_length(4, 24, fine, rng))
+    cell = int(_length(2, 24, fine, rng))
     top, left = rng.integers(0, len(canvas), 2) * rng.integers(0, 2)
     rows, columns = ((len(canvas) - start) // cell + 1 for start in (top, left))
     colours = palette[rng.integers(len(palette), size=(rows, columns))]

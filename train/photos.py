@@ -18,10 +18,12 @@ from train.edits import edited
 from train.files import as_file
 from train.flats import flat_part
 from train.photo_folder import read_photos
+from train.screens import on_screen
 
 TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
 DRAWN = 0.06  # that share of the crops is none of a photograph, but a drawing
 MESHED = 0.12  # that share of the crops is seen through a mesh
+ON_SCREEN, ON_SCREEN_CLEAN = 0.03, 0.1  # that share of the crops, and of those without noise, is in few levels
 PARTLY_FLAT = 0.15  # a part of that share of the crops is of one colour, without noise
 MOST_SHRUNK = 4.0  # the factor, log-uniform from 1
 SHRINKING = {cv2.INTER_AREA: 0.45, cv2.INTER_LINEAR: 0.4, cv2.INTER_NEAREST: 0.15}  # how, and how often
@@ -70,8 +72,9 @@ class Photos:
     as an edit leaves it (`edits.py`).
 
     Some are seen through a mesh: what cloth, nets, blinds and screens look like, photographs for training rarely hold,
-    and a network that did not see it takes it for noise and wipes it out. Some have a grain that is the same in all
-    colours, which the noise of grey photographs and of cameras alone must not be taken for: what sand and lawns are.
+    and a network that did not see it takes it for noise and wipes it out. So are some shown in few levels
+    (`screens.py`). Some have a grain that is the same in all colours, which the noise of grey photographs and of
+    cameras alone must not be taken for: what sand and lawns are.
 
     Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away;
     half of it is done without averaging, which leaves detail as fine as pixels can hold. Some are sharpened, as
@@ -138,6 +141,7 @@ class Photos:
         kinds = {
             "clean": clean,
             "mesh": [through_mesh(photo, np.random.default_rng(i)) for i, photo in enumerate(clean)],
+            "screen": [on_screen(photo, np.random.default_rng(i)) for i, photo in enumerate(clean)],
             "fine": [middle(photo[2::4, 2::4], 256) for photo in photos],
             "sharp": [with_soft_colour(sharpened(photo, 2.0, 1.0), 1.0) for photo in clean],
         }
@@ -180,7 +184,7 @@ class Photos:
         return _planes(_grey(image) if self.channels == 1 else image)[:, : self.channels]
 
     def _crop(self, rng: np.random.Generator, without_noise: bool, grey: bool) -> NDArray[np.uint8]:
-        crop = drawing(self.crop, rng) if rng.random() < DRAWN else self._part(rng, grey)
+        crop = drawing(self.crop, rng) if rng.random() < DRAWN else self._part(rng, without_noise, grey)
         if rng.random() < (SHARP_CLEAN if without_noise else self.look.sharp):
             crop = sharpened(crop, rng.uniform(0, MOST_SHARPENED), rng.uniform(0.5, 1.5))
         if rng.random() < (SOFT_COLOUR_CLEAN if without_noise else SOFT_COLOUR):
@@ -188,8 +192,10 @@ class Photos:
         crop = np.rot90(crop, rng.integers(4))
         return crop[:, ::-1] if rng.random() < 0.5 else crop
 
-    def _part(self, rng: np.random.Generator, grey: bool) -> NDArray[np.uint8]:
+    def _part(self, rng: np.random.Generator, without_noise: bool, grey: bool) -> NDArray[np.uint8]:
         """A square of a photograph, shrunk to a crop's side; some through a mesh, some that stay colour with a grain.
+
+        Some are in few levels.
 
         On a grey one nothing tells a grain from noise.
         """
@@ -204,6 +210,8 @@ class Photos:
             crop = through_mesh(crop, rng)
         elif drawn_for < MESHED + self.look.grained and not grey:
             crop = with_grain(crop, rng)
+        if self.camera < 1 and rng.random() < (ON_SCREEN_CLEAN if without_noise else ON_SCREEN):
+            crop = on_screen(crop, rng)
         return crop
 
     def _softened(self, crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

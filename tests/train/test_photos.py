@@ -15,8 +15,9 @@ from train.photos import MESHED, MOST_PADDED, OF_ALL, OF_CAMERAS, Look, Photos
 
 @pytest.fixture(autouse=True)
 def pictures_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No crop is partly flat, which has no noise to measure; one test below has them back."""
-    monkeypatch.setattr("train.photos.PARTLY_FLAT", 0.0)
+    """No crop is partly flat, which has no noise to measure, or in few levels; tests below have them back."""
+    for share in ("PARTLY_FLAT", "ON_SCREEN", "ON_SCREEN_CLEAN"):
+        monkeypatch.setattr(f"train.photos.{share}", 0.0)
 
 
 def test_photo_crops_follow_from_the_step(photos: Path) -> None:
@@ -55,13 +56,15 @@ def test_photo_validation_is_clipped_noise_of_three_strengths(photos: Path) -> N
     np.testing.assert_array_equal(pairs[3][0].transpose(0, 2, 3, 1)[~flat], pairs[1][0].transpose(0, 2, 3, 1)[~flat])
 
 
-def test_pictures_without_noise_are_held_out_ones_in_four_ways(photos: Path) -> None:
+def test_pictures_without_noise_are_held_out_ones_in_five_ways(photos: Path) -> None:
     data = Photos(photos, 2, 32, 55, seed=1)
     clean, meshed, fine, sharp = (data.without_noise[kind] for kind in ("clean", "mesh", "fine", "sharp"))
     assert len(clean) == len(meshed) == len(fine) == len(sharp) == 1
     assert clean[0].shape == meshed[0].shape == sharp[0].shape
     assert np.abs(np.diff(sharp[0])).mean() > np.abs(np.diff(clean[0])).mean()
     assert not np.array_equal(clean[0], meshed[0])
+    (screen,) = data.without_noise["screen"]
+    assert len(np.unique(screen)) <= 5 < len(np.unique(clean[0]))
     photo = cv2.imread(str(sorted(photos.iterdir())[0]), cv2.IMREAD_COLOR_RGB)
     kept = {tuple(pixel) for pixel in photo.reshape(-1, 3)}
     assert {tuple(pixel) for pixel in np.rint(255 * fine[0][0].reshape(3, -1).T).astype(int)} <= kept
@@ -189,13 +192,30 @@ def test_a_network_for_cameras_alone_sees_no_grain_and_is_judged_by_their_noise(
     assert np.abs(np.diff(both[3][1])).mean() > 1.5 * np.abs(np.diff(alone[0][1])).mean(), "its own are softer"
 
 
-def test_crops_without_noise_are_sharper(photos: Path) -> None:
+def test_crops_without_noise_are_sharper(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sharp is mistaken for noise, which only crops without any can tell a network."""
+    monkeypatch.setattr("train.photos.DRAWN", 0.0)  # a drawing may be of one colour
     data = Photos(photos, 256, 32, 55, seed=0, clean=0.5)
     noisy, clean = data.batch(0)
     without = (noisy == clean).all((1, 2, 3))
     detail = np.abs(np.diff(clean, axis=-1)).mean((1, 2, 3)) / clean.std((2, 3)).mean(1)
     assert detail[without].mean() > 1.05 * detail[~without].mean()
+
+
+@pytest.mark.parametrize(("clean", "expected"), [(0.0, 12), (1.0, 40)])
+def test_some_crops_are_in_few_levels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean: float, expected: int
+) -> None:
+    for share, value in {"DRAWN": 0.0, "SHARP_CLEAN": 0.0, "SOFT_COLOUR_CLEAN": 0.0, "SOFT_COLOUR": 0.0}.items():
+        monkeypatch.setattr(f"train.photos.{share}", value)
+    monkeypatch.setattr("train.photos.ON_SCREEN", 0.03)
+    monkeypatch.setattr("train.photos.ON_SCREEN_CLEAN", 0.1)
+    for n in range(2):
+        noise = np.random.default_rng(n).integers(0, 256, (100, 100, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / f"{n}.png"), noise)
+    _, crops = Photos(tmp_path, 400, 32, 55, seed=0, clean=clean).batch(0)
+    few = sum(len(np.unique(crop[0])) <= 5 for crop in crops)
+    assert expected / 2 < few < 1.6 * expected  # the others have hundreds of levels
 
 
 @pytest.mark.parametrize("camera", [0.0, 1.0])

@@ -60,8 +60,7 @@ def _uneven(noisy: Image, clean: Image, rng: np.random.Generator) -> tuple[Image
 
 def _island(noisy: Image, clean: Image, rng: np.random.Generator) -> tuple[Image, Image]:
     """A part with less noise or none: a picture put into another, or masked."""
-    height, width = clean.shape[1:]
-    where = flat_part(max(height, width), rng)[0][:height, :width]
+    where, _colour = flat_part(clean.shape[1:], rng)
     strength = np.where(where, rng.choice((0, rng.uniform(0, QUIET))), 1).astype(np.float32)
     return clean + strength * (noisy - clean), clean
 

@@ -11,12 +11,14 @@ DEEPEST = 0.45  # of a crop's side
 BLACK, WHITE = 0.5, 0.2  # the others are of any colour
 
 
-def flat_part(side: int, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Return where in a square of `side` pixels there is no picture, and the colour there: (3,) in [0, 1].
+def flat_part(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Return where in pixels of `shape`, (H, W), there is no picture, and the colour there: (3,) in [0, 1].
 
     A network judges by what is near how much noise there is. One that never saw a bar beside a noisy picture takes it
     for a sign that there is none, and leaves a rim of noise along it.
     """
+    height, width = shape
+    side = max(shape)
     y, x = (np.mgrid[:side, :side] + 0.5) / side - 0.5
     if rng.random() < BOXED:
         (top, left), (bottom, right) = np.sort(rng.uniform(-0.5, 0.5, (2, 2)), axis=0)
@@ -30,4 +32,4 @@ def flat_part(side: int, rng: np.random.Generator) -> tuple[NDArray[np.bool_], N
             where |= x * np.cos(angle) + y * np.sin(angle) > 0.5 - rng.uniform(0, DEEPEST)
     drawn = rng.random()
     levels = 0 if drawn < BLACK else 255 if drawn < BLACK + WHITE else rng.integers(256, size=3)
-    return where, np.full(3, levels, np.float32) / np.float32(255)
+    return where[:height, :width], np.full(3, levels, np.float32) / np.float32(255)

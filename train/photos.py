@@ -126,7 +126,7 @@ class Photos:
             seen = add_camera_noise(crops[i], rng, self.look.at_edges)
             noisy[i] = _planes(_grey(seen) if grey[i] else seen)[0]
         for i in np.flatnonzero(rng.random(self.size) < PARTLY_FLAT):
-            where, colour = flat_part(self.crop, rng)
+            where, colour = flat_part((self.crop, self.crop), rng)
             _flatten((noisy[i], clean[i]), where, colour[:1] if grey[i] else colour)
         for i in np.flatnonzero(rounded & ~by_camera & ~noiseless & ~grey & (rng.random(self.size) < HELD_AS_FILES)):
             noisy[i] = _as_file(noisy[i], rng)
@@ -173,9 +173,8 @@ class Photos:
 
     def _partly_flat(self, pair: Pair, rng: np.random.Generator) -> Pair:
         noisy, clean = (image.copy() for image in pair)
-        height, width = clean.shape[2:]
-        where, colour = flat_part(max(height, width), rng)
-        _flatten((noisy[0], clean[0]), where[:height, :width], colour[: self.channels])
+        where, colour = flat_part(clean.shape[2:], rng)
+        _flatten((noisy[0], clean[0]), where, colour[: self.channels])
         return noisy, clean
 
     def _held_out(self, image: NDArray[Any]) -> Tensor:

@@ -20,12 +20,17 @@ from benchmarks.packaged import color_models
 from train.camera import add_camera_noise
 from train.crops import middle, through_mesh
 from train.files import with_half_colour
+from train.screens import on_screen
 
 SET, EVERY = "kodak24", 3
 SIGMA = 25 / 255
 DARK = 32  # of a picture that fills so small a part of its range
 RIM = 32  # rows
 MESH_SIDE, MESHES, MESH_SEED = 256, 4, 7
+SCREEN_SIDE, SCREENS, SCREEN_SEED = 256, 8, 8
+UNTOUCHED = -20 * np.log10(
+    1 / 255
+)  # dB, of a picture that is one level off; of one that comes back as it was there is none
 SKY, STAR, APART = 8 / 255, 220 / 255, 16  # stars of one pixel, so many pixels from each other
 SKY_SHAPE, FLAT_SHAPE = (256, 256, 3), (240, 320, 3)
 Noise = NDArray[np.floating]
@@ -151,6 +156,17 @@ def meshes(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
     yield "gain through meshes, the worst, dB", min(gains)
 
 
+def screens(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
+    """Crops in few levels as training makes them (other ones), without noise: PSNR, at most that of one level off."""
+    figures = []
+    for (index, photo), screen in itertools.product(images, range(SCREENS)):
+        rng = np.random.default_rng([SCREEN_SEED, index, screen])
+        clean = kernels.to_float(on_screen(middle(kernels.from_float(photo, np.uint8), SCREEN_SIDE), rng))
+        figures.append(min(UNTOUCHED, psnr(rounded(denoise(clean, 0)), clean)))
+    yield "no noise, crops in 2 to 5 levels, mean, dB", np.mean(figures)
+    yield "no noise, crops in 2 to 5 levels, the worst, dB", min(figures)
+
+
 def stars(denoise: Denoise) -> Iterator[tuple[str, float]]:
     """The share of their height over the sky that stars of one pixel keep, in the mean."""
     clean = np.full(SKY_SHAPE, SKY, np.float32)
@@ -179,6 +195,7 @@ def measurements(denoise: Denoise, images: Images) -> Iterator[results.Row]:
         noises(denoise, images),
         beside_bars(denoise, images),
         meshes(denoise, images),
+        screens(denoise, images),
         stars(denoise),
         saturated(denoise),
     ):

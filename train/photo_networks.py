@@ -148,9 +148,9 @@ def photo_fast() -> PhotoAutoencoder:
 
 
 def photo_fast_grey() -> PhotoAutoencoder:
-    """For one channel, a fifth of the work of `photo_fast`: half the channels where most of it is done."""
+    """For one channel: `photo_fast` with half the channels where most of its time is spent."""
     return PhotoAutoencoder(
-        (16, 32, 32, 48), encoder=(0, 0, 0), middle=2, decoder=(1, 0, 0), channels=1, int8_blocks=(0,)
+        (16, 32, 48, 64), encoder=(0, 1, 0), middle=3, decoder=(1, 2, 0), channels=1, int8_blocks=(0,)
     )
 
 

@@ -28,6 +28,8 @@ def test_a_picture_left_alone_keeps_its_noise_its_meshes_its_stars_and_its_edges
         found.pop("5 % of the pixels black or white, dB"), -10 * np.log10(0.05 * 0.263), atol=0.3
     )
     np.testing.assert_allclose(found.pop("0.2 % of the pixels white, dB"), -10 * np.log10(0.002 * 0.263), atol=2)
+    few = [found.pop(what) for what in list(found) if "in 2 to 5 levels" in what]
+    assert few == [48.13, 48.13]
     assert [figure for what, figure in found.items() if what.startswith("height")] == [1.0, 1.0, 1.0]
     assert [figure for what, figure in found.items() if not what.startswith("height")] == [0, 0, 0, 0]
 
@@ -46,6 +48,7 @@ def test_a_picture_wiped_out_loses_them() -> None:
     heights = [figure for what, figure in found.items() if what.startswith("height")]
     np.testing.assert_allclose(heights, (0.5 - bench_hard.SKY) / (bench_hard.STAR - bench_hard.SKY), atol=0.01)
     assert found["gain through meshes, mean, dB"] < -3
+    assert found["no noise, crops in 2 to 5 levels, mean, dB"] < 15
     assert found["the same, at most"] == 128.0
 
 

@@ -23,6 +23,7 @@ def refuse_unsafe(
 ) -> None:
     """Raise InputError that lists everything unsafe in a plan, or nothing; other shares' results may exist."""
     problems: list[str] = []
+    misplaced: dict[str, list[Placement]] = {}
     fresh = set(share) if on_exist == "error" else set()
     sources = {pair.source: real(pair.source) for pair in pairs}
     targets = {pair.target: real(pair.target) for pair in pairs}
@@ -41,9 +42,9 @@ def refuse_unsafe(
         takers.setdefault(target, {})[source] = pair
         inside = next((root for root in map(str, Path(targets[pair.target]).parents) if one[root] in roots), None)
         if target == source:
-            problems.append(f"{pair.source}: its result would replace it")
+            misplaced.setdefault("would replace it", []).append(pair)
         elif inside is not None:
-            problems.append(f"{pair.source}: its result {pair.target} would lie inside the input folder {inside}")
+            misplaced.setdefault(f"would lie inside the input folder {inside}", []).append(pair)
         elif target in map(one.get, kept):
             problems.append(f"{pair.source}: its result would replace the report {report}")
         elif os.path.isdir(pair.target):
@@ -58,8 +59,15 @@ def refuse_unsafe(
         for group in takers.values()
         if len(group) > 1
     ]
+    problems[:0] = [_misplaced(reason, alike) for reason, alike in misplaced.items()]
     if problems:
         raise InputError("nothing was done, because\n  " + "\n  ".join(problems))
+
+
+def _misplaced(reason: str, pairs: Sequence[Placement]) -> str:
+    """Say it once of all results: a folder that was chosen badly makes as many of them as it has files."""
+    more = f", and so would {len(pairs) - 1} more" if len(pairs) > 1 else ""
+    return f"{pairs[0].source}: its result {pairs[0].target} {reason}{more}; name another place for the results"
 
 
 def _spell(targets: set[str], others: set[str]) -> dict[str, str]:

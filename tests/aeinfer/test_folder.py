@@ -166,6 +166,17 @@ def test_unsafe_places_are_refused() -> None:
 
 
 @pytest.mark.usefixtures("tree")
+@pytest.mark.parametrize(("output", "reason"), [("in", "would replace it"), ("in/out", "inside the input folder")])
+def test_a_folder_chosen_badly_is_said_once_and_not_of_each_file(output: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason) as caught:
+        plan(["in"], output, recursive=True)
+    _, *problems = str(caught.value).splitlines()
+    assert len(problems) == 1
+    assert problems[0].startswith(f"  in/img2.PNG: its result {output}/img2.PNG")
+    assert problems[0].endswith("and so would 2 more; name another place for the results")
+
+
+@pytest.mark.usefixtures("tree")
 def test_existing_results_are_skipped_overwritten_or_an_error() -> None:
     Path("in-denoised").mkdir()
     Path("in-denoised/img10.png").write_bytes(b"a result")

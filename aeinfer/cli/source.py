@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
 from aeinfer.rawvideo import LONGEST_LINE, Layout, read_frames, read_header
+from aeinfer.stream import Stats, process
 
 __all__ = ["Frame", "Source", "open_source"]
 
@@ -96,7 +98,7 @@ def _standard_input(args: argparse.Namespace) -> Source:
     if args.size is not None:
         width, height = args.size
         layout = Layout(width, height, args.pix_fmt, args.align, args.full_range)
-    elif header := file.readline(LONGEST_LINE):
+    elif header := _first_line(file, args.timeout):
         layout = read_header(header)
     else:
         return Source(iter(()), "rgb")
@@ -106,6 +108,12 @@ def _standard_input(args: argparse.Namespace) -> Source:
     frames = (Frame(_pixels(buffer, layout, luma=args.luma), buffer, line) for line, buffer in raw)
     color = "rgb" if layout.pixel_format == "rgb24" else "bgr"
     return Source(frames, color, layout=layout, header=header, stat=os.fstat(file.fileno()))
+
+
+def _first_line(file: BufferedReader, timeout: float | None) -> bytes:
+    """Wait for the line as a stream waits for its frames, and no longer."""
+    (line,) = process((file.readline(LONGEST_LINE) for _ in range(1)), list, Stats(), timeout=timeout)
+    return line
 
 
 def _pixels(buffer: Bytes, layout: Layout, *, luma: bool) -> Bytes:

@@ -354,6 +354,13 @@ def test_a_source_that_stalls(tiny_model: Path) -> None:
         assert b"stalled: no frame came for 0.5 s" in process.stderr.read()
 
 
+def test_a_source_that_stalls_before_the_line_that_tells_its_layout() -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*COMMAND, "-", "--timeout", "0.5"], stdin=pipe, stderr=pipe) as process:
+        assert process.wait(TIMEOUT) == 1
+        assert b"stalled: no frame came for 0.5 s" in process.stderr.read()
+
+
 def test_a_sink_that_closes(tiny_model: Path) -> None:
     with start(tiny_model, "-o", "-") as process:
         process.stdin.write(bytes(256))

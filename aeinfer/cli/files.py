@@ -161,6 +161,8 @@ def _summarize(args: argparse.Namespace, work: Plan, tally: Tally, seconds: floa
     if tally.not_carried:
         which = "" if args.verbose else " (-v says to which)"
         complain(f"not carried over to some results: {', '.join(sorted(tally.not_carried))}{which}")
+    if tally.wants_tifffile:
+        complain('those of TIFF are kept after pip install "aeinfer[tiff]", with --on-exist overwrite')
     _say_unread(args, work)
     if args.json:
         summary: dict[str, Any] = {

@@ -3,7 +3,7 @@
 import argparse
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from aeinfer.cli.console import complain
 from aeinfer.cli.interrupt import Stop
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.folder import Job
-from aeinfer.formats import ALPHA
+from aeinfer.formats import ALPHA, FORMATS
 from aeinfer.image import MAX_PIXELS, carried_metadata, check_pages, read_pages, write_pages
 from aeinfer.picture import Picture, Pixels, upright
 from aeinfer.report import Entry, Report
+from aeinfer.tiff import available
 
 __all__ = ["Change", "File", "Run", "Tally", "Worker", "do_job", "skip_job"]
 
@@ -48,6 +49,7 @@ class Tally:
     megapixels: float = 0.0
     errors: list[dict[str, str]] = field(default_factory=list)
     not_carried: set[str] = field(default_factory=set)
+    wants_tifffile: bool = False
 
     def fail(self, source: str, error: str) -> None:
         """Count a file that failed, and say so in one line."""
@@ -59,6 +61,7 @@ class Tally:
         self.written += entry.status == "written"
         self.skipped += entry.status == "skipped"
         self.not_carried.update(entry.not_carried)
+        self.wants_tifffile |= _wants_tifffile(Path(entry.target), entry.not_carried)
         if entry.error is not None:
             self.fail(entry.source, entry.error)
 
@@ -216,6 +219,12 @@ def do_job(run: Run, job: Job, worker: Worker) -> Entry:
     return file.finish()
 
 
+def _wants_tifffile(target: Path, lost: Collection[str]) -> bool:
+    """Tell whether tifffile would carry some of what is lost, and is not installed."""
+    known = FORMATS["tiff"]
+    return target.suffix.lower() in known.suffixes and not known.metadata.isdisjoint(lost) and not available()
+
+
 def _check_place(target: Path) -> None:
     """Refuse a folder that cannot be written before the work is done; makes nothing."""
     for folder in target.parents:
@@ -237,6 +246,8 @@ def _with_metadata(wish: str, picture: Picture, job: Job) -> Picture:
     missing = picture.lost | dropped
     if wish == "require" and missing:
         more = ", --format png may carry more" if dropped & carried_metadata(job.target, "png") else ""
+        if _wants_tifffile(job.target, missing):
+            more = ', pip install "aeinfer[tiff]" carries more'
         raise ImageWriteError(
             f"{job.source}: its {', '.join(sorted(missing))} cannot be carried to {job.target.name} by this install; "
             f"--metadata keep writes it without{more}"

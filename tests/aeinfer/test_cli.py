@@ -266,6 +266,24 @@ def test_metadata_kept_stripped_and_required(tiny_model: Path, capsys: pytest.Ca
 
 
 @pytest.mark.usefixtures("folder")
+def test_metadata_that_tifffile_would_keep(
+    tiny_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tifffile")
+    write_image("scans/a.tiff", pixels_of(), metadata={"icc": b"x" * 200})
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    job = ["denoise", "scans", "-m", str(tiny_model), "-o"]
+
+    assert cli.main([*job, "lost"]) == 0
+    told = 'aeinfer: those of TIFF are kept after pip install "aeinfer[tiff]", with --on-exist overwrite'
+    assert capsys.readouterr().err.splitlines() == [not_carried("icc"), told]
+    assert cli.main([*job, "required", "--metadata", "require"]) == 1
+    assert 'pip install "aeinfer[tiff]" carries more' in capsys.readouterr().err
+    assert cli.main([*job, "png", "--format", "png"]) == 0
+    assert "aeinfer[tiff]" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
 def test_highlights_that_a_network_cuts_off_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     pixels = np.full((32, 48, 3), 0.5, np.float32)
     write_image("low.tiff", pixels)

@@ -267,8 +267,8 @@ class AEInfer:
         batch : int
             Frames that share a run of the network where so many wait: faster for small ones, later for each.
         out : iterable of arrays, optional
-            Take the results, one for each frame that is not dropped. Of buffers that come round again there must be
-            two more than `batch`.
+            Take the results, one for each frame that is not dropped. Of buffers that come round again, by
+            `itertools.cycle`, there must be two more than `batch`.
         pixels : callable, optional
             Returns the array of a frame, into which its result is written; frames may then be anything that carries
             one, such as a time and an image, and come out as they went in. `lambda frame: frame` denoises in place.
@@ -296,7 +296,7 @@ class AEInfer:
 
         def work(items: list[Any]) -> list[Any]:
             images = items if pixels is None else [pixels(item) for item in items]
-            targets = images if pixels is not None else outs and list(itertools.islice(outs, len(items)))
+            targets = images if pixels is not None else outs and _next_buffers(outs, len(items))
             if temporal is not None:
                 images = [temporal(image) for image in images]
                 targets = images if targets is None else targets
@@ -487,6 +487,16 @@ class AEInfer:
     def _at_once(self) -> int:
         """How many images of the window's size, or their codes, one run of the network takes."""
         return self._limits.capacity(self._limits.plan(1, 1))
+
+
+def _next_buffers(outs: Iterator[Image], count: int) -> list[Image]:
+    buffers = list(itertools.islice(outs, count))
+    if len(buffers) < count:
+        raise InputError(
+            f"{len(buffers)} outputs for {count} images: `out` ended before the frames did; "
+            "itertools.cycle(buffers) gives a few again and again"
+        )
+    return buffers
 
 
 def _piled(images: Image) -> Image | None:

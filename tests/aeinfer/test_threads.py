@@ -137,6 +137,18 @@ def test_the_pages_service() -> None:
     names["ae"].close()
 
 
+def test_the_pages_service_takes_files() -> None:
+    cv2 = pytest.importorskip("cv2")
+    names: dict[str, Any] = {}
+    exec(documented("services.md", "bytes"), names)
+    image = pixels_of((40, 50, 3))
+    body = names["clean_file"](cv2.imencode(".png", image)[1].tobytes())
+    np.testing.assert_array_equal(cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR), names["ae"](image))
+    with pytest.raises(ValueError, match="not an image"):
+        names["clean_file"](b"hello")
+    names["ae"].close()
+
+
 @counts_threads
 def test_an_instance_has_its_threads_once_whoever_calls(tiny_model: Path) -> None:
     """Three instances of three threads, one of which is the caller, and eight callers: 6 + 8, not 3 * 3 * 8."""

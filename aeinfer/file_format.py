@@ -93,6 +93,8 @@ def _what_else(data: bytes) -> str:
         rb"....ftyp(heic|heix|mif1|msf1)": "a HEIC picture, which is not read (save it as png or jpg)",
         rb"\xff\x0a|\0\0\0\x0cJXL ": "a JPEG XL picture, which is not read (save it as png or jpg)",
         rb"%PDF": "a PDF, not an image",
+        rb"....ftyp(iso|mp4|avc|M4V|qt|3g)": "a video file, which `aeinfer video` denoises",
+        rb"\x1a\x45\xdf\xa3|RIFF....AVI ": "a video file, which `aeinfer video` denoises",
     }
     for pattern, name in known.items():
         if re.match(pattern, data, re.DOTALL):

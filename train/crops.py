@@ -9,19 +9,58 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from train.camera import LUMA
+
+SPECKLED, FAINTEST_SPECK = 0.2, 60  # that share of the patterns of colour is specks, of so many levels or more
+
 
 def through_mesh(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """(H, W, 3) made darker and brighter by one grating or the product of two, from sines to nearly square waves.
 
     Periods are of 2 to 8 pixels, directions any, contrasts of 0.05 to 0.9.
     """
-    y, x = np.mgrid[: photo.shape[0], : photo.shape[1]].astype(np.float32)
+    mesh = _mesh(photo.shape[:2], rng)
+    return np.clip(photo * (1 + rng.uniform(0.05, 0.9) * mesh[..., None]), 0, 255).astype(np.uint8)
+
+
+def in_two_colours(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(H, W, 3) with such a mesh in colour alone, luma left: knit, tweed, stripes and checks of equal brightness.
+
+    Deviations are of 10 to 120 levels in the colour that has most of it. Of some the mesh is specks of 1 to 3 pixels.
+    """
+    shape, strength = photo.shape[:2], rng.uniform(10, 120)
+    if rng.random() < SPECKLED:
+        side = int(rng.integers(1, 3, endpoint=True))
+        small = rng.random([-(-length // side) for length in shape]) < rng.uniform(0.01, 0.1)
+        mesh = small.repeat(side, 0).repeat(side, 1)[: shape[0], : shape[1]].astype(np.float32)
+        strength = max(strength, FAINTEST_SPECK)  # weaker ones are a camera's noise
+    else:
+        mesh = _mesh(shape, rng)
+    direction = rng.standard_normal(3, np.float32)
+    direction -= LUMA @ direction
+    coloured = photo + mesh[..., None] * (direction * (strength / np.abs(direction).max()))
+    return np.clip(np.rint(coloured), 0, 255).astype(np.uint8)
+
+
+def with_vivid_colours(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """(H, W, 3) with up to three times the contrast in each colour, around black, grey or white: many are at an end.
+
+    What clips there under noise is another share of it in each colour.
+    """
+    middles = rng.choice((0.0, 127.5, 255.0), 3)
+    stretched = middles + (photo - middles) * rng.uniform(1, 3, 3)
+    return np.clip(np.rint(stretched), 0, 255).astype(np.uint8)
+
+
+def _mesh(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    """(H, W) in [-1, 1]: one grating or the product of two, of any direction, from sines to nearly square waves."""
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)
     mesh = np.ones_like(x)
     for _ in range(rng.integers(1, 3)):
         angle, period, phase = rng.uniform(0, np.pi), rng.uniform(2, 8), rng.uniform(0, 2 * np.pi)
         wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * (2 * np.pi / period) + phase)
         mesh *= np.clip(wave * rng.uniform(1, 4), -1, 1)
-    return np.clip(photo * (1 + rng.uniform(0.05, 0.9) * mesh[..., None]), 0, 255).astype(np.uint8)
+    return mesh
 
 
 def with_grain(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

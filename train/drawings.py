@@ -21,20 +21,37 @@ FONTS = (  # of those that matplotlib brings along
     *("STIXGeneral", "cmss10", "cmr10", "cmtt10"),
 )
 LETTERS = np.array([*(string.ascii_lowercase * 6 + string.ascii_uppercase + string.digits * 2 + ".,;:-()/%=+!?")])
+STRIPES = range(3)  # red, green and blue, side by side in each pixel of a screen
+STRIPED = 0.5  # that share of the drawings that are three times as fine is drawn for them
+STRIPE_FILTER = 8, 77, 86, 77, 8  # FreeType's FT_LCD_FILTER_DEFAULT
 EM = 64.0  # units that outlines are kept in
 
 
 def drawing(side: int, rng: np.random.Generator) -> Image:
     """(side, side, 3): one to three layers of shapes, curves, cells or text over a ground of one or two colours.
 
-    Most are drawn larger and shrunk, which makes edges smooth; in the others they are steps, as in old screens.
+    Most are drawn larger and shrunk, which makes edges smooth, of some for the stripes of a screen; in the others they are
+    steps, as in old screens.
     """
     fine = int(rng.integers(1, 4))
     palette = _palette(rng)
     canvas = _ground(side * fine, palette, rng)
     for _ in range(rng.integers(1, 4)):
         PAINTERS[rng.integers(len(PAINTERS))](canvas, fine, palette, rng)
+    if fine == len(STRIPES) and rng.random() < STRIPED:
+        return on_stripes(canvas)[..., :: rng.choice([-1, 1])]
     return cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def on_stripes(canvas: Image) -> Image:
+    """A third as large, each colour seen where a screen's stripes show it: letters with colour at their edges.
+
+    As FreeType and ClearType draw text, whose filter it is: five stripes wide, so that grey stays grey in the mean.
+    """
+    side = len(canvas) // len(STRIPES)
+    rows = cv2.resize(canvas, (canvas.shape[1], side), interpolation=cv2.INTER_AREA)
+    blurred = cv2.filter2D(rows, -1, np.array([STRIPE_FILTER], np.float32) / sum(STRIPE_FILTER))
+    return np.stack([blurred[:, stripe :: len(STRIPES), stripe] for stripe in STRIPES], axis=2)
 
 
 def _palette(rng: np.random.Generator) -> NDArray[np.int_]:

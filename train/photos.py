@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from aeinfer import kernels, noise
 from train.camera import add_camera_noise
-from train.crops import middle, sharpened, through_mesh, with_grain, with_soft_colour
+from train.crops import (
+    in_two_colours,
+    middle,
+    sharpened,
+    through_mesh,
+    with_grain,
+    with_soft_colour,
+    with_vivid_colours,
+)
 from train.data import VALIDATION_SEED, Pair, Tensor, quantize_some
 from train.drawings import drawing
 from train.edits import edited
@@ -21,7 +29,10 @@ from train.photo_folder import read_photos
 from train.screens import on_screen
 
 TEXTURED, CANDIDATES = 0.75, 4  # that share of the crops is the most textured one of so many
-DRAWN = 0.06  # that share of the crops is none of a photograph, but a drawing
+DRAWN, DRAWN_CLEAN = 0.07, 0.12  # that share of the crops, and of those without noise, is a drawing, no photograph
+VIVID = 0.04  # that share of the crops has colours at the ends of the range
+SWAPPED, NEGATIVE = 0.05, 0.02  # that share has its colours in another order, or turned round
+COLOURED = 0.04  # that share of the crops has a pattern that is in colour alone
 MESHED = 0.12  # that share of the crops is seen through a mesh
 ON_SCREEN, ON_SCREEN_CLEAN = 0.03, 0.1  # that share of the crops, and of those without noise, is in few levels
 PARTLY_FLAT = 0.15  # a part of that share of the crops is of one colour, without noise
@@ -73,8 +84,9 @@ class Photos:
 
     Some are seen through a mesh: what cloth, nets, blinds and screens look like, photographs for training rarely hold,
     and a network that did not see it takes it for noise and wipes it out. So are some shown in few levels
-    (`screens.py`). Some have a grain that is the same in all colours, which the noise of grey photographs and of
-    cameras alone must not be taken for: what sand and lawns are.
+    (`screens.py`), some with a pattern that is in colour alone, and some in vivid or unusual colours, of which noise
+    that clips leaves another share in each. Some have a grain that is the same in all colours, which the noise of grey
+    photographs and of cameras alone must not be taken for: what sand and lawns are.
 
     Shrinking shows the network more detail per pixel, as small photographs have it, and averages JPEG's traces away;
     half of it is done without averaging, which leaves detail as fine as pixels can hold. Some are sharpened, as
@@ -183,7 +195,10 @@ class Photos:
         return _planes(_grey(image) if self.channels == 1 else image)[:, : self.channels]
 
     def _crop(self, rng: np.random.Generator, without_noise: bool, grey: bool) -> NDArray[np.uint8]:
-        crop = drawing(self.crop, rng) if rng.random() < DRAWN else self._part(rng, without_noise, grey)
+        drawn = rng.random() < (DRAWN_CLEAN if without_noise else DRAWN)
+        crop = drawing(self.crop, rng) if drawn else self._part(rng, grey)
+        if self.camera < 1:
+            crop = _as_made(crop, without_noise, rng)
         if rng.random() < (SHARP_CLEAN if without_noise else self.look.sharp):
             crop = sharpened(crop, rng.uniform(0, MOST_SHARPENED), rng.uniform(0.5, 1.5))
         if rng.random() < (SOFT_COLOUR_CLEAN if without_noise else SOFT_COLOUR):
@@ -191,10 +206,8 @@ class Photos:
         crop = np.rot90(crop, rng.integers(4))
         return crop[:, ::-1] if rng.random() < 0.5 else crop
 
-    def _part(self, rng: np.random.Generator, without_noise: bool, grey: bool) -> NDArray[np.uint8]:
+    def _part(self, rng: np.random.Generator, grey: bool) -> NDArray[np.uint8]:
         """A square of a photograph, shrunk to a crop's side; some through a mesh, some that stay colour with a grain.
-
-        Some are in few levels.
 
         On a grey one nothing tells a grain from noise.
         """
@@ -209,8 +222,6 @@ class Photos:
             crop = through_mesh(crop, rng)
         elif drawn_for < MESHED + self.look.grained and not grey:
             crop = with_grain(crop, rng)
-        if self.camera < 1 and rng.random() < (ON_SCREEN_CLEAN if without_noise else ON_SCREEN):
-            crop = on_screen(crop, rng)
         return crop
 
     def _softened(self, crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -235,6 +246,17 @@ class Photos:
     def _texture_at(self, place: tuple[int, int, int, int]) -> float:
         top, left, bottom, right = (length // TEXTURE_BLOCK for length in (*place[1:3], *np.add(place[1:3], place[3])))
         return float(self.textures[place[0]][top : bottom + 1, left : right + 1].mean())
+
+
+def _as_made(crop: NDArray[np.uint8], without_noise: bool, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Some crops as no camera takes them: in other colours, negative, with patterns of colour, in few levels."""
+    in_few_levels = ON_SCREEN_CLEAN if without_noise else ON_SCREEN
+    vivid, swapped, negative, coloured, few = rng.random(5) < (VIVID, SWAPPED, NEGATIVE, COLOURED, in_few_levels)
+    crop = with_vivid_colours(crop, rng) if vivid else crop
+    crop = crop[..., rng.permutation(3)] if swapped else crop
+    crop = 255 - crop if negative else crop
+    crop = in_two_colours(crop, rng) if coloured else crop
+    return on_screen(np.ascontiguousarray(crop), rng) if few else crop
 
 
 def _texture(photo: NDArray[np.uint8]) -> Tensor:

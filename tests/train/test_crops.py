@@ -3,7 +3,16 @@
 import cv2
 import numpy as np
 
-from train.crops import sharpened, through_mesh, with_grain, with_soft_colour
+from train.camera import LUMA
+from train.crops import (
+    FAINTEST_SPECK,
+    in_two_colours,
+    sharpened,
+    through_mesh,
+    with_grain,
+    with_soft_colour,
+    with_vivid_colours,
+)
 
 
 def test_a_mesh_repeats_itself_and_keeps_the_mean() -> None:
@@ -49,3 +58,30 @@ def test_soft_colour_leaves_the_luma() -> None:
     before, after = (cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb).astype(float) for image in (photo, result))
     assert abs(before[..., 0] - after[..., 0]).max() <= 2
     assert after[..., 1:].std() < before[..., 1:].std() / 4
+
+
+def test_two_colours_leave_the_luma() -> None:
+    grey = np.full((96, 96, 3), 128, np.uint8)
+    specks = 0
+    for seed in range(40):
+        result = in_two_colours(grey, np.random.default_rng(seed)).astype(float) - 128
+        assert abs(result @ LUMA).max() < 1, "but for rounding"
+        strongest = abs(result).max()
+        assert 9 <= strongest <= 121
+        of_flat = (result == 0).all(2).mean()
+        specks += of_flat > 0.7
+        assert of_flat < 0.7 or strongest >= FAINTEST_SPECK - 1, "weak specks are a camera's noise"
+    assert 2 <= specks <= 16
+
+
+def test_vivid_colours_are_cut_off_at_either_end_each_by_itself() -> None:
+    photo = np.random.default_rng(0).integers(60, 196, (64, 64, 3), dtype=np.uint8)
+    ends = set()
+    for seed in range(40):
+        vivid = with_vivid_colours(photo, np.random.default_rng(seed))
+        for colour in range(3):
+            order = np.argsort(photo[..., colour].ravel(), kind="stable")
+            assert (np.diff(vivid[..., colour].ravel()[order].astype(int)) >= 0).all(), "brighter stays brighter"
+        at_ends = [((vivid == end).mean((0, 1)) > 0.2).tolist() for end in (0, 255)]
+        ends |= {(end, colour) for end in (0, 1) for colour in range(3) if at_ends[end][colour]}
+    assert len(ends) == 6

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from train.drawings import FONTS, LETTERS, PAINTERS, drawing, outlines
+from train.drawings import FONTS, LETTERS, PAINTERS, drawing, on_stripes, outlines
 
 
 def test_a_drawing_has_the_side_asked_for_and_follows_from_the_generator() -> None:
@@ -53,3 +53,23 @@ def test_letters_have_outlines_with_their_holes(font: str) -> None:
     middle = int(10 + width / 2)
     column = canvas[:, middle] > 0
     assert np.count_nonzero(np.diff(column.astype(int)) == 1) == 2, "the bowl's top and bottom, and a hole between"
+
+
+def test_on_a_screen_s_stripes_edges_have_colour() -> None:
+    """Of black and white alone: an upright edge is coloured, a level one is not."""
+    canvas = np.zeros((48, 48, 3), np.uint8)
+    canvas[:, 25:] = 255
+    upright, level = on_stripes(canvas), on_stripes(canvas.transpose(1, 0, 2))
+    assert upright.shape == (16, 16, 3)
+    assert np.ptp(upright, axis=2).max() > 40
+    assert np.ptp(level, axis=2).max() <= 1
+    assert np.ptp(upright[:, [*range(6), *range(11, 16)]], axis=2).max() == 0, "far from the edge"
+    edges = (upright[0] < 128).sum(0) + np.arange(3) / 3
+    assert np.ptp(edges) < 1, "each colour's edge lies where its own stripes are"
+
+
+def test_some_drawings_are_for_a_screen_s_stripes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drawing of greys alone has colours then."""
+    monkeypatch.setattr("train.drawings._palette", lambda _rng: np.array([[0, 0, 0], [255, 255, 255]]))
+    coloured = [np.ptp(drawing(64, np.random.default_rng(seed)), axis=2).max() > 20 for seed in range(120)]
+    assert 8 < sum(coloured) < 36, "a sixth"

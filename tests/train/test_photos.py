@@ -1,5 +1,6 @@
 """Crops, looks and noise of photographs follow from the step; some are held out."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,16 @@ from numpy.typing import NDArray
 
 from aeinfer.errors import InputError
 from train.camera import LUMA
+from train.crops import in_two_colours, with_vivid_colours
 from train.photos import MESHED, MOST_PADDED, OF_ALL, OF_CAMERAS, Look, Photos
+
+Photo = NDArray[np.uint8]
 
 
 @pytest.fixture(autouse=True)
 def pictures_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No crop is partly flat, which has no noise to measure, or in few levels; tests below have them back."""
-    for share in ("PARTLY_FLAT", "ON_SCREEN", "ON_SCREEN_CLEAN"):
+    """No crop is partly flat, which has no noise to measure, or as no camera takes it; tests below have some back."""
+    for share in ("PARTLY_FLAT", "ON_SCREEN", "ON_SCREEN_CLEAN", "VIVID", "SWAPPED", "NEGATIVE", "COLOURED"):
         monkeypatch.setattr(f"train.photos.{share}", 0.0)
 
 
@@ -194,7 +198,8 @@ def test_a_network_for_cameras_alone_sees_no_grain_and_is_judged_by_their_noise(
 
 def test_crops_without_noise_are_sharper(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is sharp is mistaken for noise, which only crops without any can tell a network."""
-    monkeypatch.setattr("train.photos.DRAWN", 0.0)  # a drawing may be of one colour
+    for share in ("DRAWN", "DRAWN_CLEAN"):  # a drawing may be of one colour
+        monkeypatch.setattr(f"train.photos.{share}", 0.0)
     data = Photos(photos, 256, 32, 55, seed=0, clean=0.5)
     noisy, clean = data.batch(0)
     without = (noisy == clean).all((1, 2, 3))
@@ -206,7 +211,13 @@ def test_crops_without_noise_are_sharper(photos: Path, monkeypatch: pytest.Monke
 def test_some_crops_are_in_few_levels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean: float, expected: int
 ) -> None:
-    for share, value in {"DRAWN": 0.0, "SHARP_CLEAN": 0.0, "SOFT_COLOUR_CLEAN": 0.0, "SOFT_COLOUR": 0.0}.items():
+    for share, value in {
+        "DRAWN": 0.0,
+        "DRAWN_CLEAN": 0.0,
+        "SHARP_CLEAN": 0.0,
+        "SOFT_COLOUR_CLEAN": 0.0,
+        "SOFT_COLOUR": 0.0,
+    }.items():
         monkeypatch.setattr(f"train.photos.{share}", value)
     monkeypatch.setattr("train.photos.ON_SCREEN", 0.03)
     monkeypatch.setattr("train.photos.ON_SCREEN_CLEAN", 0.1)
@@ -216,6 +227,35 @@ def test_some_crops_are_in_few_levels(
     _, crops = Photos(tmp_path, 400, 32, 55, seed=0, clean=clean).batch(0)
     few = sum(len(np.unique(crop[0])) <= 5 for crop in crops)
     assert expected / 2 < few < 1.6 * expected  # the others have hundreds of levels
+
+
+@pytest.mark.parametrize(
+    ("share", "made"),
+    [
+        ("NEGATIVE", lambda photo: 255 - photo),
+        ("SWAPPED", lambda photo: photo[..., ::-1]),
+        ("VIVID", lambda photo: with_vivid_colours(photo, np.random.default_rng(0))),
+        ("COLOURED", lambda photo: in_two_colours(photo, np.random.default_rng(0))),
+    ],
+)
+def test_some_crops_are_as_no_camera_takes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: str, made: Callable[[Photo], Photo]
+) -> None:
+    """Of flat photographs of one colour: those that are of another one now, as that share alone makes it."""
+    for other in ("DRAWN", "DRAWN_CLEAN", "MESHED"):
+        monkeypatch.setattr(f"train.photos.{other}", 0.0)
+    monkeypatch.setattr("train.photos.OF_ALL", replace(OF_ALL, grained=0.0))
+    monkeypatch.setattr(f"train.photos.{share}", 0.5)
+    flat = np.full((100, 100, 3), (100, 30, 60), np.uint8)
+    assert (made(flat) != flat).any()
+    for n in range(2):
+        cv2.imwrite(str(tmp_path / f"{n}.png"), flat[..., ::-1])
+    _, crops = Photos(tmp_path, 200, 32, 55, seed=0).batch(0)
+    changed = (np.abs(crops * 255 - flat[0, 0, :, None, None]) > 1).any((1, 2, 3))
+    assert 60 < changed.sum() < 120  # one permutation of six leaves a colour as it was
+    monkeypatch.setattr(f"train.photos.{share}", 0.0)
+    _, crops = Photos(tmp_path, 200, 32, 55, seed=0).batch(0)
+    assert (np.abs(crops * 255 - flat[0, 0, :, None, None]) <= 1).all()
 
 
 @pytest.mark.parametrize("camera", [0.0, 1.0])

@@ -32,11 +32,13 @@ PAGES = (  # font, em in pixels, ink, paper
 Pixels = NDArray[np.uint8]
 
 
-def text(font: str, em: int, ink: tuple[int, ...], paper: tuple[int, ...], rng: np.random.Generator) -> Pixels:
+def text(
+    font: str, em: int, ink: tuple[int, ...], paper: tuple[int, ...], rng: np.random.Generator, side: int = SIDE
+) -> Pixels:
     """A page of random words, in a font that OpenCV 5 brings along."""
-    page = np.full((SIDE, SIDE, 3), paper, np.uint8)
-    for y in range(em, SIDE, em * 3 // 2):
-        line = " ".join(rng.choice(SENTENCE.split(), 2 * SIDE // em // 3))
+    page = np.full((side, side, 3), paper, np.uint8)
+    for y in range(em, side, em * 3 // 2):
+        line = " ".join(rng.choice(SENTENCE.split(), 2 * side // em // 3))
         cv2.putText(page, line, (em // 2, y), ink, cv2.FontFace(font), em)
     return page
 

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from aeinfer import kernels
 from benchmarks import options, results
+from benchmarks.bench_drawings import PAGES, text
 from benchmarks.bench_quality import NOISY, Denoise, Model, named, psnr
 from benchmarks.noisy import Image, Images, rounded
 from benchmarks.packaged import color_models
 from train.camera import add_camera_noise
-from train.crops import middle, through_mesh
+from train.crops import in_two_colours, middle, through_mesh
+from train.drawings import STRIPES, on_stripes
 from train.files import with_half_colour
 from train.screens import on_screen
 
@@ -28,6 +30,8 @@ DARK = 32  # of a picture that fills so small a part of its range
 RIM = 32  # rows
 MESH_SIDE, MESHES, MESH_SEED = 256, 4, 7
 SCREEN_SIDE, SCREENS, SCREEN_SEED = 256, 8, 8
+PATTERNS, PATTERN_SEED = 4, 9
+LETTERS_SIDE, COLOUR_SHAPE = 256, (64, 64, 3)
 UNTOUCHED = -20 * np.log10(
     1 / 255
 )  # dB, of a picture that is one level off; of one that comes back as it was there is none
@@ -167,6 +171,41 @@ def screens(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
     yield "no noise, crops in 2 to 5 levels, the worst, dB", min(figures)
 
 
+def patterns_of_colour(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
+    """Crops under patterns in colour alone as training makes them (other ones), without noise: PSNR as above."""
+    figures = []
+    for (index, photo), pattern in itertools.product(images, range(PATTERNS)):
+        rng = np.random.default_rng([PATTERN_SEED, index, pattern])
+        clean = kernels.to_float(in_two_colours(middle(kernels.from_float(photo, np.uint8), SCREEN_SIDE), rng))
+        figures.append(min(UNTOUCHED, psnr(rounded(denoise(clean, 0)), clean)))
+    yield "no noise, patterns in colour alone, mean, dB", np.mean(figures)
+    yield "no noise, patterns in colour alone, the worst, dB", min(figures)
+
+
+def letters(denoise: Denoise) -> Iterator[tuple[str, float]]:
+    """Pages of small letters whose colours lie where a screen's stripes show them: PSNR in dB, 8 bits."""
+    fine, rng = len(STRIPES), np.random.default_rng(0)
+    pages = [text(font, fine * em, ink, paper, rng, fine * LETTERS_SIDE) for font, em, ink, paper in PAGES[:2]]
+    clean = [kernels.to_float(on_stripes(page)) for page in pages]
+    for sigma in (0, 10):
+        noisy = [rounded(page + rng.normal(0, sigma / 255, page.shape).astype(np.float32)) for page in clean]
+        figures = [
+            min(UNTOUCHED, psnr(rounded(denoise(given, 0)), page)) for given, page in zip(noisy, clean, strict=True)
+        ]
+        yield f"letters for a screen's stripes, sigma {sigma}, dB", np.mean(figures)
+
+
+def flat_colours(denoise: Denoise) -> Iterator[tuple[str, float]]:
+    """By how many levels of 255 the mean of one colour is off in the channel that is off most, 8 bits, sigma 25."""
+    off = []
+    for colour in itertools.product((0, 0.25, 0.5, 0.75, 1), repeat=3):
+        flat = np.full(COLOUR_SHAPE, colour, np.float32)
+        noisy = rounded(under(white)(flat, np.random.default_rng(len(off))))
+        off.append(255 * np.abs((denoise(noisy, 0) - flat).mean((0, 1))).max())
+    yield "one flat colour of 125, levels off, median", np.median(off)
+    yield "one flat colour of 125, levels off, the worst tenth from", np.percentile(off, 90)
+
+
 def stars(denoise: Denoise) -> Iterator[tuple[str, float]]:
     """The share of their height over the sky that stars of one pixel keep, in the mean."""
     clean = np.full(SKY_SHAPE, SKY, np.float32)
@@ -196,6 +235,9 @@ def measurements(denoise: Denoise, images: Images) -> Iterator[results.Row]:
         beside_bars(denoise, images),
         meshes(denoise, images),
         screens(denoise, images),
+        patterns_of_colour(denoise, images),
+        letters(denoise),
+        flat_colours(denoise),
         stars(denoise),
         saturated(denoise),
     ):

@@ -28,8 +28,15 @@ def test_a_picture_left_alone_keeps_its_noise_its_meshes_its_stars_and_its_edges
         found.pop("5 % of the pixels black or white, dB"), -10 * np.log10(0.05 * 0.263), atol=0.3
     )
     np.testing.assert_allclose(found.pop("0.2 % of the pixels white, dB"), -10 * np.log10(0.002 * 0.263), atol=2)
-    few = [found.pop(what) for what in list(found) if "in 2 to 5 levels" in what]
-    assert few == [48.13, 48.13]
+    untouched = [found.pop(what) for what in list(found) if what.startswith("no noise") or "sigma 0, dB" in what]
+    assert untouched == [48.13] * 5
+    assert (
+        28 < found.pop("letters for a screen's stripes, sigma 10, dB") < 33
+    )  # half of it is cut off at black and white
+    assert (
+        9 < found.pop("one flat colour of 125, levels off, median") < 11
+    )  # 25 / sqrt(2 pi) where one channel is cut off
+    assert 9 < found.pop("one flat colour of 125, levels off, the worst tenth from") < 12
     assert [figure for what, figure in found.items() if what.startswith("height")] == [1.0, 1.0, 1.0]
     assert [figure for what, figure in found.items() if not what.startswith("height")] == [0, 0, 0, 0]
 

@@ -29,12 +29,13 @@ SIGMA = 25 / 255
 DARK = 32  # of a picture that fills so small a part of its range
 RIM = 32  # rows
 MESH_SIDE, MESHES, MESH_SEED = 256, 4, 7
-SCREEN_SIDE, SCREENS, SCREEN_SEED = 256, 8, 8
-PATTERNS, PATTERN_SEED = 4, 9
-LETTERS_SIDE, COLOUR_SHAPE = 256, (64, 64, 3)
-UNTOUCHED = -20 * np.log10(
-    1 / 255
-)  # dB, of a picture that is one level off; of one that comes back as it was there is none
+PATTERN_SIDE, LETTERS_SIDE, COLOUR_SHAPE = 256, 256, (64, 64, 3)
+PATTERNS = (  # what, made how, from which seed, how many of each image
+    ("crops in 2 to 5 levels", on_screen, 8, 8),
+    ("patterns in colour alone", in_two_colours, 9, 4),
+)
+# of a picture that is one level off, in dB: one that comes back as it was has no PSNR
+UNTOUCHED = 20 * np.log10(255)
 SKY, STAR, APART = 8 / 255, 220 / 255, 16  # stars of one pixel, so many pixels from each other
 SKY_SHAPE, FLAT_SHAPE = (256, 256, 3), (240, 320, 3)
 Noise = NDArray[np.floating]
@@ -160,26 +161,21 @@ def meshes(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
     yield "gain through meshes, the worst, dB", min(gains)
 
 
-def screens(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
-    """Crops in few levels as training makes them (other ones), without noise: PSNR, at most that of one level off."""
-    figures = []
-    for (index, photo), screen in itertools.product(images, range(SCREENS)):
-        rng = np.random.default_rng([SCREEN_SEED, index, screen])
-        clean = kernels.to_float(on_screen(middle(kernels.from_float(photo, np.uint8), SCREEN_SIDE), rng))
-        figures.append(min(UNTOUCHED, psnr(rounded(denoise(clean, 0)), clean)))
-    yield "no noise, crops in 2 to 5 levels, mean, dB", np.mean(figures)
-    yield "no noise, crops in 2 to 5 levels, the worst, dB", min(figures)
+def fine_patterns(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
+    """Crops in few levels and under patterns in colour alone, as training makes them (other ones), without noise."""
+    for what, change, seed, count in PATTERNS:
+        figures = []
+        for (index, photo), number in itertools.product(images, range(count)):
+            rng = np.random.default_rng([seed, index, number])
+            clean = kernels.to_float(change(middle(kernels.from_float(photo, np.uint8), PATTERN_SIDE), rng))
+            figures.append(kept(denoise, clean, clean))
+        yield f"no noise, {what}, mean, dB", np.mean(figures)
+        yield f"no noise, {what}, the worst, dB", min(figures)
 
 
-def patterns_of_colour(denoise: Denoise, images: Images) -> Iterator[tuple[str, float]]:
-    """Crops under patterns in colour alone as training makes them (other ones), without noise: PSNR as above."""
-    figures = []
-    for (index, photo), pattern in itertools.product(images, range(PATTERNS)):
-        rng = np.random.default_rng([PATTERN_SEED, index, pattern])
-        clean = kernels.to_float(in_two_colours(middle(kernels.from_float(photo, np.uint8), SCREEN_SIDE), rng))
-        figures.append(min(UNTOUCHED, psnr(rounded(denoise(clean, 0)), clean)))
-    yield "no noise, patterns in colour alone, mean, dB", np.mean(figures)
-    yield "no noise, patterns in colour alone, the worst, dB", min(figures)
+def kept(denoise: Denoise, noisy: Image, clean: Image) -> float:
+    """PSNR in dB of the result in 8 bits, at most UNTOUCHED."""
+    return min(UNTOUCHED, psnr(rounded(denoise(noisy, 0)), clean))
 
 
 def letters(denoise: Denoise) -> Iterator[tuple[str, float]]:
@@ -189,9 +185,7 @@ def letters(denoise: Denoise) -> Iterator[tuple[str, float]]:
     clean = [kernels.to_float(on_stripes(page)) for page in pages]
     for sigma in (0, 10):
         noisy = [rounded(page + rng.normal(0, sigma / 255, page.shape).astype(np.float32)) for page in clean]
-        figures = [
-            min(UNTOUCHED, psnr(rounded(denoise(given, 0)), page)) for given, page in zip(noisy, clean, strict=True)
-        ]
+        figures = [kept(denoise, *pair) for pair in zip(noisy, clean, strict=True)]
         yield f"letters for a screen's stripes, sigma {sigma}, dB", np.mean(figures)
 
 
@@ -234,8 +228,7 @@ def measurements(denoise: Denoise, images: Images) -> Iterator[results.Row]:
         noises(denoise, images),
         beside_bars(denoise, images),
         meshes(denoise, images),
-        screens(denoise, images),
-        patterns_of_colour(denoise, images),
+        fine_patterns(denoise, images),
         letters(denoise),
         flat_colours(denoise),
         stars(denoise),

@@ -22,7 +22,8 @@ FONTS = (  # of those that matplotlib brings along
 )
 LETTERS = np.array([*(string.ascii_lowercase * 6 + string.ascii_uppercase + string.digits * 2 + ".,;:-()/%=+!?")])
 STRIPES = range(3)  # red, green and blue, side by side in each pixel of a screen
-STRIPED = 0.5  # that share of the drawings that are three times as fine is drawn for them
+PURE, FROM_PURE = 0.3, 40  # that share of the palettes is of colours at most so many levels from the range's ends
+STRIPED = 0.75  # that share of the drawings that are three times as fine is drawn for them
 STRIPE_FILTER = 8, 77, 86, 77, 8  # FreeType's FT_LCD_FILTER_DEFAULT
 EM = 64.0  # units that outlines are kept in
 
@@ -55,8 +56,14 @@ def on_stripes(canvas: Image) -> Image:
 
 
 def _palette(rng: np.random.Generator) -> NDArray[np.int_]:
-    """(N, 3), two to eight colours: greys alone, or any, black and white among them."""
+    """(N, 3), two to eight colours: greys alone, or any, black and white among them; some all of nearly pure ones.
+
+    Noise that clips shifts these, and is another noise in each colour.
+    """
     colours = rng.integers(0, 256, (rng.integers(2, 9), 3))
+    if rng.random() < PURE:
+        inwards = rng.integers(0, FROM_PURE, colours.shape) * rng.integers(0, 2, colours.shape)
+        colours = np.abs(rng.choice([0, 255], colours.shape) - inwards)
     if rng.random() < 0.3:
         colours[:] = colours[:, :1]
     ends = rng.permutation([0, 255])

@@ -31,8 +31,8 @@ EM = 64.0  # units that outlines are kept in
 def drawing(side: int, rng: np.random.Generator) -> Image:
     """(side, side, 3): one to three layers of shapes, curves, cells or text over a ground of one or two colours.
 
-    Most are drawn larger and shrunk, which makes edges smooth, a quarter for the stripes of a screen; in the others they
-    are steps, as in old screens.
+    Most are drawn larger and shrunk, which makes edges smooth, a quarter for the stripes of a screen; in the others
+    they are steps, as in old screens.
     """
     fine = int(rng.integers(1, 4))
     palette = _palette(rng)

@@ -38,7 +38,9 @@ def latent(codes: NDArray[np.float32], labels: NDArray[np.uint8], path: Path) ->
     flat = codes.reshape(len(codes), -1)
     flat = flat - flat.mean(0)
     _values, vectors = np.linalg.eigh(flat.T @ flat)
-    plane = flat @ vectors[:, :-3:-1]
+    components = flat @ vectors[:, :-3:-1]
+    plane = np.zeros((len(codes), 2), np.float32)  # codes of one number lie on a line
+    plane[:, : components.shape[1]] = components
     figure, axis = plt.subplots(figsize=(5, 4.2), layout="constrained")
     for digit in range(10):
         axis.scatter(*plane[labels == digit].T, s=2, color=f"C{digit}", label=str(digit), linewidths=0)

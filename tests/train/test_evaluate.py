@@ -90,6 +90,12 @@ def test_between_begins_and_ends_where_it_is_told() -> None:
     assert np.allclose(line[[0, 4, -1]], [first, (first + last) / 2, last])
 
 
+def test_codes_of_one_number_lie_on_a_line(tmp_path: Path) -> None:
+    codes = np.random.default_rng(0).random((20, 1), np.float32)
+    pictures.latent(codes, np.arange(20, dtype=np.uint8) % 10, tmp_path / "latent.png")
+    assert cv2.imread(str(tmp_path / "latent.png")).std() > 5
+
+
 def test_a_name_is_no_formula(images: np.ndarray, tmp_path: Path) -> None:
     name = r"a$\b$"
     pictures.grid({name: images[:2]}, tmp_path / "grid.png")

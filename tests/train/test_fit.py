@@ -89,6 +89,20 @@ def test_a_start_of_another_network_is_refused(data: Digits, photos: Path, tmp_p
                 fit(RECIPES["photo-fast", "int8"], crops, tmp_path / "photo", resume, teacher=teacher)
 
 
+def test_what_is_gone_on_with_is_not_begun_anew(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its beginning changes weights, and says so, which the run to resume does not take."""
+    recipe = replace(RECIPES["photo", "longer"], model="photo-narrow")
+    crops = Photos(photos, 2, 32, 55, seed=0)
+    model = build_model(asdict(recipe))
+    torch.nn.init.constant_(model.middle[0].first.bias, -1e3)  # dead
+    save_checkpoint(tmp_path / "start.pt", recipe, {}, model)
+    for resume in (False, True):
+        fit(recipe, crops, tmp_path / "run", resume, stop_after=1, start=tmp_path / "start.pt")
+        assert ("dead channels set anew" in capsys.readouterr().out) == (not resume)
+
+
 def test_a_larger_network_starts_as_the_smaller_one_but_for_int8(photos: Path, tmp_path: Path) -> None:
     crops = Photos(photos, 2, 32, 55, seed=0)
     small = fit(RECIPES["photo", "longer"], crops, tmp_path, stop_after=2).with_name("last.pt")

@@ -13,8 +13,7 @@ from torch import nn
 
 from aeinfer.atomic import write_whole
 from aeinfer.errors import InputError
-from train.models import MODELS
-from train.quantization import build_model
+from train.models import MODELS, build_model
 from train.recipes import Recipe
 
 DAMAGED = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError)

@@ -19,9 +19,8 @@ from train.checkpoint import save_checkpoint
 from train.curve import Curve
 from train.data import Data, Pair, open_data
 from train.digit_networks import BOTTLENECKS, WAYS_UP
-from train.models import MODELS, macs, parameter_count
+from train.models import MODELS, build_model, macs, parameter_count
 from train.optimizers import schedule
-from train.quantization import build_model
 from train.recipes import RECIPES, VARIANT, Recipe
 from train.start import Run, prepare
 from train.validation import LOSSES, measure

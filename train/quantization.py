@@ -6,15 +6,13 @@ closest to the image stays in floating point.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from aeinfer.errors import InputError
-from train.models import MODELS
 from train.photo_networks import Add, Conv, PhotoAutoencoder
 
 WEIGHT_MAX = 63
@@ -91,22 +89,6 @@ class RoundedActivation(nn.Module):
         scale = max(high - low, NARROWEST) / ACTIVATION_MAX
         self.log_scale.fill_(math.log(scale))
         self.zero_point.fill_(round(-low / scale))
-
-
-def build_model(recipe: Mapping[str, Any]) -> nn.Module:
-    """Return the untrained network of a recipe; the int8 one rounds.
-
-    Raises
-    ------
-    InputError
-        The network has no such variant.
-    """
-    options = recipe.get("options", {})
-    try:
-        model = MODELS[recipe["model"]](**options)
-    except TypeError as error:
-        raise InputError(f"{recipe['model']} has no variant with {', '.join(options)}") from error
-    return rounded(model) if recipe.get("int8") else model
 
 
 def rounded(model: PhotoAutoencoder) -> PhotoAutoencoder:

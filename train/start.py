@@ -17,8 +17,9 @@ from train.device import check_device
 from train.equalize import equalize
 from train.gptq import round_weights
 from train.grow import can_grow, grow
+from train.models import build_model
 from train.optimizers import make_optimizers
-from train.quantization import build_model, calibrate, rounded
+from train.quantization import calibrate, rounded
 from train.recipes import Recipe
 from train.rehearsal import rehearse
 from train.revive import revive

@@ -13,8 +13,7 @@ from aeinfer.metrics import psnr, ssim
 from train import evaluate, pictures
 from train.checkpoint import save_checkpoint
 from train.linear import PrincipalComponents
-from train.models import MODELS
-from train.quantization import build_model
+from train.models import MODELS, build_model
 from train.recipes import RECIPES
 from train.sweep import VARIANTS
 

@@ -20,9 +20,9 @@ from train.curve import Curve
 from train.data import Digits
 from train.fit import fit, main
 from train.idx import read_digits
+from train.models import build_model
 from train.optimizers import schedule
 from train.photos import Photos
-from train.quantization import build_model
 from train.recipes import RECIPES, Recipe
 from train.start import load_start
 from train.validation import image_psnr, worst_psnr

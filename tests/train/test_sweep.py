@@ -11,7 +11,7 @@ from train import sweep
 from train.checkpoint import read_checkpoint, trained_model
 from train.data import open_data
 from train.fit import fit, main
-from train.quantization import build_model
+from train.models import build_model
 from train.sweep import VARIANTS, arguments
 
 

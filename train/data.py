@@ -64,7 +64,9 @@ class Digits:
         if self.sigma == 0:
             return clean
         noisy = noise.add_gaussian(clean, self.sigma, seed=seed, index=index)
-        return quantize_some(noisy, (index + seed) % 2 == 0)
+        rounded = (index + seed) % 2 == 0
+        noisy[rounded] = in_8_bits(noisy[rounded])
+        return noisy
 
 
 def open_data(recipe: Recipe, folder: Path, verify: bool = True) -> Data:
@@ -78,7 +80,6 @@ def open_data(recipe: Recipe, folder: Path, verify: bool = True) -> Data:
     return Digits(folder, recipe.batch, recipe.sigma, recipe.seed, verify)
 
 
-def quantize_some(noisy: Tensor, chosen: NDArray[np.bool_]) -> Tensor:
-    """Clip and round the chosen images to 8 bits, as files hold them."""
-    noisy[chosen] = kernels.to_float(kernels.from_float(noisy[chosen], np.uint8))
-    return noisy
+def in_8_bits(noisy: Tensor) -> Tensor:
+    """Clipped and rounded, as files hold them."""
+    return kernels.to_float(kernels.from_float(noisy, np.uint8))

@@ -20,7 +20,7 @@ from train.crops import (
     with_soft_colour,
     with_vivid_colours,
 )
-from train.data import VALIDATION_SEED, Pair, Tensor, quantize_some
+from train.data import VALIDATION_SEED, Pair, Tensor, in_8_bits
 from train.drawings import drawing
 from train.edits import edited
 from train.files import as_file
@@ -133,7 +133,7 @@ class Photos:
         for i in np.flatnonzero(~by_camera & ~noiseless & (rng.random(self.size) < EDITED)):
             noisy[i], clean[i] = edited(noisy[i], clean[i], grey[i], rng)
         rounded = rng.random(self.size) < EIGHT_BIT
-        noisy = quantize_some(noisy, rounded)
+        noisy[rounded] = in_8_bits(noisy[rounded])
         for i in np.flatnonzero(by_camera):
             seen = add_camera_noise(crops[i], rng, self.look.at_edges)
             noisy[i] = _planes(_grey(seen) if grey[i] else seen)[0]
@@ -165,13 +165,13 @@ class Photos:
         for i, photo in enumerate(photos if self.camera < 1 else []):
             clean = self._held_out(photo)
             for sigma in (15.0, 25.0, 50.0):
-                noisy = noise.add_gaussian(clean, sigma, seed=VALIDATION_SEED, index=i)
-                white.append((quantize_some(noisy, np.array([True])), clean))
+                noisy = in_8_bits(noise.add_gaussian(clean, sigma, seed=VALIDATION_SEED, index=i))
+                white.append((noisy, clean))
+                if sigma == 25:
+                    partly_flat.append(self._partly_flat(noisy, clean, np.random.default_rng(i)))
+                    edits.append(self._edited(noisy, clean, np.random.default_rng(i)))
                 if sigma == 25 and self.grey < 1:
                     in_files.append((_as_file(noisy[0], np.random.default_rng(i))[None], clean))
-                if sigma == 25:
-                    partly_flat.append(self._partly_flat(white[-1], np.random.default_rng(i)))
-                    edits.append(self._edited(noisy, clean, np.random.default_rng(i)))
         for i, photo in enumerate(photos if self.camera else []):
             rng = np.random.default_rng(i)
             soft = self._softened(photo, rng)
@@ -181,17 +181,17 @@ class Photos:
 
     def _edited(self, noisy: Tensor, clean: Tensor, rng: np.random.Generator) -> Pair:
         noisy, clean = (image[None] for image in edited(noisy[0], clean[0], self.channels == 1, rng))
-        return quantize_some(noisy, np.array([True])), clean
+        return in_8_bits(noisy), clean
 
-    def _partly_flat(self, pair: Pair, rng: np.random.Generator) -> Pair:
-        noisy, clean = (image.copy() for image in pair)
+    def _partly_flat(self, noisy: Tensor, clean: Tensor, rng: np.random.Generator) -> Pair:
+        noisy, clean = noisy.copy(), clean.copy()
         where, colour = flat_part(clean.shape[2:], rng)
         _flatten((noisy[0], clean[0]), where, colour[: self.channels])
         return noisy, clean
 
     def _held_out(self, image: NDArray[Any]) -> Tensor:
         """(H, W, 3), uint8 or float32 in [0, 1] -> float32 (1, C, H, W) in [0, 1]."""
-        image = kernels.to_float(image) if image.dtype == np.uint8 else image
+        image = kernels.to_float(image)
         return _planes(_grey(image) if self.channels == 1 else image)[:, : self.channels]
 
     def _crop(self, rng: np.random.Generator, without_noise: bool, grey: bool) -> NDArray[np.uint8]:
@@ -244,8 +244,9 @@ class Photos:
         return index, int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1)), side
 
     def _texture_at(self, place: tuple[int, int, int, int]) -> float:
-        top, left, bottom, right = (length // TEXTURE_BLOCK for length in (*place[1:3], *np.add(place[1:3], place[3])))
-        return float(self.textures[place[0]][top : bottom + 1, left : right + 1].mean())
+        index, *corner, side = place
+        rows, columns = (slice(start // TEXTURE_BLOCK, (start + side) // TEXTURE_BLOCK + 1) for start in corner)
+        return float(self.textures[index][rows, columns].mean())
 
 
 def _as_made(crop: NDArray[np.uint8], without_noise: bool, rng: np.random.Generator) -> NDArray[np.uint8]:

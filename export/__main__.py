@@ -47,7 +47,7 @@ def export(
     InputError
         The graph in onnxruntime differs from the network in PyTorch by more than the tolerance; nothing is written.
     """
-    proto = to_onnx(model, example(model), free_sides=model.window is None, stride=model.stride)
+    proto = whole_graph(model)
     content = with_facts(proto, ModelInfo())
     session = Session(content, "the exported file", device="cpu")
     samples = [*random_samples(model), *(noisy for noisy, _clean in data.validation[:3])]
@@ -66,6 +66,13 @@ def export(
     return proto, info
 
 
+def whole_graph(model: nn.Module) -> onnx.ModelProto:
+    """Return the graph of images to images, of any size but for networks with a window."""
+    side = model.window or 6 * model.stride
+    example = torch.rand(2, model.channels, side, side + (0 if model.window else model.stride))
+    return to_onnx(model, example, free_sides=model.window is None, stride=model.stride)
+
+
 def siblings(target: Path) -> list[Path]:
     """Where the other precisions of NAME.onnx are, and the halves of each."""
     rounded = [target.with_suffix(f".{precision}.onnx") for precision in PRECISIONS if precision != "fp32"]
@@ -82,8 +89,7 @@ def export_trained_int8(
     model: nn.Module, rounding: nn.Module, info: ModelInfo, target: Path, data: Data, gate: float
 ) -> bool:
     """Write the int8 file of a network that was trained with rounding, with the very steps it was trained with."""
-    proto = to_onnx(rounding, example(rounding), free_sides=rounding.window is None, stride=rounding.stride)
-    named = finish_int8(proto)
+    named = finish_int8(whole_graph(rounding))
     unnamed = copy.deepcopy(named)
     del unnamed.graph.value_info[:]
     info = replace(info, calibration="trained with rounding, on the training set")
@@ -123,11 +129,6 @@ def _to_side(image: np.ndarray) -> list[tuple[int, int]]:
     return [(0, 0), (0, 0), *((pad, pad) for pad in missing)]
 
 
-def example(model: nn.Module) -> torch.Tensor:
-    side = model.window or 6 * model.stride
-    return torch.rand(2, model.channels, side, side + (0 if model.window else model.stride))
-
-
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
     parser.add_argument("checkpoint", type=Path)
@@ -150,9 +151,8 @@ def main(argv: list[str] | None = None) -> int:
             f"--{fact.replace('_', '-')}", default="", help=f"the {fact.replace('_', ' ')}, for the facts"
         )
     args = parser.parse_args(argv)
-    stated = {"name": args.name or args.output.stem} | {fact: getattr(args, fact) for fact in STATED}
     try:
-        kept = export_files(args, stated)
+        kept = export_files(args)
     except (AEInferError, OSError) as error:
         parser.exit(2, f"export: {error}\n")
     except KeyboardInterrupt:
@@ -160,7 +160,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0 if kept else 1
 
 
-def export_files(args: argparse.Namespace, stated: dict[str, str]) -> bool:
+def export_files(args: argparse.Namespace) -> bool:
     """Write what the arguments ask for, and return whether all of it was kept."""
     model, recipe = trained_model(args.checkpoint)
     if recipe.get("int8"):
@@ -173,6 +173,7 @@ def export_files(args: argparse.Namespace, stated: dict[str, str]) -> bool:
         if began_with not in (None, digest(args.checkpoint)):
             raise InputError(f"{args.int8} began with another checkpoint, or with what {args.checkpoint} was then")
     data = open_data(Recipe(**recipe), args.data, not args.no_verify)
+    stated = {"name": args.name or args.output.stem} | {fact: getattr(args, fact) for fact in STATED}
     proto, info = export(model, recipe, args.output, data, **stated)
     halves = export_halves(model, info, args.output) if model.code and not args.no_halves else ()
     fp16_kept = not args.fp16 or keep_fp16(

@@ -32,9 +32,9 @@ class Curve:
 
 
 def _is_whole(row: Mapping[str, str]) -> bool:
-    """Whether it holds a step, and a number in every other column."""
+    """Whether it holds a step, and a number in every other column, or nothing: what was not measured yet."""
     try:
-        numbers = [float(cell) for cell in row.values()]
+        numbers = [float(cell) for cell in row.values() if cell != ""]
         return int(row["step"]) > 0 and len(numbers) > 1
     except (KeyError, TypeError, ValueError):
         return False

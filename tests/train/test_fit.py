@@ -268,6 +268,15 @@ def test_a_damaged_curve_goes_on_with_what_can_be_read(
     assert ("curve.csv is damaged" in capsys.readouterr().out) == (kept != [1, 2])
 
 
+def test_a_line_from_before_a_figure_was_measured_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "curve.csv"
+    Curve(path, 0).add({"step": 1, "loss": 0.5})
+    Curve(path, 1).add({"step": 2, "loss": 0.4, "psnr": 30.0})
+    Curve(path, 2).add({"step": 3, "loss": 0.3, "psnr": 31.0})
+    assert path.read_text().split() == ["step,loss,psnr", "1,0.5,", "2,0.4,30.0", "3,0.3,31.0"]
+    assert capsys.readouterr().out == ""
+
+
 def test_a_loss_that_is_no_number_ends_the_run(data: Digits, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="lower learning rate"):
         fit(replace(DENSE, learning_rate=1e30, cosine=False, clip=0), data, tmp_path)

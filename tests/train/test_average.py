@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import torch
 
-from aeinfer.errors import InputError
 from train.average import main
 from train.checkpoint import read_checkpoint, save_checkpoint
 from train.models import MODELS
@@ -41,20 +39,3 @@ def test_another_network_or_none_is_refused(tmp_path: Path, complaint: Callable[
     ):
         assert said in complaint(main, wrong, dense, "-o", tmp_path / "mean.pt")
         assert not (tmp_path / "mean.pt").exists()
-
-
-@pytest.mark.parametrize("content", [b"", b"words", b"0", b"PK\x03\x04 and no more"])
-def test_what_is_no_checkpoint_is_told(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "last.pt"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match="damaged or something else"):
-        read_checkpoint(path)
-
-
-@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.99])
-def test_a_checkpoint_that_was_cut_is_told(tmp_path: Path, share: float) -> None:
-    path = Path(save(tmp_path / "last.pt", Recipe("dense"), 1.0, 0))
-    content = path.read_bytes()
-    path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(InputError, match="damaged or something else"):
-        read_checkpoint(path)

@@ -219,13 +219,6 @@ def test_an_earlier_design_is_refused(data: Digits, tmp_path: Path, part: str) -
             trained_model(last)
 
 
-def test_an_unknown_network_is_named(tmp_path: Path) -> None:
-    unknown = tmp_path / "unknown.pt"
-    save_checkpoint(unknown, Recipe("photo-tiny"), {}, torch.nn.Identity())
-    with pytest.raises(InputError, match=r"unknown\.pt is one of photo-tiny, no network here; take"):
-        trained_model(unknown)
-
-
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

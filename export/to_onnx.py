@@ -28,6 +28,8 @@ def to_onnx(model: nn.Module, example: torch.Tensor, *, free_sides: bool, stride
         float32, first axis the batch; with free sides (N, C, H, W), multiples of `stride`.
     free_sides : bool
         Height and width are dynamic; the batch always is.
+    stride : int
+        What free sides are multiples of.
     """
     axes: dict[int, object] = {0: torch.export.Dim.DYNAMIC}
     if free_sides:

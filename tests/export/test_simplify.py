@@ -51,6 +51,13 @@ def run(proto: onnx.ModelProto, images: np.ndarray) -> list[np.ndarray]:
     return session.run(None, {"input": images})
 
 
+def more_nodes(proto: onnx.ModelProto, plain: onnx.ModelProto) -> dict[str, int]:
+    """How many more of each operator there are than in the plain graph."""
+    kinds = Counter(node.op_type for node in proto.graph.node)
+    kinds.subtract(node.op_type for node in plain.graph.node)
+    return {kind: more for kind, more in kinds.items() if more}
+
+
 def work(proto: onnx.ModelProto) -> int:
     return graph_cost(proto.SerializeToString(), 64, 64)[0]
 
@@ -64,14 +71,10 @@ def work(proto: onnx.ModelProto) -> int:
     ],
 )
 def test_it_is_the_same_function_for_less_work(encoder: int, separable: bool, nodes: dict[str, int]) -> None:
-    plain = exported(encoder, separable)
-    proto = onnx.ModelProto()
-    proto.CopyFrom(plain)
+    plain, proto = (exported(encoder, separable) for _ in range(2))
     simplify(proto)
     onnx.checker.check_model(proto, full_check=True)
-    kinds = Counter(node.op_type for node in proto.graph.node)
-    kinds.subtract(node.op_type for node in plain.graph.node)
-    assert {kind: more for kind, more in kinds.items() if more} == nodes
+    assert more_nodes(proto, plain) == nodes
     assert work(proto) < (0.95 if separable else 1.03) * work(plain)
     for shape in ((1, 3, 8, 8), (2, 3, 40, 24)):
         images = np.random.default_rng(0).random(shape, np.float32)
@@ -98,13 +101,9 @@ def test_what_is_rounded_is_added_as_onnxruntime_convolves(
     int8_blocks: tuple[int, ...],
     nodes: dict[str, int],
 ) -> None:
-    plain = exported(encoder, separable, int8_blocks=int8_blocks)
-    proto = onnx.ModelProto()
-    proto.CopyFrom(plain)
+    plain, proto = (exported(encoder, separable, int8_blocks=int8_blocks) for _ in range(2))
     simplify(proto)
-    kinds = Counter(node.op_type for node in proto.graph.node)
-    kinds.subtract(node.op_type for node in plain.graph.node)
-    assert {kind: more for kind, more in kinds.items() if more} == nodes
+    assert more_nodes(proto, plain) == nodes
     name_shapes(proto, STRIDE)
     plain, proto = finish_int8(plain), finish_int8(proto)
     assert largest_pair(proto) <= PAIR_LIMIT

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from aeinfer.errors import ModelError
+from aeinfer.errors import InputError, ModelError
 from aeinfer.model_info import ModelInfo
 from aeinfer.session import Session
 from train.validation import image_psnr
@@ -31,6 +31,11 @@ def measure_halo(session: Session, images: Sequence[Tensor], stride: int, limit:
     images : sequence of (1, C, S, S) float32
         Noisy images, real ones and flat ones, with S >= 2 * limit + 8 * stride, `limit` on all sides of what is kept:
         what lies further matters most where little is near.
+
+    Raises
+    ------
+    InputError
+        None up to `limit` suffices.
     """
     sufficient = False
     for halo in range(stride, limit + 1, stride):
@@ -38,7 +43,7 @@ def measure_halo(session: Session, images: Sequence[Tensor], stride: int, limit:
         if sufficient and error < HALF_A_LEVEL:
             return halo, error * 255
         sufficient = error < HALF_A_LEVEL
-    raise ValueError(f"no halo up to {limit} pixels suffices: this network looks further than tiles allow")
+    raise InputError(f"no halo up to {limit} pixels suffices: this network looks further than tiles allow")
 
 
 def _cut_error(session: Session, image: Tensor, halo: int, stride: int) -> float:

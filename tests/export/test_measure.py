@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from aeinfer import ModelError, noise
+from aeinfer import InputError, ModelError, noise
 from aeinfer.session import Session
 from export.measure import measure_bytes_per_pixel, measure_halo, receptive_radius
 from tests.export.make_tiny_models import HALO, tiny_networks
@@ -38,7 +38,7 @@ class Looking:
 def test_the_halo_is_measured_on_all_sides(y: int, x: int) -> None:
     image = np.random.default_rng(0).random((1, 3, 160, 160), np.float32)
     assert measure_halo(Looking(52 * y, 52 * x), [image], stride=4, limit=64) == (56, 0.0)
-    with pytest.raises(ValueError, match="looks further"):
+    with pytest.raises(InputError, match="looks further"):
         measure_halo(Looking(62 * y, 62 * x), [image], stride=4, limit=64)
 
 

@@ -43,7 +43,7 @@ def check_devices(device: str, model: Path) -> list[Finding]:
     kinds = [kind for kind, provider in PROVIDERS.items() if kind != "cpu" and provider in listed]
     asked = device.partition(":")[0]
     wanted = [device if kind == asked else kind for kind in kinds]
-    if asked not in ("auto", "cpu", *kinds):
+    if device not in ("auto", "cpu", *wanted):
         wanted.append(device)
     return [Finding("device cpu", "ok", told), *(_check(each, model, must=each == device) for each in wanted)]
 

@@ -339,8 +339,12 @@ def test_a_device_that_is_asked_for_must_start(tiny_model: Path) -> None:
     assert cpu.state == "ok"
     assert (cuda.name, cuda.state, cuda.about) == ("device cuda:1", "failure", "backend")
     assert cuda.mend == 'pip uninstall -y onnxruntime && pip install "aeinfer[gpu]"'
-    with pytest.raises(InputError, match="got 'nonsense'"):
-        devices.check_devices("nonsense", tiny_model)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cpu:0", "auto:1"])
+def test_a_device_of_no_such_name_is_wrong_usage(device: str, tiny_model: Path) -> None:
+    with pytest.raises(InputError, match=f"got '{device}'"):
+        devices.check_devices(device, tiny_model)
 
 
 # What is printed

@@ -82,9 +82,8 @@ def _change_all(args: argparse.Namespace, stop: Stop, planner: Callable[[], Plan
     began, code = time.perf_counter(), None
     with Report(args.report) as report:
         run = Run(args, stop, report)
-        for name, error in work.failures:
-            run.tally.fail(name, f"{name}: {error}")
-            report.write(Entry(name, "", "failed", error=error))
+        for name, reason in work.failures:
+            run.fail_input(name, reason)
         for folder in {job.target.parent for job in work.jobs}:
             clear_parts(folder)
         try:

@@ -75,6 +75,11 @@ class Run:
     report: Report
     tally: Tally = field(default_factory=Tally)
 
+    def fail_input(self, name: str, reason: str) -> None:
+        """Count and report an input that fails before it is a file to do: it names nothing, or cannot be listed."""
+        self.tally.fail(name, f"{name}: {reason}")
+        self.report.write(Entry(name, "", "failed", error=reason))
+
     def note(self, entry: Entry) -> None:
         """Count a file that is done, report it, and say so where that was asked for."""
         self.report.write(entry)

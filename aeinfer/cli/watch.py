@@ -10,7 +10,6 @@ from aeinfer.cli.console import complain
 from aeinfer.cli.job import Run, Worker, do_job, skip_job
 from aeinfer.errors import InputError
 from aeinfer.folder import Job, Plan
-from aeinfer.report import Entry
 
 __all__ = ["check_watch", "watch"]
 
@@ -51,7 +50,7 @@ def watch(run: Run, planner: Callable[[], Plan], worker: Worker) -> None:
     """
     seen: dict[Path, Facts] = {}
     done: dict[Path, Facts] = {}
-    said: set[str] = {f"{name}: {error}" for name, error in planner().failures}
+    said = {failure["error"] for failure in run.tally.errors}  # of the inputs, before the watch began
     cleared: set[Path] = set()
     while True:
         jobs = _look(run, planner, said)
@@ -87,7 +86,7 @@ def _look(run: Run, planner: Callable[[], Plan], said: set[str]) -> tuple[Job, .
     for name, reason in work.failures:
         if f"{name}: {reason}" not in said:
             said.add(f"{name}: {reason}")
-            run.note(Entry(name, "", "failed", error=f"{name}: {reason}"))
+            run.fail_input(name, reason)
     return work.jobs
 
 

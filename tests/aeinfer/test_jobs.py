@@ -1,6 +1,7 @@
 """Jobs that take their inputs from a list, from standard input or from a folder that fills, and odd names in all."""
 
 import io
+import itertools
 import json
 import os
 import sys
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from aeinfer import cli
+from aeinfer import AEInfer, cli
 from aeinfer.cli import watch
 from aeinfer.image import write_image
 from tests.pictures import files, pixels_of
@@ -213,3 +214,29 @@ def test_a_watch_takes_files_that_have_stopped_growing_once(
     for wrong in (["--shard", "1/2"], ["--on-exist", "error"], ["--name", "{index}{suffix}"], ["--dry-run"]):
         assert cli.main([*command, *wrong]) == 2
     assert cli.main(["noise", "in", "--sigma", "1", "--watch", "1"]) == 2
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_watch_says_once_what_is_gone_since_it_was_planned(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = itertools.count(1)
+
+    def sleep(_: float) -> None:
+        if next(looks) == 3:
+            raise KeyboardInterrupt
+
+    def load(model: str, **options: object) -> AEInfer:
+        Path("in/b.png").unlink()
+        return original(model, **options)
+
+    original = AEInfer.load
+    monkeypatch.setattr(AEInfer, "load", load)
+    monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=sleep))
+    arguments = ["in/a.png", "in/b.png", "gone.png", "-o", "out", "-m", str(tiny_model), "--report", "r.jsonl"]
+    assert cli.main(["denoise", *arguments, "--watch", "1"]) == 130
+    gone = ["gone.png", "in/b.png"]
+    said = [f"aeinfer: {name}: no such file or folder" for name in gone]
+    assert capsys.readouterr().err.splitlines() == [*said, "aeinfer: interrupted"]
+    lines = [json.loads(line) for line in Path("r.jsonl").read_text().splitlines()]
+    assert [line["error"] for line in lines if line["source"] in gone] == ["no such file or folder"] * 2

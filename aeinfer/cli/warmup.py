@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from types import ModuleType
 
 from aeinfer.cli.console import ExitCode, complain, say, say_json
 from aeinfer.cli.options import add_device
@@ -25,13 +26,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compile what is not compiled yet, and run each model."""
+    from aeinfer import kernels
     from aeinfer.models import packaged_models
 
     began = time.perf_counter()
+    loops = kernels.load_loops()  # which a few small images alone would not load
     models = [_run_model(name, args.device) for name in args.model or packaged_models()]
-    _make_noise()
-    _average_frames()
-    kept_in, why_not = _kept_in()
+    if loops is not None:
+        _make_noise()
+        _average_frames()
+    kept_in, why_not = _kept_in(loops)
     if kept_in is None:
         complain(f"no compiled kernels are kept: {why_not}")
     if args.json:
@@ -48,11 +52,9 @@ def _run_model(name: str, device: str) -> dict[str, str]:
     """Run one model on every dtype, each a kernel of its own, and on more than one window."""
     import numpy as np
 
-    from aeinfer import kernels
     from aeinfer.arrays import DTYPES
     from aeinfer.denoiser import AEInfer
 
-    kernels.load_loops()
     with AEInfer.load(name, device=device) as model:
         side = 64 if model.info.tile is None else model.info.tile + 1
         for dtype in DTYPES:
@@ -85,11 +87,8 @@ def _average_frames() -> None:
             steady((wide[:, moved : moved + 128] + rng.integers(0, 20, (128, 128))).astype(dtype))
 
 
-def _kept_in() -> tuple[str | None, str]:
+def _kept_in(loops: ModuleType | None) -> tuple[str | None, str]:
     """The folder that holds the machine code; None where none does, and why."""
-    from aeinfer import kernels
-
-    loops = kernels.load_loops()
     if loops is None:
         return None, "there is no numba to compile them"
     from aeinfer.jit import cache_path, is_compiled

@@ -179,6 +179,14 @@ def test_warmup_without_a_cache_says_why(
     assert err.startswith(f"aeinfer: no compiled kernels are kept: {why}")
 
 
+def test_warmup_without_numba_runs_the_models(tiny_model: Path) -> None:
+    """Which a board that starts with it needs to come up: numpy moves the pixels there."""
+    program = f"import sys; sys.modules['numba'] = None; {COMMAND}"
+    told = run_python(program, "warmup", "-d", "cpu", "-m", tiny_model.resolve())
+    assert "aeinfer: no compiled kernels are kept: there is no numba to compile them" in told
+    assert "tiny: fp32 on CPUExecutionProvider" in told
+
+
 # The end of the process, which frees nothing
 
 

@@ -4,15 +4,21 @@ import argparse
 import dataclasses
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from aeinfer import measuring, tuning
 from aeinfer.cli.console import ExitCode, complain, say, say_json
 from aeinfer.cli.options import add_device
 from aeinfer.errors import InputError, ModelError
-
-if TYPE_CHECKING:
-    from aeinfer.measuring import Image, Trial
-    from aeinfer.tuning import Tuned
+from aeinfer.image import read_image
+from aeinfer.machine import machine_name
+from aeinfer.measuring import Image, Trial
+from aeinfer.model_bytes import fingerprint_of, read_model
+from aeinfer.models import model_path, plain_stem, precision_files
+from aeinfer.session import backend
+from aeinfer.threads import thread_count
+from aeinfer.tuning import Tuned
 
 __all__ = ["add_options", "run"]
 
@@ -35,13 +41,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure one model, print what was found and remember the best."""
-    from aeinfer import measuring, tuning
-    from aeinfer.machine import machine_name
-    from aeinfer.model_bytes import fingerprint_of, read_model
-    from aeinfer.models import model_path, plain_stem, precision_files
-    from aeinfer.session import backend
-    from aeinfer.threads import thread_count
-
     path = model_path(args.model)
     plain = path.with_name(plain_stem(path) + path.suffix)
     files = precision_files(plain)
@@ -71,10 +70,8 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _remember(best: "list[Tuned]", machine: str) -> Path | None:
+def _remember(best: list[Tuned], machine: str) -> Path | None:
     """Write it into the cache folder, or say why not: the figures on the screen are good all the same."""
-    from aeinfer import tuning
-
     try:
         return tuning.remember(best, machine)
     except OSError as error:
@@ -82,15 +79,13 @@ def _remember(best: "list[Tuned]", machine: str) -> Path | None:
         return None
 
 
-def _line(label: str, row: "Trial | Tuned") -> str:
+def _line(label: str, row: Trial | Tuned) -> str:
     tile, batch = "-" if row.tile is None else row.tile, f"{row.batch_pixels / 1e3:.0f}k"
     return f"{label:8} {row.precision:>9} {row.threads:>8} {tile:>6} {batch:>8} {row.mpix_per_s:>9.2f}"
 
 
-def _picture(size: str | None) -> "Image | None":
+def _picture(size: str | None) -> Image | None:
     """Return noise of HxW pixels, or the picture of that name."""
-    import numpy as np
-
     if size is None:
         return None
     if shape := re.fullmatch(r"(\d+)x(\d+)", size):
@@ -98,6 +93,4 @@ def _picture(size: str | None) -> "Image | None":
         if not 0 < height * width <= 1 << 28:
             raise InputError(f"--size is HxW, from 1 to 2^28 pixels, got {size}")
         return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    from aeinfer.image import read_image
-
     return read_image(Path(size)).pixels

@@ -19,6 +19,8 @@ from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.formats import SUFFIXES, check_writable, format_of
 from aeinfer.image import read_image, write_image
 from aeinfer.inputs import list_images
+from aeinfer.kernels import full_scale
+from aeinfer.metrics import SSIM_WINDOW, psnr, ssim
 from aeinfer.opencv import quiet_opencv
 from aeinfer.picture import Pixels, split_alpha, upright
 
@@ -141,9 +143,6 @@ def _read_row(stem: str, names: Sequence[str], columns: Sequence[dict[str, Path]
 
 
 def _measure(image: Pixels, clean: Pixels) -> _Scores:
-    from aeinfer.kernels import full_scale
-    from aeinfer.metrics import SSIM_WINDOW, psnr, ssim
-
     data_range = full_scale(clean.dtype)
     large = min(clean.shape[:2]) >= SSIM_WINDOW
     return _Scores(

@@ -3,20 +3,20 @@
 import argparse
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from aeinfer.atomic import clear_parts, is_there
 from aeinfer.cli.console import ExitCode, complain, nothing_found, say
 from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.cli.options import add_device, add_on_exist
+from aeinfer.codes import Codes, read_codes
+from aeinfer.denoiser import AEInfer
 from aeinfer.errors import ImageWriteError, InputError
 from aeinfer.formats import FORMATS
 from aeinfer.image import write_image
+from aeinfer.kernels import from_float
 from aeinfer.opencv import quiet_opencv
-
-if TYPE_CHECKING:
-    from aeinfer.codes import Codes
-    from aeinfer.denoiser import AEInfer
 
 __all__ = ["add_options", "run"]
 
@@ -40,9 +40,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, stop: Stop) -> int:
-    from aeinfer.codes import read_codes
-    from aeinfer.denoiser import AEInfer
-
     source = Path(args.codes)
     if not source.exists():
         return nothing_found(f"{source} does not exist")
@@ -54,7 +51,7 @@ def _run(args: argparse.Namespace, stop: Stop) -> int:
         return _decode(ae, codes, folder, targets, stop)
 
 
-def _targets(args: argparse.Namespace, codes: "Codes", folder: Path) -> list[Path | None]:
+def _targets(args: argparse.Namespace, codes: Codes, folder: Path) -> list[Path | None]:
     """Return where each image goes, None where it is to be skipped.
 
     Raises
@@ -74,11 +71,7 @@ def _targets(args: argparse.Namespace, codes: "Codes", folder: Path) -> list[Pat
     return [None if target in left else target for target in targets]
 
 
-def _decode(ae: "AEInfer", codes: "Codes", folder: Path, targets: list[Path | None], stop: Stop) -> int:
-    import numpy as np
-
-    from aeinfer.kernels import from_float
-
+def _decode(ae: AEInfer, codes: Codes, folder: Path, targets: list[Path | None], stop: Stop) -> int:
     quiet_opencv()
     for parent in {target.parent for target in targets if target is not None}:
         clear_parts(parent)

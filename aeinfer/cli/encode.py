@@ -3,22 +3,22 @@
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from aeinfer.atomic import clear_parts, is_there
 from aeinfer.cli.console import ExitCode, complain, nothing_found, say
 from aeinfer.cli.interrupt import Stop, until_stopped
 from aeinfer.cli.options import add_device, add_on_exist, add_precision
+from aeinfer.codes import Codes, write_codes
+from aeinfer.denoiser import AEInfer
 from aeinfer.errors import ImageReadError, InputError
 from aeinfer.image import read_image
 from aeinfer.inputs import list_inputs
 from aeinfer.opencv import quiet_opencv
 from aeinfer.picture import Pixels
-
-if TYPE_CHECKING:
-    from aeinfer.denoiser import AEInfer
 
 __all__ = ["add_options", "run"]
 
@@ -79,11 +79,6 @@ def _refuse_twins(images: Sequence[Named]) -> None:
 
 
 def _encode(args: argparse.Namespace, images: Sequence[Named], target: Path, stop: Stop, failed: int) -> int:
-    import numpy as np
-
-    from aeinfer.codes import Codes, write_codes
-    from aeinfer.denoiser import AEInfer
-
     quiet_opencv()
     names: list[str] = []
     codes: list[NDArray[np.float32]] = []
@@ -106,7 +101,7 @@ def _encode(args: argparse.Namespace, images: Sequence[Named], target: Path, sto
     return ExitCode.FAILED if failed else ExitCode.DONE
 
 
-def _codes(ae: "AEInfer", images: Sequence[Named]) -> Iterator[tuple[list[str], NDArray[Any]]]:
+def _codes(ae: AEInfer, images: Sequence[Named]) -> Iterator[tuple[list[str], NDArray[Any]]]:
     """Read images and encode them together; where one does not fit, one by one, to say which."""
     read: dict[str, tuple[Path, Pixels]] = {}
     for name, source in images:

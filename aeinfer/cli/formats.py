@@ -4,6 +4,10 @@ import argparse
 from typing import Any
 
 from aeinfer.cli.console import ExitCode, say, say_json
+from aeinfer.formats import FORMATS
+from aeinfer.image import carried_metadata
+from aeinfer.opencv import can_write
+from aeinfer.tiff import available
 
 __all__ = ["add_options", "run"]
 
@@ -15,9 +19,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List the formats."""
-    from aeinfer.formats import FORMATS
-    from aeinfer.tiff import available
-
     rows = [_describe(name) for name in FORMATS]
     if args.json:
         say_json(rows)
@@ -39,11 +40,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _describe(name: str) -> dict[str, Any]:
-    from aeinfer.formats import FORMATS
-    from aeinfer.image import carried_metadata
-    from aeinfer.opencv import can_write
-    from aeinfer.tiff import available
-
     known = FORMATS[name]
     return {
         "name": name,

@@ -14,6 +14,7 @@ from aeinfer.cli.job import Worker
 from aeinfer.cli.options import add_job_options, number, whole
 from aeinfer.errors import InputError
 from aeinfer.folder import Job
+from aeinfer.kernels import from_float, to_float
 from aeinfer.picture import Pixels, join_alpha, split_alpha
 
 __all__ = ["add_options", "run"]
@@ -54,8 +55,6 @@ def run(args: argparse.Namespace) -> int:
 
     @contextmanager
     def open_worker() -> Iterator[Worker]:
-        from aeinfer.kernels import from_float, to_float
-
         noisy = _noise(args)
 
         def change(pixels: Pixels, job: Job) -> Pixels:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from aeinfer.kernels import from_float, to_float
 from aeinfer.opencv import caption_strip
 from aeinfer.picture import Pixels
 
@@ -18,8 +19,6 @@ WHITE = 255
 
 def side_by_side(images: Sequence[Pixels], captions: Sequence[str]) -> Sheet:
     """Lay images of any dtype, (H, W) or (H, W, 3), beside each other in 8 bits, each above its caption."""
-    from aeinfer.kernels import from_float, to_float
-
     cells = []
     for image, caption in zip(images, captions, strict=True):
         shown = from_float(to_float(image), np.uint8)

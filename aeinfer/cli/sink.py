@@ -16,6 +16,7 @@ from aeinfer.cli.console import check_output
 from aeinfer.cli.source import Frame, Source
 from aeinfer.errors import ImageReadError, ImageWriteError, InputError
 from aeinfer.rawvideo import Layout, write_header
+from aeinfer.yuv import from_bgr
 
 __all__ = ["open_sink"]
 
@@ -151,8 +152,6 @@ def _bytes(frame: Frame, layout: Layout) -> Bytes:
     if np.may_share_memory(frame.pixels, buffer):
         return buffer
     if layout.is_yuv:
-        from aeinfer.yuv import from_bgr
-
         from_bgr(frame.pixels, buffer, layout)
     else:
         order = -1 if layout.pixel_format == "rgb24" else 1

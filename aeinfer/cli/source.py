@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from aeinfer.capture import Capture
 from aeinfer.errors import InputError
+from aeinfer.opencv import quiet_opencv
 from aeinfer.rawvideo import LONGEST_LINE, Layout, read_frames, read_header
 from aeinfer.stream import Stats, process
+from aeinfer.yuv import to_bgr
 
 __all__ = ["Frame", "Source", "open_source"]
 
@@ -117,17 +120,10 @@ def _first_line(file: BufferedReader, timeout: float | None) -> bytes:
 
 
 def _pixels(buffer: Bytes, layout: Layout, *, luma: bool) -> Bytes:
-    if luma or not layout.is_yuv:
-        return layout.pixels(buffer)
-    from aeinfer.yuv import to_bgr
-
-    return to_bgr(buffer, layout)
+    return layout.pixels(buffer) if luma or not layout.is_yuv else to_bgr(buffer, layout)
 
 
 def _capture(args: argparse.Namespace) -> Source:
-    from aeinfer.capture import Capture
-    from aeinfer.opencv import quiet_opencv
-
     given = {"--size": args.size is not None, "--align": args.align != 1}
     given |= {"--full-range": args.full_range, "--luma": args.luma}
     _refuse(given, "for frames on standard input only")

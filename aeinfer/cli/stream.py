@@ -7,6 +7,7 @@ import sys
 from operator import attrgetter
 from typing import Any
 
+from aeinfer.capture import is_missing_file
 from aeinfer.cli.console import ExitCode, Line, complain, nothing_found, say, say_json
 from aeinfer.cli.interrupt import until_stopped
 from aeinfer.cli.options import (
@@ -20,8 +21,12 @@ from aeinfer.cli.options import (
     size,
     whole,
 )
+from aeinfer.cli.sink import open_sink
+from aeinfer.cli.source import open_source
+from aeinfer.denoiser import AEInfer
 from aeinfer.rawvideo import PIXEL_FORMATS
 from aeinfer.stream import Stats
+from aeinfer.temporal import TemporalFilter
 
 __all__ = ["add_options", "run"]
 
@@ -81,12 +86,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _stream(args: argparse.Namespace) -> int:
-    from aeinfer.capture import is_missing_file
-    from aeinfer.cli.sink import open_sink
-    from aeinfer.cli.source import open_source
-    from aeinfer.denoiser import AEInfer
-    from aeinfer.temporal import TemporalFilter
-
     if args.source != "-" and is_missing_file(args.source):
         return nothing_found(f"{args.source} does not exist")
     source = open_source(args)

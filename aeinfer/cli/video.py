@@ -12,10 +12,11 @@ from aeinfer.atomic import clear_parts, is_there
 from aeinfer.cli.console import ExitCode, Progress, complain, nothing_found, say, say_json
 from aeinfer.cli.interrupt import until_stopped
 from aeinfer.cli.options import add_frames, add_network, add_on_exist, add_voice, frames_model, network_options, whole
+from aeinfer.denoiser import AEInfer
 from aeinfer.errors import InputError
+from aeinfer.temporal import TemporalFilter
 
-if TYPE_CHECKING:
-    from aeinfer.denoiser import AEInfer
+if TYPE_CHECKING:  # it needs PyAV, without which there are options and refusals all the same
     from aeinfer.video import VideoReader, VideoWriter
 
 __all__ = ["add_options", "run"]
@@ -73,7 +74,6 @@ def _run(args: argparse.Namespace) -> int:
         elif not args.quiet:
             say(f"skipped: {args.target} is there already")
         return ExitCode.DONE
-    from aeinfer.denoiser import AEInfer
     from aeinfer.video import Encoding, VideoReader, VideoWriter
 
     began = time.perf_counter()
@@ -110,9 +110,7 @@ def _is_there(args: argparse.Namespace) -> bool:
     return bool(args.on_exist == "skip")
 
 
-def _denoise(args: argparse.Namespace, reader: "VideoReader", writer: "VideoWriter", ae: "AEInfer") -> int:
-    from aeinfer.temporal import TemporalFilter
-
+def _denoise(args: argparse.Namespace, reader: "VideoReader", writer: "VideoWriter", ae: AEInfer) -> int:
     count, megapixels = 0, reader.first.width * reader.first.height / 1e6
     frames = ae.stream(
         writer.pictures(reader),

@@ -64,7 +64,7 @@ def test_codes_that_cannot_be_written_are_named(model: str, capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("command", "writer", "results"),
     [
-        ("encode in -r -o out/codes.npz", "aeinfer.codes.write_codes", ["codes.npz"]),
+        ("encode in -r -o out/codes.npz", "aeinfer.cli.encode.write_codes", ["codes.npz"]),
         ("decode codes.npz -o out", "aeinfer.cli.decode.write_image", ["a.png"]),
         ("compare in --clean in --picture out/all.png", "aeinfer.cli.compare.write_image", ["all.png"]),
     ],

@@ -40,13 +40,14 @@ def examine(device: str = "auto") -> list[Finding]:
         if lacking := _failures(found) & {"numpy", "onnxruntime", "threads"}:
             told = f"devices, results and more were not looked at, because of {' and '.join(sorted(lacking))}"
             return [*found, Finding("the rest", "note", told)]
-        if not any("gain" in facts for facts in record.values()):
+        tested = {name: facts for name, facts in record.items() if "gain" in facts}
+        if not tested:
             return found
         numba_works = next(finding for finding in found if finding.name == "numba").state == "ok"
         kernels = pool.submit(call, devices.SELFTEST, "move_pixels") if numba_works else None
-        found += devices.check_devices(device, _smallest(record))
+        found += devices.check_devices(device, _smallest(tested))
         if "device cpu" not in _failures(found):
-            found += _check_results(pool, record, "cpu" if f"device {device}" in _failures(found) else device)
+            found += _check_results(pool, tested, "cpu" if f"device {device}" in _failures(found) else device)
         return [*found, machine.check_kernels(kernels.result())] if kernels else found
 
 
@@ -78,13 +79,11 @@ def _check_files() -> tuple[list[Finding], dict[str, Mapping[str, Any]]]:
 
 
 def _smallest(record: Mapping[str, Mapping[str, Any]]) -> Path:
-    tested = (name for name, facts in record.items() if "gain" in facts)
-    return models.RECORD.with_name(min(tested, key=lambda name: int(record[name]["bytes"])))
+    return models.RECORD.with_name(min(record, key=lambda name: int(record[name]["bytes"])))
 
 
-def _check_results(pool: ThreadPoolExecutor, record: Mapping[str, Mapping[str, Any]], device: str) -> list[Finding]:
+def _check_results(pool: ThreadPoolExecutor, tested: Mapping[str, Mapping[str, Any]], device: str) -> list[Finding]:
     """Denoise the sample with every file that was recorded with a result; of the default one tell the memory too."""
-    tested = {name: facts for name, facts in record.items() if "gain" in facts}
     ended = pool.map(lambda name: call(devices.SELFTEST, "denoise_sample", name, device), tested)
     ends = dict(zip(tested, ended, strict=True))
     found = [models.judge_result(name, facts, ends[name]) for name, facts in tested.items()]

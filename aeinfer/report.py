@@ -5,12 +5,12 @@ import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 from aeinfer.atomic import locked, write_all
 from aeinfer.errors import InputError
 
-__all__ = ["Entry", "Report", "to_json"]
+__all__ = ["Entry", "Report"]
 
 BLOCK = 1 << 16
 START = b'{"source": '
@@ -29,21 +29,6 @@ class Entry:
     provider: str | None = None
     model: str | None = None
     not_carried: tuple[str, ...] = ()
-
-
-def to_json(value: dict[str, Any] | list[Any]) -> str:
-    """Return one line of JSON that any UTF-8 file can hold.
-
-    Names that are not UTF-8 keep every byte: each that does not fit is a lone surrogate, as Python reads it, in JSON
-    as an escape; `os.fsencode` gives the name back. Infinite and undefined numbers must be None already.
-
-    Examples
-    --------
-    >>> to_json(["é", os.fsdecode(b"\\xe9")])
-    '["é", "\\\\udce9"]'
-    """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class Report:
@@ -82,7 +67,7 @@ class Report:
         """
         if self._file is not None:
             try:
-                _append(self._file, (to_json(asdict(entry)) + "\n").encode())
+                _append(self._file, _line(entry))
             except OSError as error:
                 raise OSError(f"the report {self.path} cannot be written: {error.strerror}") from error
 
@@ -92,6 +77,16 @@ class Report:
     def __exit__(self, *_exception: object) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def _line(entry: Entry) -> bytes:
+    """Return an entry as a line of JSON in UTF-8.
+
+    Names that are not UTF-8 keep every byte: each that does not fit is a lone surrogate, as Python reads it, in JSON
+    as an escape; `os.fsencode` gives the name back.
+    """
+    text = json.dumps(asdict(entry), ensure_ascii=False, allow_nan=False)
+    return (re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text) + "\n").encode()
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -138,8 +138,8 @@ def choose_format(codec: Codec, source: VideoFormat, wish: Encoding) -> str:
 
 def _divides(name: str, size: VideoFormat) -> bool:
     """Tell whether the chroma of a pixel format divides the sides of frames."""
-    across, down = (side(16) for side in (VideoFormat(name).chroma_width, VideoFormat(name).chroma_height))
-    return size.width * across % 16 == 0 and size.height * down % 16 == 0
+    chroma = VideoFormat(name)
+    return size.width * chroma.chroma_width(16) % 16 == 0 and size.height * chroma.chroma_height(16) % 16 == 0
 
 
 def options_for(context: CodecContext, wish: Encoding) -> dict[str, str]:

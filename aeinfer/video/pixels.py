@@ -115,15 +115,11 @@ class Luma:
     """
 
     def __init__(self, source: str) -> None:
-        if not self.fits(source):
+        if LUMA_FIRST.fullmatch(source) is None:
             raise InputError(f"--luma needs planar YUV, NV12 or grey frames, but these are {source}: leave it out")
-        self._shift = 16 - depth_of(source) if depth_of(source) > 8 else 0
-        self._dtype = np.dtype(np.uint16 if depth_of(source) > 8 else np.uint8)
-
-    @staticmethod
-    def fits(pixel_format: str) -> bool:
-        """Tell whether a pixel format has a plane of luma."""
-        return LUMA_FIRST.fullmatch(pixel_format) is not None
+        depth = depth_of(source)
+        self._shift = 16 - depth if depth > 8 else 0
+        self._dtype = np.dtype(np.uint16 if depth > 8 else np.uint8)
 
     def open(self, frame: VideoFrame) -> VideoPicture:
         """Give the plane itself, or of 9 to 15 bits a copy in the full scale of 16."""

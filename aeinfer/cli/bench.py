@@ -46,13 +46,14 @@ def run(args: argparse.Namespace) -> int:
     files = precision_files(plain)
     if not files:
         raise ModelError(f"there is no file {plain}")
+    picture = _picture(args.size)
     marks = {precision: fingerprint_of(read_model(file)) for precision, file in files.items()}
     machine = machine_name(backend(args.device), thread_count())
     done = []
     if not args.json:
         say(f"{plain.stem} on {machine}")
         say(f"{'':8} {'precision':>9} {'threads':>8} {'tile':>6} {'batch':>8} {'MPix/s':>9}")
-    for trial in measuring.trials(files, device=args.device, picture=_picture(args.size), quick=args.quick):
+    for trial in measuring.trials(files, device=args.device, picture=picture, quick=args.quick):
         done.append(trial)
         if not args.json:
             say(_line(trial.varied, trial))

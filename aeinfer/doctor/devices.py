@@ -37,7 +37,7 @@ def check_devices(device: str, model: Path) -> list[Finding]:
     if processor.fault:
         mend = "pip install --force-reinstall onnxruntime"
         return [Finding("device cpu", "failure", f"does not start: {processor.why}", mend, "backend")]
-    listed = processor.value["listed"]
+    listed = processor.value
     unused = [name for name in listed if name not in PROVIDERS.values()]
     told = "starts" + (f"; listed, and not used by aeinfer: {', '.join(unused)}" if unused else "")
     kinds = [kind for kind, provider in PROVIDERS.items() if kind != "cpu" and provider in listed]

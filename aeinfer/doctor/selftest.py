@@ -26,13 +26,13 @@ SIGMA = 25  # in 8-bit levels
 BLOCKS = 2  # means are of so many blocks along a side
 
 
-def start(device: str, path: str) -> dict[str, Any]:
-    """Load a model on a device, run it once, and return the provider that ran and those that are listed."""
+def start(device: str, path: str) -> list[str]:
+    """Load a model on a device, run it once, and return the providers that are listed."""
     session = Session(read_model(Path(path)), path, device)
     info = session.info()
     side = info.tile or 4 * info.stride
     session.run(np.zeros((1, info.channels, side, side), np.float32))
-    return {"provider": session.provider, "listed": listed_providers()}
+    return listed_providers()
 
 
 def denoise_sample(file: str, device: str) -> dict[str, Any]:

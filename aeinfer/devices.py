@@ -14,7 +14,7 @@ from typing import Any
 from aeinfer.errors import InputError, ProviderUnavailableError
 from aeinfer.machine import cache_folder
 
-__all__ = ["CPU", "PROVIDERS", "failure_said", "missing_library", "providers"]
+__all__ = ["CPU", "PROVIDERS", "check_name", "failure_said", "missing_library", "providers"]
 
 Provider = tuple[str, dict[str, Any]]
 
@@ -22,6 +22,12 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider", "te
 CPU: Provider = (PROVIDERS["cpu"], {})
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 FAILURE = re.compile(r"CU\w+ failure -?\d+: [^;]*\w")
+
+
+def check_name(device: str) -> None:
+    """Raise InputError where no device can be called so; whether it is there is another matter."""
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?|tensorrt", device):
+        raise InputError(f"device is 'auto', 'cpu', 'cuda', 'cuda:N' or 'tensorrt', got {device!r}")
 
 
 def providers(ort: Any, device: str, fingerprint: str = "", *, half: bool = False) -> list[Provider]:
@@ -45,8 +51,7 @@ def providers(ort: Any, device: str, fingerprint: str = "", *, half: bool = Fals
     ProviderUnavailableError
         This onnxruntime lacks the provider, or this machine the driver.
     """
-    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?|tensorrt", device):
-        raise InputError(f"device is 'auto', 'cpu', 'cuda', 'cuda:N' or 'tensorrt', got {device!r}")
+    check_name(device)
     kind, _, number = device.partition(":")
     if kind == "cpu":
         return [CPU]

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from aeinfer.doctor.finding import Finding, State
 from aeinfer.doctor.process import Ended, call
-from aeinfer.errors import InputError
 
 __all__ = ["SELFTEST", "cause", "check_devices"]
 
@@ -31,8 +30,9 @@ def check_devices(device: str, model: Path) -> list[Finding]:
     InputError
         There is no device of that name.
     """
-    from aeinfer.devices import PROVIDERS
+    from aeinfer.devices import PROVIDERS, check_name
 
+    check_name(device)
     processor = call(SELFTEST, "start", "cpu", str(model))
     if processor.fault:
         mend = "pip install --force-reinstall onnxruntime"
@@ -50,8 +50,6 @@ def check_devices(device: str, model: Path) -> list[Finding]:
 
 def _check(device: str, model: Path, *, must: bool) -> Finding:
     ended = call(SELFTEST, "start", device, str(model))
-    if ended.fault.startswith("InputError: "):
-        raise InputError(ended.fault.removeprefix("InputError: "))
     name = f"device {device}"
     if not ended.fault:
         return Finding(name, "ok", "starts")

@@ -342,7 +342,11 @@ def test_a_device_that_is_asked_for_must_start(tiny_model: Path) -> None:
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cpu:0", "auto:1"])
-def test_a_device_of_no_such_name_is_wrong_usage(device: str, tiny_model: Path) -> None:
+def test_a_device_of_no_such_name_is_wrong_usage(
+    device: str, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where onnxruntime does not start at all."""
+    monkeypatch.setattr(devices, "call", None)
     with pytest.raises(InputError, match=f"got '{device}'"):
         devices.check_devices(device, tiny_model)
 
